@@ -1,0 +1,149 @@
+"""Columns and batches: what flows between operators.
+
+A `Batch` is a run of change rows of one table in input order. Beside its columns it carries
+
+* `kind`: +I, -U, +U or -D of each row,
+* `seq`: the ordinal in the ledger of the input record that caused each row; never falls inside a batch,
+* a watermark step function (`mark_seq`, `mark_wm`): after the rows with `seq <= mark_seq[i]` the watermark is
+  `mark_wm[i]`. Steps outlive the rows that made them: a filter drops rows, never marks.
+
+At one `seq` rows come before marks, as in Flink with a watermark after every record. How a run of records is cut into
+batches is a scheduling choice: an operator's state and its output rows, in order, must not depend on it.
+
+NULL: `valid[i]` is False (and an object column holds None there). `valid is None` means no NULL in the column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nextpaint.record.types import Type
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+KindArray = npt.NDArray[np.int8]
+AnyArray = npt.NDArray[Any]
+
+INSERT, UPDATE_BEFORE, UPDATE_AFTER, DELETE = 0, 1, 2, 3
+KIND_NAMES = ("+I", "-U", "+U", "-D")
+
+MIN_WATERMARK = -(2**63)
+MAX_WATERMARK = 2**63 - 1  # end of input: everything fires
+IDLE = 2**63 - 2  # the source is silent: left out of the minimum until its next mark
+
+Value = bool | int | float | str | bytes | Decimal | list[Any] | tuple[Any, ...] | dict[Any, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Values of one type, shape (rows,). See `record.types` for how each type is held."""
+
+    type: Type
+    values: AnyArray
+    valid: BoolArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, indices: AnyArray) -> Column:
+        """Rows by index array or boolean mask."""
+        valid = None if self.valid is None else self.valid[indices]
+        return Column(self.type, self.values[indices], valid)
+
+    def to_list(self) -> list[Value]:
+        """Python values, None for NULL."""
+        values: list[Value] = self.values.tolist()
+        if self.valid is None:
+            return values
+        return [value if ok else None for value, ok in zip(values, self.valid.tolist(), strict=True)]
+
+    @staticmethod
+    def of(type_: Type, values: Sequence[Value]) -> Column:
+        """A column from Python values; None is NULL."""
+        missing = [value is None for value in values]
+        valid = ~np.array(missing, dtype=np.bool_) if any(missing) else None
+        if type_.dtype == object:
+            held = np.empty(len(values), dtype=object)
+            held[:] = values if not _nested(values) else _boxed(values)
+        else:
+            held = np.array([0 if value is None else value for value in values], dtype=type_.dtype)
+        return Column(type_, held, valid)
+
+    @staticmethod
+    def concat(columns: Sequence[Column]) -> Column:
+        """Columns of one type, end to end."""
+        if len(columns) == 1:
+            return columns[0]
+        valid = None
+        if any(column.valid is not None for column in columns):
+            valid = np.concatenate(
+                [np.ones(len(column), np.bool_) if column.valid is None else column.valid for column in columns]
+            )
+        return Column(columns[0].type, np.concatenate([column.values for column in columns]), valid)
+
+
+def _nested(values: Sequence[Value]) -> bool:
+    return any(isinstance(value, list | tuple) for value in values)
+
+
+def _boxed(values: Sequence[Value]) -> AnyArray:
+    """An object array that holds lists and tuples as single cells (NumPy would make them dimensions)."""
+    held = np.empty(len(values), dtype=object)
+    for index, value in enumerate(values):
+        held[index] = value
+    return held
+
+
+def _no_marks() -> IntArray:
+    return np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Change rows with their hidden columns; see the module's docstring for the invariants."""
+
+    columns: tuple[Column, ...]
+    kind: KindArray
+    seq: IntArray
+    mark_seq: IntArray = field(default_factory=_no_marks)
+    mark_wm: IntArray = field(default_factory=_no_marks)
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+    def take(self, indices: AnyArray) -> Batch:
+        """The rows at `indices` (which must keep input order), with all marks."""
+        return Batch(
+            tuple(column.take(indices) for column in self.columns),
+            self.kind[indices],
+            self.seq[indices],
+            self.mark_seq,
+            self.mark_wm,
+        )
+
+    def with_columns(self, columns: Iterable[Column]) -> Batch:
+        """The same rows and marks under other columns."""
+        return Batch(tuple(columns), self.kind, self.seq, self.mark_seq, self.mark_wm)
+
+    def rows(self) -> list[tuple[Value, ...]]:
+        """Rows as Python tuples, in order."""
+        if not self.columns:
+            return [()] * len(self)
+        return list(zip(*(column.to_list() for column in self.columns), strict=True))
+
+    @staticmethod
+    def of(types: Sequence[Type], rows: Sequence[Sequence[Value]], seq: Sequence[int], kind: Sequence[int]) -> Batch:
+        """A batch of Python rows without marks."""
+        columns = tuple(Column.of(each, [line[index] for line in rows]) for index, each in enumerate(types))
+        return Batch(columns, np.array(kind, np.int8), np.array(seq, np.int64))
+
+    def with_marks(self, seqs: Sequence[int], watermarks: Sequence[int]) -> Batch:
+        return Batch(
+            self.columns, self.kind, self.seq, np.array(seqs, np.int64), np.array(watermarks, np.int64)
+        )

@@ -1,0 +1,306 @@
+"""The typed logical plan: what the planner hands to the process room.
+
+Expressions refer to the columns of their node's input by index. Every expression and statement keeps where it was
+written, so an error at any later stage can name file, line and column.
+
+An aggregate's arguments are input column indices (the planner projects expressions first), a window's and a join's keys
+are too: the nodes hold no nested expressions but predicates and projections.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from nextpaint.record.columns import Value
+from nextpaint.record.types import Field, Type
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where something was written; lines and columns count from 1."""
+
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+# ---------------------------------------------------------------- expressions
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    type: Type
+    value: Value
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnRef:
+    type: Type
+    index: int
+    name: str
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A scalar function or operator. `function` is the upper-case SQL name; operators are `+ - * / % || = <> < <= > >=`,
+    `AND OR NOT`, `IS NULL`, `IS NOT NULL`, `IN` (value, options...), `BETWEEN`, `LIKE`, `CASE` (when, then, ..., else),
+    `CAST`, `TRY_CAST` (to `type`), `FIELD` (row, option name), `ITEM` (array or map, key), `ROW`, `ARRAY`.
+    `options` are constant settings: `("path", "$.x")`, `("strict", True)`, `("name", "item_id")`, `("unit", "DAY")`.
+    """
+
+    type: Type
+    function: str
+    args: tuple[Expr, ...]
+    options: tuple[tuple[str, Value], ...] = ()
+    at: At = field(default=At(), compare=False)
+
+
+Expr = Literal | ColumnRef | Call
+
+
+# ---------------------------------------------------------------- schemas
+
+
+class Changes(StrEnum):
+    """What change rows a node emits."""
+
+    APPEND = "append"  # +I only
+    UPSERT = "upsert"  # +I +U -D by key, no -U
+    RETRACT = "retract"  # all four
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Output columns of a node. `rowtime`: index of the event-time attribute; `key`: indices of the unique key, if any."""
+
+    fields: tuple[Field, ...]
+    rowtime: int | None = None
+    key: tuple[int, ...] = ()
+    changes: Changes = Changes.APPEND
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(each.name for each in self.fields)
+
+    @property
+    def types(self) -> tuple[Type, ...]:
+        return tuple(each.type for each in self.fields)
+
+    def index(self, name: str) -> int:
+        return self.names.index(name)
+
+
+# ---------------------------------------------------------------- nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The change rows of a declared table or of an INSERT target."""
+
+    schema: Schema
+    table: str
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Constant rows."""
+
+    schema: Schema
+    rows: tuple[tuple[Value, ...], ...]
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    schema: Schema
+    input: Node
+    predicate: Expr
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    schema: Schema
+    input: Node
+    exprs: tuple[Expr, ...]
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """One aggregate call. `function`: COUNT SUM AVG MIN MAX FIRST_VALUE LAST_VALUE DECAYED_SUM DECAYED_COUNT LAST_N.
+    `args`: input column indices (empty for COUNT(*)); `filter`: index of a BOOLEAN input column or None;
+    `parameter`: the constant of DECAYED_* (half-life, ms) and LAST_N (n)."""
+
+    function: str
+    args: tuple[int, ...]
+    type: Type
+    distinct: bool = False
+    filter: int | None = None
+    parameter: int = 0
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAggregate:
+    """Output columns: the keys, then the aggregates. Updating; key = the group keys."""
+
+    schema: Schema
+    input: Node
+    keys: tuple[int, ...]
+    aggregates: tuple[Aggregate, ...]
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OverAggregate:
+    """Output columns: all input columns, then the aggregates. One row out per row in, in event-time order.
+    `unit`: "RANGE" (preceding in ms) or "ROWS"; `preceding` None = unbounded."""
+
+    schema: Schema
+    input: Node
+    partition: tuple[int, ...]
+    order: int
+    unit: str
+    preceding: int | None
+    aggregates: tuple[Aggregate, ...]
+    at: At = field(default=At(), compare=False)
+
+
+class WindowKind(StrEnum):
+    TUMBLE = "TUMBLE"
+    HOP = "HOP"
+    CUMULATE = "CUMULATE"
+    SESSION = "SESSION"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """All lengths in ms. TUMBLE: size. HOP: size, step = slide. CUMULATE: size, step. SESSION: size = gap."""
+
+    kind: WindowKind
+    size: int
+    step: int = 0
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WindowAggregate:
+    """Output columns: the keys, window_start, window_end, window_time, then the aggregates. Append-only."""
+
+    schema: Schema
+    input: Node
+    window: Window
+    time: int
+    keys: tuple[int, ...]
+    aggregates: tuple[Aggregate, ...]
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TemporalJoin:
+    """Event-time join of each left row with the version of the right key in force at the left row's time.
+    Output columns: all left columns, then all right columns (NULL where nothing matched and `outer`).
+    `residual`: a further condition over the joined columns, applied to that one version."""
+
+    schema: Schema
+    left: Node
+    right: Node
+    left_keys: tuple[int, ...]
+    right_keys: tuple[int, ...]
+    left_time: int
+    right_time: int
+    outer: bool
+    residual: Expr | None = None
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """UNION ALL: rows of all inputs merged by seq, then by input order."""
+
+    schema: Schema
+    inputs: tuple[Node, ...]
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    index: int
+    descending: bool = False
+    nulls_first: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """ORDER BY and LIMIT of a query over live tables; never part of a continuous statement."""
+
+    schema: Schema
+    input: Node
+    keys: tuple[SortKey, ...]
+    limit: int | None = None
+    at: At = field(default=At(), compare=False)
+
+
+Node = Scan | Values | Filter | Project | GroupAggregate | OverAggregate | WindowAggregate | TemporalJoin | Union | Sort
+
+
+# ---------------------------------------------------------------- an application's SQL
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """`WATERMARK FOR column AS column - delay`; `column` is an index, `delay_ms` >= 0."""
+
+    column: int
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A declared table. Without a `connector` option it lives on the node's own backbone.
+    `computed`: (column index, expression over the physical columns)."""
+
+    name: str
+    fields: tuple[Field, ...]
+    primary_key: tuple[int, ...] = ()
+    watermark: Watermark | None = None
+    computed: tuple[tuple[int, Expr], ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+    at: At = field(default=At(), compare=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(each.name for each in self.fields)
+
+    def option(self, name: str, default: str = "") -> str:
+        return dict(self.options).get(name, default)
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """A continuous statement. `columns[i]` of the target takes output column `i` of `root`; others are NULL.
+    `sql` is the canonical text of the statement with views expanded: equal text means the same operator state."""
+
+    target: str
+    root: Node
+    columns: tuple[int, ...]
+    sql: str
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """All SQL of an application, checked: tables by name, inserts in dependency order, session settings."""
+
+    tables: dict[str, Table]
+    inserts: tuple[Insert, ...]
+    settings: dict[str, str]
+    views: dict[str, str] = field(default_factory=dict)  # name -> canonical SQL, for display
