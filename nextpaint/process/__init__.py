@@ -1,0 +1,1 @@
+"""The streaming engine: operators over batches, paged state, watermarks and timers, checkpoints, live readings."""

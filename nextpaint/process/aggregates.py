@@ -1,0 +1,260 @@
+"""Aggregate functions over accumulators that are immutable tuples.
+
+Each function declares whether it can take rows back (`retract`), how two accumulators merge (sessions that grow together,
+linked subjects), and how its result reads at a time (`result(acc, as_of)`): decayed sums fade, others stay.
+
+Sums of integers wrap at their declared width as in Flink; sums of floats add in arrival order, which is ledger order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from nextpaint.process.kernels.decayed import DecayedSum
+from nextpaint.record.columns import Value
+from nextpaint.record.types import INTEGER_BITS, INTEGERS, Kind, Type
+from nextpaint.sql.plan import Aggregate
+
+Acc = Any
+NO_TIME = -(2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateFunction:
+    """One aggregate, bound to its types. `add(acc, values, time_ms)`; `retract` is None where rows cannot be taken back."""
+
+    zero: Acc
+    add: Callable[[Acc, tuple[Value, ...], int], Acc]
+    merge: Callable[[Acc, Acc], Acc]
+    result: Callable[[Acc, int | None], Value]
+    retract: Callable[[Acc, tuple[Value, ...], int], Acc] | None = None
+    fades: bool = False  # the result depends on the time it is read at
+
+
+def wrap(value: int, bits: int) -> int:
+    """Two's complement at `bits`, as Java does it silently."""
+    half = 1 << (bits - 1)
+    return ((value + half) & ((1 << bits) - 1)) - half
+
+
+def _count(aggregate: Aggregate) -> AggregateFunction:
+    def step(sign: int) -> Callable[[Acc, tuple[Value, ...], int], Acc]:
+        if not aggregate.args:
+            return lambda acc, values, time: acc + sign
+        return lambda acc, values, time: acc if values[0] is None else acc + sign
+
+    return AggregateFunction(0, step(1), lambda a, b: a + b, lambda acc, as_of: acc, step(-1))
+
+
+def _sum(aggregate: Aggregate, argument: Type) -> AggregateFunction:
+    """(count of values, total): NULL over no value."""
+    zero: Any = Decimal(0) if argument.kind is Kind.DECIMAL else 0 if argument.kind in INTEGERS else 0.0
+    bits = INTEGER_BITS.get(aggregate.type.kind)
+
+    def add(acc: Acc, values: tuple[Value, ...], time: int) -> Acc:
+        value: Any = values[0]
+        return acc if value is None else (acc[0] + 1, acc[1] + value)
+
+    def retract(acc: Acc, values: tuple[Value, ...], time: int) -> Acc:
+        value: Any = values[0]
+        return acc if value is None else (acc[0] - 1, acc[1] - value)
+
+    def result(acc: Acc, as_of: int | None) -> Value:
+        if not acc[0]:
+            return None
+        return wrap(acc[1], bits) if bits else acc[1]
+
+    return AggregateFunction((0, zero), add, lambda a, b: (a[0] + b[0], a[1] + b[1]), result, retract)
+
+
+def _average(aggregate: Aggregate, argument: Type) -> AggregateFunction:
+    total = _sum(aggregate, argument)
+
+    def result(acc: Acc, as_of: int | None) -> Value:
+        count, value = acc
+        if not count:
+            return None
+        if argument.kind in INTEGERS:
+            return -(-value // count) if value < 0 else value // count  # truncated toward zero, as Flink
+        if isinstance(value, Decimal):
+            return (value / count).quantize(Decimal(1).scaleb(-aggregate.type.scale), ROUND_HALF_UP)
+        return value / count
+
+    return AggregateFunction(total.zero, total.add, total.merge, result, total.retract)
+
+
+def _extreme(pick: Callable[[Any, Any], Any]) -> AggregateFunction:
+    def add(acc: Acc, values: tuple[Value, ...], time: int) -> Acc:
+        value: Any = values[0]
+        return acc if value is None else value if acc is None else pick(acc, value)
+
+    def merge(a: Acc, b: Acc) -> Acc:
+        return b if a is None else a if b is None else pick(a, b)
+
+    return AggregateFunction(None, add, merge, lambda acc, as_of: acc)
+
+
+def _first() -> AggregateFunction:
+    """First in arrival order; merging keeps the left (older) side."""
+
+    def add(acc: Acc, values: tuple[Value, ...], time: int) -> Acc:
+        return acc if acc is not None or values[0] is None else (values[0],)
+
+    return AggregateFunction(None, add, lambda a, b: a or b, lambda acc, as_of: acc and acc[0])
+
+
+def _last() -> AggregateFunction:
+    def add(acc: Acc, values: tuple[Value, ...], time: int) -> Acc:
+        return acc if values[0] is None else (values[0],)
+
+    return AggregateFunction(None, add, lambda a, b: b or a, lambda acc, as_of: acc and acc[0])
+
+
+def _last_n(limit: int) -> AggregateFunction:
+    """The last n values by event time (ties by arrival), oldest first: ((time, value), ...)."""
+
+    def add(acc: Acc, values: tuple[Value, ...], time: int) -> Acc:
+        value = _immutable(values[0])
+        if not acc or acc[-1][0] <= time:
+            return (*acc[-limit + 1 :], (time, value)) if limit > 1 else ((time, value),)
+        if len(acc) == limit and time < acc[0][0]:
+            return acc
+        place = len(acc)
+        while place and acc[place - 1][0] > time:
+            place -= 1
+        return (*acc[:place], (time, value), *acc[place:])[-limit:]
+
+    def merge(a: Acc, b: Acc) -> Acc:
+        return tuple(sorted((*a, *b), key=lambda each: each[0])[-limit:])
+
+    return AggregateFunction((), add, merge, lambda acc, as_of: [each[1] for each in acc])
+
+
+def _immutable(value: Value) -> Any:
+    return tuple(_immutable(each) for each in value) if isinstance(value, list | tuple) else value
+
+
+def _decayed(aggregate: Aggregate) -> AggregateFunction:
+    """Order-free decayed sum; see `kernels.decayed`. Reads as of a time; without one, at its newest row."""
+    decayed = DecayedSum(aggregate.parameter)
+    counting = not aggregate.args
+
+    def add(acc: Acc, values: tuple[Value, ...], time: int) -> Acc:
+        weight: Any = 1.0 if counting else values[0]
+        return acc if weight is None else decayed.add(acc, float(weight), time)
+
+    def result(acc: Acc, as_of: int | None) -> Value:
+        return decayed.value(acc, as_of)
+
+    return AggregateFunction(decayed.zero, add, decayed.merge, result, fades=True)
+
+
+def _distinct(inner: AggregateFunction) -> AggregateFunction:
+    """Only the first of equal values counts: (inner accumulator, ((value, times), ...)). Cost grows with the distinct
+    values of one group."""
+
+    def add(acc: Acc, values: tuple[Value, ...], time: int) -> Acc:
+        if values[0] is None:
+            return acc
+        seen = dict(acc[1])
+        times = seen.get(values[0], 0)
+        seen[values[0]] = times + 1
+        return (inner.add(acc[0], values, time) if not times else acc[0], tuple(seen.items()))
+
+    def retract(acc: Acc, values: tuple[Value, ...], time: int) -> Acc:
+        seen = dict(acc[1])
+        times = seen.pop(values[0], 0)
+        if values[0] is None or not times:
+            return acc
+        if times > 1:
+            seen[values[0]] = times - 1
+            return (acc[0], tuple(seen.items()))
+        assert inner.retract is not None
+        return (inner.retract(acc[0], values, time), tuple(seen.items()))
+
+    def merge(a: Acc, b: Acc) -> Acc:
+        seen = dict(a[1])
+        total = a[0]
+        for value, times in b[1]:
+            if value not in seen:
+                total = inner.add(total, (value,), NO_TIME)
+            seen[value] = seen.get(value, 0) + times
+        return (total, tuple(seen.items()))
+
+    return AggregateFunction(
+        (inner.zero, ()), add, merge, lambda acc, as_of: inner.result(acc[0], as_of), retract if inner.retract else None
+    )
+
+
+def aggregate_function(aggregate: Aggregate, inputs: tuple[Type, ...]) -> AggregateFunction:
+    """Bind one aggregate call of a plan to the types of its node's input."""
+    argument = inputs[aggregate.args[0]] if aggregate.args else None
+    match aggregate.function:
+        case "COUNT":
+            made = _count(aggregate)
+        case "SUM" if argument:
+            made = _sum(aggregate, argument)
+        case "AVG" if argument:
+            made = _average(aggregate, argument)
+        case "MIN":
+            made = _extreme(min)
+        case "MAX":
+            made = _extreme(max)
+        case "FIRST_VALUE":
+            made = _first()
+        case "LAST_VALUE":
+            made = _last()
+        case "LAST_N":
+            made = _last_n(aggregate.parameter)
+        case "DECAYED_SUM" | "DECAYED_COUNT":
+            made = _decayed(aggregate)
+        case other:
+            raise ValueError(f"no aggregate function {other}: the planner must refuse it")
+    return _distinct(made) if aggregate.distinct else made
+
+
+class Accumulators:
+    """All aggregates of one node over one group: a tuple of accumulators."""
+
+    def __init__(self, aggregates: tuple[Aggregate, ...], inputs: tuple[Type, ...], rowtime: int | None) -> None:
+        self._calls = [
+            (aggregate_function(each, inputs), each.args, each.filter) for each in aggregates
+        ]
+        self._rowtime = rowtime
+        self.zero: tuple[Acc, ...] = tuple(function.zero for function, _, _ in self._calls)
+        self.fades = any(function.fades for function, _, _ in self._calls)
+        self.retractable = all(function.retract for function, _, _ in self._calls)
+        self.half_lives = tuple(each.parameter if each.function.startswith("DECAYED") else 0 for each in aggregates)
+
+    def _time(self, row: tuple[Value, ...]) -> int:
+        time = row[self._rowtime] if self._rowtime is not None else None
+        return time if isinstance(time, int) else NO_TIME
+
+    def add(self, accs: tuple[Acc, ...], row: tuple[Value, ...]) -> tuple[Acc, ...]:
+        time = self._time(row)
+        return tuple(
+            acc
+            if condition is not None and row[condition] is not True
+            else function.add(acc, tuple(row[arg] for arg in args), time)
+            for acc, (function, args, condition) in zip(accs, self._calls, strict=True)
+        )
+
+    def retract(self, accs: tuple[Acc, ...], row: tuple[Value, ...]) -> tuple[Acc, ...]:
+        time = self._time(row)
+        taken = []
+        for acc, (function, args, condition) in zip(accs, self._calls, strict=True):
+            assert function.retract is not None, "the compiler refuses this"
+            skip = condition is not None and row[condition] is not True
+            taken.append(acc if skip else function.retract(acc, tuple(row[arg] for arg in args), time))
+        return tuple(taken)
+
+    def merge(self, a: tuple[Acc, ...], b: tuple[Acc, ...]) -> tuple[Acc, ...]:
+        return tuple(
+            function.merge(left, right) for left, right, (function, _, _) in zip(a, b, self._calls, strict=True)
+        )
+
+    def results(self, accs: tuple[Acc, ...], as_of: int | None = None) -> tuple[Value, ...]:
+        return tuple(function.result(acc, as_of) for acc, (function, _, _) in zip(accs, self._calls, strict=True))

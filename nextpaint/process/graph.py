@@ -1,0 +1,262 @@
+"""From a plan to running operators: one operator per distinct sub-plan, in topological order.
+
+An operator's identity is a hash of its canonical sub-plan, including the definitions of the tables it reads: text that means
+the same gives the same identity, so its state carries over when an application changes; any edit gives another.
+Statements share equal sub-plans. An INSERT's rows reach its consumers in the same step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from nextpaint.process.operators.group import GroupAggregate
+from nextpaint.process.operators.over import OverAggregation
+from nextpaint.process.operators.protocol import Operator
+from nextpaint.process.operators.session import SessionAggregation
+from nextpaint.process.operators.stateless import Filter, Forward, Project, Union
+from nextpaint.process.operators.table import MaterialisedTable
+from nextpaint.process.operators.temporal import TemporalJoin
+from nextpaint.process.operators.together import BoughtTogether
+from nextpaint.process.operators.vectors import TextVectors
+from nextpaint.process.operators.window import WindowAggregation
+from nextpaint.process.sources import Explode, Source, SourceSettings
+from nextpaint.process.state import State
+from nextpaint.record.types import BIGINT, BYTES, STRING, Field
+from nextpaint.sql import plan
+from nextpaint.sql.plan import At, Insert, Node, Program, Table, WindowKind
+
+VECTORS = Table("_vectors", (Field("content", STRING), Field("vector", BYTES)))
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """A co-purchase index over a table: read as rows of `name` by item."""
+
+    name: str
+    table: str
+    basket: str
+    item: str
+    others_max: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class VectorTable:
+    """Vectors of a text column of an item table, read as `name`."""
+
+    name: str
+    table: str
+    item: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """A table that is a view of another topic: `explode` turns one record of it into rows."""
+
+    table: Table
+    topic: str
+    explode: Explode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """All that runs: an application's program, built-in tables, and the indexes its surfaces need."""
+
+    program: Program
+    built_in: tuple[BuiltIn, ...] = ()
+    together: tuple[Together, ...] = ()
+    vectors: tuple[VectorTable, ...] = ()
+
+
+@dataclass(slots=True)
+class Stage:
+    """An operator with the stages that feed it."""
+
+    operator: Operator
+    inputs: tuple[Stage, ...] = ()
+    target: str | None = None  # the INSERT target whose rows this stage's output is
+
+
+@dataclass(slots=True)
+class Graph:
+    """Stages in topological order; sources first."""
+
+    state: State
+    sources: dict[str, Source] = field(default_factory=dict)
+    stages: list[Stage] = field(default_factory=list)
+    targets: dict[str, Stage] = field(default_factory=dict)
+    together: dict[str, BoughtTogether] = field(default_factory=dict)
+    vectors: dict[str, TextVectors] = field(default_factory=dict)
+    by_topic: dict[str, list[str]] = field(default_factory=dict)
+
+    def operators(self) -> list[Operator]:
+        tables = [source.rows_table for source in self.sources.values() if source.rows_table is not None]
+        return [*self.sources.values(), *tables, *(stage.operator for stage in self.stages)]
+
+    def table(self, name: str) -> MaterialisedTable | None:
+        """The materialised table of this name, declared or INSERT target."""
+        if name in self.targets:
+            operator = self.targets[name].operator
+            return operator if isinstance(operator, MaterialisedTable) else None
+        source = self.sources.get(name)
+        return source.rows_table if source is not None else None
+
+
+def fingerprint(value: Any, tables: dict[str, str]) -> str:
+    """Canonical text of a plan, without positions; a Scan stands for the definition of its table."""
+    if isinstance(value, plan.Scan):
+        return f"Scan({value.table}:{tables.get(value.table, '')})"
+    if isinstance(value, At):
+        return ""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = (
+            f"{each.name}={fingerprint(getattr(value, each.name), tables)}"
+            for each in dataclasses.fields(value)
+            if each.name != "at"
+        )
+        return f"{type(value).__name__}({', '.join(parts)})"
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(fingerprint(each, tables) for each in value) + "]"
+    return repr(value)
+
+
+def digest(text: str) -> str:
+    return blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+Maker = Callable[[str, Any, Sequence[Operator], State], Operator]
+
+_OPERATORS: dict[type, tuple[str, Maker]] = {
+    plan.Filter: ("filter", Filter),
+    plan.Project: ("project", Project),
+    plan.Union: ("union", Union),
+    plan.GroupAggregate: ("group", GroupAggregate),
+    plan.OverAggregate: ("over", OverAggregation),
+    plan.TemporalJoin: ("temporal", TemporalJoin),
+}
+
+
+class _Builder:
+    def __init__(self, design: Design, state: State) -> None:
+        self._design = design
+        self._definitions: dict[str, str] = {}
+        self._made: dict[str, Stage] = {}
+        self._settings = source_settings(design.program.settings)
+        self._built_in = {each.table.name: each for each in (*design.built_in, BuiltIn(VECTORS, VECTORS.name))}
+        self.graph = Graph(state)
+
+    def build(self) -> Graph:
+        program, settings = self._design.program, self._settings
+        written = {insert.target for insert in program.inserts}
+        for name, table in program.tables.items():
+            if name in written:
+                continue
+            self._definitions[name] = digest(fingerprint(table, {}) + fingerprint(settings, {}))
+            if table.primary_key:
+                self._source(name)
+        for insert in program.inserts:
+            self._insert(insert)
+        self._indexes()
+        return self.graph
+
+    def _source(self, name: str) -> Source:
+        """The source of a declared or built-in table: made when something reads it, or when it is materialised."""
+        if name not in self.graph.sources:
+            view = self._built_in.get(name) or BuiltIn(self._design.program.tables[name], name)
+            settings = SourceSettings() if name == VECTORS.name else self._settings
+            self.graph.sources[name] = Source(view.table, view.topic, view.explode, settings, self.graph.state)
+            self.graph.by_topic.setdefault(view.topic, []).append(name)
+        return self.graph.sources[name]
+
+    def _insert(self, insert: Insert) -> None:
+        table = self._design.program.tables[insert.target]
+        root = self._stage(insert.root)
+        identity = digest(fingerprint(insert.root, self._definitions) + fingerprint(table, {}))
+        self._definitions[table.name] = identity
+        if table.primary_key:
+            operator: Operator = MaterialisedTable(
+                f"table/{table.name}/{identity}", table.fields, table.primary_key, [root.operator], self.graph.state
+            )
+        else:
+            operator = Forward(f"topic/{table.name}/{identity}", [each.type for each in table.fields], [root.operator])
+        stage = Stage(operator, (root,), table.name)
+        self.graph.stages.append(stage)
+        self.graph.targets[table.name] = stage
+
+    def _stage(self, node: Node) -> Stage:
+        """The stage of a sub-plan; a Scan is its source, or the target it reads."""
+        if isinstance(node, plan.Scan):
+            if node.table in self.graph.targets:
+                return self.graph.targets[node.table]
+            return Stage(self._source(node.table))
+        text = fingerprint(node, self._definitions)
+        if text not in self._made:
+            inputs = tuple(self._stage(each) for each in children(node))
+            kind, make = self._maker(node)
+            operator = make(f"{kind}/{digest(text)}", node, [each.operator for each in inputs], self.graph.state)
+            self._made[text] = Stage(operator, inputs)
+            self.graph.stages.append(self._made[text])
+        return self._made[text]
+
+    def _maker(self, node: Node) -> tuple[str, Maker]:
+        if isinstance(node, plan.WindowAggregate):
+            session = node.window.kind is WindowKind.SESSION
+            return ("session", SessionAggregation) if session else ("window", WindowAggregation)
+        return _OPERATORS[type(node)]
+
+    def _indexes(self) -> None:
+        tables = self._design.program.tables
+        for index in self._design.together:
+            table = tables[index.table]
+            columns = (table.names.index(index.basket), table.names.index(index.item))
+            source = self._stage(plan.Scan(plan.Schema(table.fields), index.table))
+            identity = digest(repr(index) + self._definitions[index.table])
+            types = (STRING, STRING, BIGINT)
+            together = BoughtTogether(f"together/{identity}", types, columns, index.others_max, self.graph.state)
+            self.graph.together[index.name] = together
+            self.graph.stages.append(Stage(together, (source,)))
+        for vectors in self._design.vectors:
+            table = tables[vectors.table]
+            columns = (table.names.index(vectors.item), table.names.index(vectors.text))
+            items = self._stage(plan.Scan(plan.Schema(table.fields), vectors.table))
+            arrived = Stage(self._source(VECTORS.name))
+            identity = digest(repr(vectors) + self._definitions[vectors.table])
+            operator = TextVectors(f"vectors/{identity}", columns, self.graph.state)
+            self.graph.vectors[vectors.name] = operator
+            self.graph.stages.append(Stage(operator, (items, arrived)))
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    if isinstance(node, plan.TemporalJoin):
+        return (node.left, node.right)
+    if isinstance(node, plan.Union):
+        return node.inputs
+    if isinstance(node, plan.Scan | plan.Values):
+        return ()
+    return (node.input,)
+
+
+def duration_ms(text: str) -> int:
+    """A duration as settings write it: `5 s`, `10 min`, `250 ms`, `1 h`, `1 d`, or plain milliseconds."""
+    number = text.strip().rstrip("abcdefghijklmnopqrstuvwxyz ")
+    unit = text.strip()[len(number) :].strip() or "ms"
+    factors = {"ms": 1, "s": 1000, "sec": 1000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+    if unit not in factors or not number.replace(".", "", 1).isdigit():
+        raise ValueError(f"{text!r} is not a duration: write it like '5 s', '10 min' or '1 h'")
+    return round(float(number) * factors[unit])
+
+
+def source_settings(settings: dict[str, str]) -> SourceSettings:
+    return SourceSettings(
+        idle_timeout_ms=duration_ms(settings.get("table.exec.source.idle-timeout", "0")),
+        idle_advance_ms=duration_ms(settings.get("nextpaint.idle-advance", "0")),
+    )
+
+
+def build(design: Design) -> Graph:
+    """Make the operators of a design over a fresh state."""
+    return _Builder(design, State()).build()

@@ -1,0 +1,76 @@
+"""Exponentially decayed sums whose value does not depend on the order rows arrive in, bit for bit.
+
+The sum of x_i * 2**-((t - t_i) / half_life), read at any t. Floating point addition at a moving anchor depends on order, so
+the sum is kept in integers: time is cut into buckets of one half-life, k = floor(t_i / half_life), and bucket k holds
+
+    V_k = sum of round(x_i * 2**(fraction of t_i in its bucket) * 2**SCALE_BITS)
+
+Integer sums are exact, so buckets do not depend on order. Buckets more than `KEPT` half-lives behind the newest one weigh less
+than 2**-KEPT of it and are dropped, which depends on the set of rows only. A reading folds the buckets in ascending order
+into (value at the start of the newest bucket), times the decay since then.
+
+Accumulator: ((bucket, V), ...) in ascending order of bucket. Resolution: 2**-28 of one unit of x.
+"""
+
+from __future__ import annotations
+
+from math import ldexp
+
+from nextpaint.process.kernels.exact_math import exp2
+
+Buckets = tuple[tuple[int, int], ...]
+
+SCALE_BITS = 28  # 4e-9 of a unit: below what a ranking can see, and sums stay within 64 bits up to 10**10
+KEPT = 60  # a weight 60 half-lives old is 1e-18 of a new one, less than a float64 can add to it
+
+
+class DecayedSum:
+    """Arithmetic of one decayed sum; `half_life_ms` > 0."""
+
+    zero: Buckets = ()
+
+    def __init__(self, half_life_ms: int) -> None:
+        self.half_life_ms = half_life_ms
+
+    def add(self, buckets: Buckets, x: float, time_ms: int) -> Buckets:
+        half_life = self.half_life_ms
+        bucket, rest = divmod(time_ms, half_life)
+        weight = round(ldexp(x * exp2(rest / half_life), SCALE_BITS))
+        if not buckets:
+            return ((bucket, weight),)
+        newest, total = buckets[-1]
+        if bucket == newest:
+            return (*buckets[:-1], (newest, total + weight))
+        if bucket > newest:
+            return (*(each for each in buckets if each[0] >= bucket - KEPT), (bucket, weight))
+        if bucket < newest - KEPT:
+            return buckets
+        return self.merge(buckets, ((bucket, weight),))
+
+    def merge(self, a: Buckets, b: Buckets) -> Buckets:
+        if not a or not b:
+            return a or b
+        totals = dict(a)
+        for bucket, weight in b:
+            totals[bucket] = totals.get(bucket, 0) + weight
+        oldest = max(totals) - KEPT
+        return tuple(sorted((bucket, weight) for bucket, weight in totals.items() if bucket >= oldest))
+
+    def fold(self, buckets: Buckets) -> tuple[float, int]:
+        """(value, anchor): the sum as of `anchor`, the start of the newest bucket, epoch ms."""
+        if not buckets:
+            return 0.0, 0
+        newest = buckets[-1][0]
+        value = 0.0
+        for bucket, weight in buckets:
+            value += ldexp(float(weight), bucket - newest - SCALE_BITS)
+        return value, newest * self.half_life_ms
+
+    def value(self, buckets: Buckets, as_of_ms: int | None) -> float | None:
+        """The sum as of a time; None over no row. Without a time: as of the start of the newest bucket."""
+        if not buckets:
+            return None
+        value, anchor = self.fold(buckets)
+        if as_of_ms is None or as_of_ms <= anchor:
+            return value
+        return value * exp2(-(as_of_ms - anchor) / self.half_life_ms)

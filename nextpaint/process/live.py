@@ -1,0 +1,296 @@
+"""Live readings: a table's final rows with the rows still held upstream applied, as of a time.
+
+live(T, P, t) is the content of T if the input had ended after position P, evaluated as of t. It is computed on read, for the keys
+asked. It is granted where the read key reaches every operator that holds rows back (`Reach`); elsewhere a table is final only.
+
+As-of rules, by what a table's rows are made of:
+* `decay`: rows of a group aggregate (through projections and filters): finished from the accumulators as of t;
+* `recount`: an OVER RANGE frame whose columns are copied: recounted over (t - range, t];
+* `as is`: everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nextpaint.process.mirror import Fading, TableMirror, VectorMirror
+from nextpaint.process.operators.group import GroupAggregate
+from nextpaint.process.operators.over import OverAggregation
+from nextpaint.process.operators.protocol import Change, Operator, Row
+from nextpaint.process.operators.session import SessionAggregation
+from nextpaint.process.operators.stateless import Filter, Forward, Project, Union
+from nextpaint.process.operators.table import MaterialisedTable
+from nextpaint.process.operators.temporal import TemporalJoin
+from nextpaint.process.operators.together import BoughtTogether
+from nextpaint.process.operators.window import WindowAggregation
+from nextpaint.process.reading import Vectors
+from nextpaint.process.runner import Runner
+from nextpaint.record.columns import DELETE, INSERT, UPDATE_BEFORE, Column, Value
+
+HOLDING = (OverAggregation, TemporalJoin, WindowAggregation, SessionAggregation)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How a table is read: live by key or final only, live as a whole or not, and its as-of rule."""
+
+    by_key: bool
+    whole: bool
+    as_of: str  # "decay" | "recount" | "as is"
+
+
+class LiveTable:
+    """Reads one materialised table."""
+
+    def __init__(self, table: MaterialisedTable) -> None:
+        self.table = table
+        self._chain: list[Project | Filter] = []
+        operator = table.source
+        while isinstance(operator, Project | Filter):
+            self._chain.append(operator)
+            operator = operator._source  # noqa: SLF001  one room, one chain
+        self._base = operator
+        self._group_key = self._traced_key() if isinstance(operator, GroupAggregate) else None
+        self._recounted = self._recounted_columns() if isinstance(operator, OverAggregation) else {}
+        self.reach = Reach(self._reaches(), not _holds(table.source), self._as_of())
+        self._mirror: TableMirror | None = None
+        self._by_first: dict[Value, dict[Row, None]] | None = None
+        self._changed: set[Row] = set()
+
+    # ------------------------------------------------------------ analysis
+
+    def _traced(self, column: int) -> int | None:
+        """The base column a table column is a plain copy of."""
+        index: int | None = column
+        for step in self._chain:
+            if isinstance(step, Project) and index is not None:
+                index = step.source_of(index)
+        return index
+
+    def _traced_key(self) -> tuple[int, ...] | None:
+        """For each group key column, the table column that copies it; None when one is missing."""
+        assert isinstance(self._base, GroupAggregate)
+        traced = {self._traced(column): column for column in self.table.key}
+        columns = [traced.get(position) for position in range(len(self._base.keys))]
+        known = tuple(column for column in columns if column is not None)
+        return known if len(known) == len(columns) == len(self.table.key) else None
+
+    def _recounted_columns(self) -> dict[int, int]:
+        """Table column -> aggregate of a RANGE frame it copies; empty where the partition key is not the table's."""
+        assert isinstance(self._base, OverAggregation)
+        width = len(self._base.types) - len(self._base.node.aggregates)
+        traced = {column: self._traced(column) for column in range(len(self.table.types))}
+        partition = {traced[column] for column in self.table.key}
+        if not self._base.recounts or partition != set(self._base.node.partition):
+            return {}
+        return {column: base - width for column, base in traced.items() if base is not None and base >= width}
+
+    def _reaches(self) -> bool:
+        return _reach(self.table.source, set(self.table.key))
+
+    def _as_of(self) -> str:
+        if self._group_key is not None and isinstance(self._base, GroupAggregate) and self._base.accumulators.fades:
+            return "decay"
+        return "recount" if self._recounted else "as is"
+
+    # ------------------------------------------------------------ rows
+
+    def row(self, key: Row, as_of: int) -> Row | None:
+        return self.rows(key, as_of).get(key)
+
+    def rows(self, prefix: Row, as_of: int) -> dict[Row, Row]:
+        """Rows whose key starts with `prefix`, by key."""
+        select: dict[int, Value] = dict(zip(self.table.key, prefix, strict=False))
+        keys = [prefix] if len(prefix) == len(self.table.key) else self._keys(prefix)
+        if self._group_key is not None:
+            return self._from_groups(keys, select, as_of)
+        found = {key: row for key in keys if (row := self.table.get(key)) is not None}
+        if self.reach.by_key:
+            for change in self.table.pending(select, as_of):
+                key = self.table.key_of(change.row)
+                if key[: len(prefix)] != prefix or change.kind == UPDATE_BEFORE:
+                    continue
+                if change.kind == DELETE:
+                    found.pop(key, None)
+                else:
+                    found[key] = change.row
+        if self._recounted:
+            found = {key: self._recount(key, row, as_of) for key, row in found.items()}
+        return found
+
+    def _from_groups(self, keys: Sequence[Row], select: dict[int, Value], as_of: int) -> dict[Row, Row]:
+        group = self._base
+        assert isinstance(group, GroupAggregate) and self._group_key is not None
+        order = [self.table.key.index(column) for column in self._group_key]
+        wanted = {position: select[column] for position, column in enumerate(self._group_key) if column in select}
+        touched = group.folded(wanted, as_of) if self.reach.by_key and not self.reach.whole else {}
+        groups = {tuple(key[place] for place in order): None for key in keys}
+        groups.update(dict.fromkeys(touched))
+        changes = []
+        for each in groups:
+            if any(each[position] != value for position, value in wanted.items()):
+                continue
+            stored = touched[each] if each in touched else group.groups.get(each)
+            if stored is not None:
+                changes.append(Change(INSERT, each + group.accumulators.results(stored[1], as_of)))
+        for step in reversed(self._chain):
+            changes = step.through(changes, as_of)
+        return {self.table.key_of(change.row): change.row for change in changes}
+
+    def _recount(self, key: Row, row: Row, as_of: int) -> Row:
+        assert isinstance(self._base, OverAggregation)
+        by_base = {self._traced(column): key[place] for place, column in enumerate(self.table.key)}
+        results = self._base.recounted(tuple(by_base[index] for index in self._base.node.partition), as_of)
+        return tuple(
+            results[self._recounted[column]] if column in self._recounted else value for column, value in enumerate(row)
+        )
+
+    def _keys(self, prefix: Row) -> list[Row]:
+        """Final keys that start with a prefix, ordered by the rest."""
+        if not prefix:
+            return sorted((key for key, _ in self.table.rows.items()), key=_ordered)
+        if self._by_first is None:
+            self._by_first = {}
+            self._changed = {key for key, _ in self.table.rows.items()}
+            self.table.rows.watchers.append(self._changed)
+        for key in self._changed:
+            if key in self.table.rows:
+                self._by_first.setdefault(key[0], {})[key] = None
+            elif key[0] in self._by_first:
+                self._by_first[key[0]].pop(key, None)
+        self._changed.clear()
+        keys = self._by_first.get(prefix[0], {})
+        return sorted((key for key in keys if key[: len(prefix)] == prefix), key=_ordered)
+
+    def mirror(self) -> TableMirror:
+        if self._mirror is None:
+            self._mirror = TableMirror(self.table, self._fading())
+        self._mirror.refresh()
+        return self._mirror
+
+    def _fading(self) -> dict[str, Fading]:
+        group = self._base
+        if self._group_key is None or not isinstance(group, GroupAggregate):
+            return {}
+        width = len(group.keys)
+        found = {}
+        for column, name in enumerate(self.table.names):
+            base = self._traced(column)
+            if base is not None and base >= width:
+                half_life = group.accumulators.half_lives[base - width]
+                if half_life:
+                    found[name] = Fading(group, base - width, half_life)
+        return found
+
+
+def _ordered(key: Row) -> tuple[tuple[bool, str, Value], ...]:
+    """NULLs first, then by value within one type."""
+    return tuple((value is not None, type(value).__name__, value) for value in key)
+
+
+def _holds(operator: Operator | None) -> bool:
+    """Does anything upstream hold rows back?"""
+    return operator is not None and (isinstance(operator, HOLDING) or any(_holds(each) for each in _inputs(operator)))
+
+
+def _inputs(operator: Operator) -> tuple[Operator, ...]:
+    several = getattr(operator, "_sources", None)
+    if several is not None:
+        return tuple(several)
+    one = getattr(operator, "_source", None) or getattr(operator, "source", None)
+    return (one,) if one is not None else ()
+
+
+def _reach(operator: Operator | None, columns: set[int]) -> bool:
+    """Do these output columns, copied upstream, select rows at every operator that holds rows back?"""
+    match operator:
+        case None:
+            return True
+        case Project():
+            traced = {operator.source_of(column) for column in columns}
+            return _reach(_inputs(operator)[0], {each for each in traced if each is not None})
+        case Filter() | Forward() | MaterialisedTable():
+            return all(_reach(each, columns) for each in _inputs(operator))
+        case Union():
+            return all(_reach(each, columns) for each in _inputs(operator))
+        case GroupAggregate():
+            return _reach(_inputs(operator)[0], {operator.keys[each] for each in columns if each < len(operator.keys)})
+        case OverAggregation():
+            partition = set(operator.node.partition)
+            return partition <= columns and _reach(_inputs(operator)[0], partition)
+        case WindowAggregation() | SessionAggregation():
+            keys = {operator.keys[each] for each in columns if each < len(operator.keys)}
+            return bool(keys) and _reach(_inputs(operator)[0], keys)
+        case TemporalJoin():
+            left = operator.left_columns(columns)
+            return bool(left) and _reach(_inputs(operator)[0], left)
+    return True
+
+
+class Tables:
+    """All readable tables of a runner; made once per runner, shared by its readings."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        graph = runner.graph
+        names = [*graph.sources, *graph.targets]
+        self.live = {name: LiveTable(table) for name in names if (table := graph.table(name)) is not None}
+        self.together = graph.together
+        self.vectors = {name: VectorMirror(source) for name, source in graph.vectors.items()}
+
+    def reading(self, time_ms: int) -> LiveReading:
+        return LiveReading(self, time_ms)
+
+
+class _WholeTable:
+    def __init__(self, mirror: TableMirror, time_ms: int) -> None:
+        self._mirror = mirror
+        self._time_ms = time_ms
+        self.keys: Sequence[Value] = mirror.keys
+        self.version = mirror.version
+        self.slots: Mapping[Value, int] = mirror.slots
+
+    def column(self, name: str) -> Column:
+        return self._mirror.column(name, self._time_ms)
+
+
+class LiveReading:
+    """Implements `process.reading.Reading` over a runner's state."""
+
+    def __init__(self, tables: Tables, time_ms: int) -> None:
+        self._tables = tables
+        self.time_ms = time_ms
+        self.position = tables.runner.applied
+
+    def row(self, table: str, key: Row) -> dict[str, Value] | None:
+        live = self._tables.live[table]
+        row = live.row(tuple(key), self.time_ms)
+        return dict(zip(live.table.names, row, strict=True)) if row is not None else None
+
+    def rows(self, table: str, prefix: Row) -> list[dict[str, Value]]:
+        if table in self._tables.together:
+            return self._bought_together(self._tables.together[table], prefix[0])
+        live = self._tables.live[table]
+        found = live.rows(tuple(prefix), self.time_ms)
+        return [dict(zip(live.table.names, found[key], strict=True)) for key in sorted(found, key=_ordered)]
+
+    def _bought_together(self, index: BoughtTogether, item: Value) -> list[dict[str, Value]]:
+        baskets = index.baskets_with(item)
+        return [
+            {"other": other, "n": count, "baskets": baskets, "other_baskets": index.baskets_with(other)}
+            for other, count in index.best(item)
+        ]
+
+    def keyed(self, table: str, column: str, keys: Sequence[Value]) -> Column:
+        return self._tables.live[table].mirror().take(column, keys, self.time_ms)
+
+    def whole(self, table: str) -> _WholeTable:
+        return _WholeTable(self._tables.live[table].mirror(), self.time_ms)
+
+    def vectors(self, table: str) -> Vectors:
+        return self._tables.vectors[table].view()
+
+    def changed_at_ms(self, table: str, key: Row) -> int | None:
+        stored = self._tables.live[table].table.rows.get(tuple(key))
+        return stored[0] if stored is not None else None

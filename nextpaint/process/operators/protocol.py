@@ -1,0 +1,179 @@
+"""The operator protocol: the wall that does not move.
+
+`step(inputs, context)` takes one batch per input port and gives one batch. Rows and watermark marks are handled in `seq`
+order, rows before marks at one `seq`; an operator with two inputs merges them by `seq` before touching state. So state
+and output rows, in order, do not depend on how the input was cut into steps.
+
+`pending(select, as_of)` gives the rows the operator would still emit if its input ended now (watermark MAX), for the keys
+asked: the live reading of a table is its final rows with these applied. `select` maps output column -> required value and is
+a pruning hint; the caller filters exactly.
+
+Everything an operator remembers is in its cells. Heaps and indexes are derived from them by `restore`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nextpaint.process.state import Cell, State
+from nextpaint.record.columns import IDLE, MAX_WATERMARK, MIN_WATERMARK, Batch, IntArray, Value
+from nextpaint.record.types import Type
+
+Row = tuple[Value, ...]
+Select = dict[int, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change row outside a batch."""
+
+    kind: int
+    row: Row
+
+
+@dataclass(slots=True)
+class DeadRow:
+    """A row whose expression failed: goes to the dead-letter topic with its position and reason."""
+
+    seq: int
+    operator: str
+    reason: str
+    row: Row
+
+
+@dataclass(slots=True)
+class StepContext:
+    """What a step knows beside its batches: the ledger clock of each record, and where failed rows go."""
+
+    seqs: IntArray
+    at_ms: IntArray
+    dead: list[DeadRow] = field(default_factory=list)
+
+    def at(self, seqs: IntArray) -> IntArray:
+        """The ledger time of the records `seqs`."""
+        if not len(self.seqs):
+            return np.zeros(len(seqs), np.int64)
+        return self.at_ms[np.searchsorted(self.seqs, seqs)]
+
+
+class Operator(ABC):
+    """One node of the running graph."""
+
+    def __init__(self, identity: str, types: Sequence[Type]) -> None:
+        self.id = identity
+        self.types = tuple(types)
+        self.late = 0  # rows dropped as late: counted, named, never silent
+
+    @abstractmethod
+    def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch: ...
+
+    def pending(self, select: Select, as_of: int) -> list[Change]:
+        """Rows that would follow at end of input; none for operators that hold nothing back and have no input."""
+        return []
+
+    def restore(self) -> None:
+        """Rebuild what is derived from cells, after they were loaded."""
+
+    def next_timer(self) -> int | None:
+        """The earliest event time at which a watermark would make this operator emit; None when nothing is held."""
+        return None
+
+
+class Output:
+    """Collects output rows in order and makes the batch."""
+
+    __slots__ = ("_types", "kinds", "rows", "seqs")
+
+    def __init__(self, types: Sequence[Type]) -> None:
+        self._types = types
+        self.rows: list[Sequence[Value]] = []
+        self.seqs: list[int] = []
+        self.kinds: list[int] = []
+
+    def add(self, kind: int, seq: int, row: Sequence[Value]) -> None:
+        self.kinds.append(kind)
+        self.seqs.append(seq)
+        self.rows.append(row)
+
+    def batch(self, mark_seq: IntArray, mark_wm: IntArray) -> Batch:
+        made = Batch.of(self._types, self.rows, self.seqs, self.kinds)
+        return Batch(made.columns, made.kind, made.seq, mark_seq, mark_wm)
+
+
+def empty(types: Sequence[Type]) -> Batch:
+    return Batch.of(types, (), (), ())
+
+
+ROW, MARK = 0, 1
+
+
+def in_order(batch: Batch) -> Iterator[tuple[int, int, int]]:
+    """(ROW, index, seq) and (MARK, watermark, seq) in the order they happened: rows before marks at one seq."""
+    seqs = batch.seq.tolist()
+    if not len(batch.mark_seq):
+        for index, seq in enumerate(seqs):
+            yield ROW, index, seq
+        return
+    bounds = np.searchsorted(batch.seq, batch.mark_seq, side="right").tolist()
+    index = 0
+    for bound, mark_seq, mark_wm in zip(bounds, batch.mark_seq.tolist(), batch.mark_wm.tolist(), strict=True):
+        while index < bound:
+            yield ROW, index, seqs[index]
+            index += 1
+        yield MARK, mark_wm, mark_seq
+    while index < len(seqs):
+        yield ROW, index, seqs[index]
+        index += 1
+
+
+def merged(batches: Sequence[Batch]) -> Iterator[tuple[int, int, int, int]]:
+    """(ROW, port, index, seq) and (MARK, port, watermark, seq) of several inputs in the order they happened."""
+    steps: list[tuple[int, int, int, int, int]] = []
+    for port, batch in enumerate(batches):
+        for index, seq in enumerate(batch.seq.tolist()):
+            steps.append((seq, ROW, port, index, index))
+        marks = zip(batch.mark_seq.tolist(), batch.mark_wm.tolist(), strict=True)
+        for index, (seq, watermark) in enumerate(marks):
+            steps.append((seq, MARK, port, index, watermark))
+    steps.sort()
+    for seq, what, port, _, value in steps:
+        yield what, port, value, seq
+
+
+class EventClock:
+    """An operator's watermark: the minimum over its active inputs, never back, kept in a cell.
+
+    A silent input (IDLE) is left out of the minimum; when all are silent the watermark holds.
+    """
+
+    __slots__ = ("_cell", "_inputs", "watermark")
+
+    def __init__(self, state: State, identity: str, inputs: int) -> None:
+        self._cell: Cell = state.cell(identity, "watermark")
+        self._inputs = [MIN_WATERMARK] * inputs
+        self.watermark = MIN_WATERMARK
+
+    def advance(self, port: int, mark: int) -> bool:
+        """Take a mark of one input; True when the combined watermark rose."""
+        if self._inputs[port] != mark:
+            self._inputs[port] = mark
+            self._cell.put(port, mark)
+        active = [each for each in self._inputs if each != IDLE]
+        combined = min(active) if active else self.watermark
+        if combined <= self.watermark:
+            return False
+        self.watermark = combined
+        self._cell.put(-1, combined)
+        return True
+
+    def restore(self) -> None:
+        self._inputs = [self._cell.get(port, MIN_WATERMARK) for port in range(len(self._inputs))]
+        self.watermark = self._cell.get(-1, MIN_WATERMARK)
+
+    @property
+    def ended(self) -> bool:
+        return self.watermark == MAX_WATERMARK

@@ -1,0 +1,140 @@
+"""SESSION windows: rows of one key that follow each other within the gap are one session.
+
+A row opens [ts, ts + gap); sessions that overlap or touch merge. A session fires when `watermark >= end - 1`. A row is late
+only when the session it would make on its own has fired; a late row that touches an open session extends it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+import msgspec
+
+from nextpaint.process.aggregates import Accumulators
+from nextpaint.process.operators.protocol import (
+    ROW,
+    Change,
+    EventClock,
+    Operator,
+    Output,
+    Row,
+    Select,
+    StepContext,
+    in_order,
+)
+from nextpaint.process.state import State
+from nextpaint.record.columns import INSERT, Batch
+from nextpaint.sql.plan import WindowAggregate
+
+Session = tuple[int, int, tuple[object, ...]]  # start, end, accumulators
+
+_sortable = msgspec.msgpack.Encoder(decimal_format="string").encode
+
+
+class SessionAggregation(Operator):
+    """State: `sessions`, key -> open sessions ordered by start. Derived: a heap of (end, key) with stale entries."""
+
+    def __init__(self, identity: str, node: WindowAggregate, sources: Sequence[Operator], state: State) -> None:
+        super().__init__(identity, node.schema.types)
+        self._node = node
+        self.keys = node.keys
+        self._gap = node.window.size
+        self._accumulators = Accumulators(node.aggregates, node.input.schema.types, node.time)
+        self._sessions = state.cell(identity, "sessions", decimals=True)
+        self._clock = EventClock(state, identity, 1)
+        self._source = sources[0]
+        self._timers: list[tuple[int, bytes, Row]] = []
+
+    def restore(self) -> None:
+        self._clock.restore()
+        self._timers = []
+        for key, sessions in self._sessions.items():
+            for _, end, _ in sessions:
+                self._arm(end, key)
+
+    def _arm(self, end: int, key: Row) -> None:
+        heapq.heappush(self._timers, (end, _sortable(key), key))
+
+    def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
+        batch = inputs[0]
+        out = Output(self.types)
+        rows = batch.rows()
+        for what, value, seq in in_order(batch):
+            if what == ROW:
+                self._take(rows[value])
+            elif self._clock.advance(0, value):
+                self._fire(out, seq)
+        return out.batch(batch.mark_seq, batch.mark_wm)
+
+    def _take(self, row: Row) -> None:
+        key = tuple(row[index] for index in self._node.keys)
+        before: tuple[Session, ...] = self._sessions.get(key, ())
+        after = self._extended(before, row)
+        if after is None:
+            self.late += 1
+            return
+        self._sessions.put(key, after)
+        known = {end for _, end, _ in before}
+        for _, end, _ in after:
+            if end not in known:
+                self._arm(end, key)
+
+    def _extended(self, sessions: tuple[Session, ...], row: Row) -> tuple[Session, ...] | None:
+        """Sessions of one key with a row added; None when the row is late."""
+        time = row[self._node.time]
+        if not isinstance(time, int):
+            return None
+        start, end = time, time + self._gap
+        touching = [each for each in sessions if each[0] <= end and start <= each[1]]
+        if not touching and end - 1 <= self._clock.watermark:
+            return None
+        accs = self._accumulators.zero
+        for each in touching:
+            accs = each[2] if each is touching[0] else self._accumulators.merge(accs, each[2])
+            start, end = min(start, each[0]), max(end, each[1])
+        merged = (start, end, self._accumulators.add(accs, row))
+        return tuple(sorted([*(each for each in sessions if each not in touching), merged], key=lambda each: each[:2]))
+
+    def _fire(self, out: Output, seq: int) -> None:
+        while self._timers and self._timers[0][0] - 1 <= self._clock.watermark:
+            end, _, key = heapq.heappop(self._timers)
+            sessions = self._sessions.get(key, ())
+            due = [each for each in sessions if each[1] == end]
+            if not due:
+                continue  # the session grew or merged since this timer was set
+            rest = tuple(each for each in sessions if each[1] != end)
+            if rest:
+                self._sessions.put(key, rest)
+            else:
+                self._sessions.pop(key)
+            for session in due:
+                out.add(INSERT, seq, self._result(key, session))
+
+    def _result(self, key: Row, session: Session) -> Row:
+        start, end, accs = session
+        return (*key, start, end, end - 1, *self._accumulators.results(accs))
+
+    def next_timer(self) -> int | None:
+        return self._timers[0][0] - 1 if self._timers else None
+
+    def pending(self, select: Select, as_of: int) -> list[Change]:
+        """Open sessions of the keys asked, with rows still held upstream added."""
+        positions = {column: value for column, value in select.items() if column < len(self._node.keys)}
+        if len(positions) == len(self._node.keys):
+            key = tuple(positions[column] for column in range(len(self._node.keys)))
+            held = {key: self._sessions.get(key, ())}
+        else:
+            held = {
+                key: sessions
+                for key, sessions in self._sessions.items()
+                if all(key[column] == value for column, value in positions.items())
+            }
+        wanted = {self._node.keys[column]: value for column, value in positions.items()}
+        for change in self._source.pending(wanted, as_of):
+            key = tuple(change.row[index] for index in self._node.keys)
+            after = self._extended(held.get(key, ()), change.row)
+            if after is not None:
+                held[key] = after
+        changes = [(session[1], _sortable(key), key, session) for key, sessions in held.items() for session in sessions]
+        return [Change(INSERT, self._result(key, session)) for _, _, key, session in sorted(changes, key=lambda c: c[:2])]

@@ -1,0 +1,166 @@
+"""Filter, projection, UNION ALL and constant rows: nothing is held back.
+
+A row whose expression fails leaves the stream here and goes to the dead-letter topic with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nextpaint.process.functions.compile import Evaluation, Evaluator, Failures, compile_expr, predicate
+from nextpaint.process.operators.protocol import (
+    ROW,
+    Change,
+    DeadRow,
+    EventClock,
+    Operator,
+    Select,
+    StepContext,
+    empty,
+    merged,
+)
+from nextpaint.process.state import State
+from nextpaint.record.columns import Batch, BoolArray, Column
+from nextpaint.record.types import Type
+from nextpaint.sql.plan import ColumnRef
+from nextpaint.sql.plan import Filter as FilterNode
+from nextpaint.sql.plan import Project as ProjectNode
+from nextpaint.sql.plan import Union as UnionNode
+
+
+def bury(batch: Batch, failures: Failures, operator: str, context: StepContext) -> BoolArray:
+    """Send failed rows to the context's dead rows; gives the mask of the others."""
+    rows = batch.rows()
+    for index, reason in sorted(failures.rows.items()):
+        context.dead.append(DeadRow(int(batch.seq[index]), operator, reason, rows[index]))
+    alive = np.ones(len(batch), np.bool_)
+    alive[list(failures.rows)] = False
+    return alive
+
+
+def batch_of(operator: Operator, changes: Sequence[Change]) -> Batch:
+    """Changes outside a step as a batch of an operator's output."""
+    return Batch.of(operator.types, [each.row for each in changes], [0] * len(changes), [each.kind for each in changes])
+
+
+class Filter(Operator):
+    def __init__(self, identity: str, node: FilterNode, sources: Sequence[Operator], state: State) -> None:
+        super().__init__(identity, node.schema.types)
+        self._keep = predicate(node.predicate)
+        self._source = sources[0]
+
+    def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
+        batch = inputs[0]
+        if not len(batch):
+            return batch
+        failures = Failures()
+        mask = self._keep(Evaluation(batch.columns, len(batch), context.at(batch.seq), failures))
+        if failures.rows:
+            mask = mask & bury(batch, failures, self.id, context)
+        return batch if mask.all() else batch.take(mask)
+
+    def pending(self, select: Select, as_of: int) -> list[Change]:
+        return self.through(self._source.pending(select, as_of), as_of)
+
+    def through(self, changes: Sequence[Change], as_of: int) -> list[Change]:
+        """The changes that pass, evaluated at ledger time `as_of`; failing rows do not."""
+        if not changes:
+            return []
+        batch, failures = batch_of(self, changes), Failures()
+        mask = self._keep(Evaluation(batch.columns, len(batch), as_of, failures)).tolist()
+        return [each for index, each in enumerate(changes) if mask[index] and index not in failures.rows]
+
+
+class Project(Operator):
+    def __init__(self, identity: str, node: ProjectNode, sources: Sequence[Operator], state: State) -> None:
+        super().__init__(identity, node.schema.types)
+        self._picks: list[int | Evaluator] = [
+            expr.index if isinstance(expr, ColumnRef) else compile_expr(expr) for expr in node.exprs
+        ]
+        self._source = sources[0]
+
+    def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
+        batch = inputs[0]
+        if not len(batch):
+            return batch.with_columns(empty(self.types).columns)
+        failures = Failures()
+        projected = batch.with_columns(
+            self._columns(Evaluation(batch.columns, len(batch), context.at(batch.seq), failures))
+        )
+        return projected.take(bury(batch, failures, self.id, context)) if failures.rows else projected
+
+    def _columns(self, evaluation: Evaluation) -> list[Column]:
+        return [evaluation.columns[pick] if isinstance(pick, int) else pick(evaluation) for pick in self._picks]
+
+    def source_of(self, column: int) -> int | None:
+        """The input column an output column is a plain copy of."""
+        pick = self._picks[column]
+        return pick if isinstance(pick, int) else None
+
+    def pending(self, select: Select, as_of: int) -> list[Change]:
+        wanted = {self.source_of(column): value for column, value in select.items()}
+        return self.through(
+            self._source.pending({column: value for column, value in wanted.items() if column is not None}, as_of), as_of
+        )
+
+    def through(self, changes: Sequence[Change], as_of: int) -> list[Change]:
+        """These changes projected, evaluated at ledger time `as_of`; failing rows are left out."""
+        if not changes:
+            return []
+        batch, failures = batch_of(self._source, changes), Failures()
+        rows = batch.with_columns(self._columns(Evaluation(batch.columns, len(batch), as_of, failures))).rows()
+        return [
+            Change(change.kind, row)
+            for index, (change, row) in enumerate(zip(changes, rows, strict=True))
+            if index not in failures.rows
+        ]
+
+
+class Forward(Operator):
+    """An append-only INSERT target: its rows leave the statement unchanged and feed the target's readers."""
+
+    def __init__(self, identity: str, types: Sequence[Type], sources: Sequence[Operator]) -> None:
+        super().__init__(identity, types)
+        self._source = sources[0]
+
+    def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
+        return inputs[0]
+
+    def pending(self, select: Select, as_of: int) -> list[Change]:
+        return self._source.pending(select, as_of)
+
+
+class Union(Operator):
+    """UNION ALL: rows merge by seq, then by input order; the watermark is the minimum over inputs."""
+
+    def __init__(self, identity: str, node: UnionNode, sources: Sequence[Operator], state: State) -> None:
+        super().__init__(identity, node.schema.types)
+        self._sources = tuple(sources)
+        self._clock = EventClock(state, identity, len(sources))
+
+    def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
+        offsets = np.cumsum([0, *(len(batch) for batch in inputs)]).tolist()
+        order: list[int] = []
+        marks: list[tuple[int, int]] = []
+        for what, port, value, seq in merged(inputs):
+            if what == ROW:
+                order.append(offsets[port] + value)
+            elif self._clock.advance(port, value):
+                marks.append((seq, self._clock.watermark))
+        columns = [
+            Column.concat([batch.columns[index] for batch in inputs]) for index in range(len(self.types))
+        ]
+        whole = Batch(
+            tuple(Column(type_, each.values, each.valid) for type_, each in zip(self.types, columns, strict=True)),
+            np.concatenate([batch.kind for batch in inputs]),
+            np.concatenate([batch.seq for batch in inputs]),
+        )
+        return whole.take(np.array(order, np.int64)).with_marks([m[0] for m in marks], [m[1] for m in marks])
+
+    def pending(self, select: Select, as_of: int) -> list[Change]:
+        return [change for source in self._sources for change in source.pending(select, as_of)]
+
+    def restore(self) -> None:
+        self._clock.restore()

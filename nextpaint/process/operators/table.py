@@ -1,0 +1,81 @@
+"""A materialised table: the latest row per primary key, served to decisions, SQL and the console.
+
+It takes changes (or upserts) and passes on a complete changelog: +I for a new key, -U/+U for a changed row, nothing for an
+equal one, -D for a removed one. With every row it keeps the ledger time of its last change: the age of a fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nextpaint.process.operators.protocol import Change, Operator, Output, Row, Select, StepContext
+from nextpaint.process.state import State, frozen
+from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE, Batch
+from nextpaint.record.types import Field
+
+
+class MaterialisedTable(Operator):
+    """State: `rows`, primary key -> (ledger time of the last change, row)."""
+
+    def __init__(
+        self, identity: str, fields: Sequence[Field], key: tuple[int, ...], sources: Sequence[Operator], state: State
+    ) -> None:
+        super().__init__(identity, [each.type for each in fields])
+        self.names = tuple(each.name for each in fields)
+        self.key = key
+        self.rows = state.cell(identity, "rows", decimals=True)
+        self.source = sources[0] if sources else None
+
+    def key_of(self, row: Row) -> Row:
+        return tuple(row[index] for index in self.key)
+
+    def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
+        batch = inputs[0]
+        out = Output(self.types)
+        if len(batch):
+            at = context.at(batch.seq).tolist()
+            kinds, seqs = batch.kind.tolist(), batch.seq.tolist()
+            for index, row in enumerate(batch.rows()):
+                if kinds[index] != UPDATE_BEFORE:  # the -U of a pair says nothing the stored row does not
+                    self.apply(out, kinds[index], seqs[index], frozen(row), at[index])
+        return out.batch(batch.mark_seq, batch.mark_wm)
+
+    def apply(self, out: Output, kind: int, seq: int, row: Row, at_ms: int) -> None:
+        """One change; `row` holds immutable values. A retraction of another row than the stored one is stale: ignored."""
+        key = self.key_of(row)
+        stored = self.rows.get(key)
+        if kind == DELETE:
+            if stored is not None:
+                self.rows.pop(key)
+                out.add(DELETE, seq, stored[1])
+        elif stored is None:
+            self.rows.put(key, (at_ms, row))
+            out.add(INSERT, seq, row)
+        elif stored[1] != row:
+            self.rows.put(key, (at_ms, row))
+            out.add(UPDATE_BEFORE, seq, stored[1])
+            out.add(UPDATE_AFTER, seq, row)
+
+    def get(self, key: Row) -> Row | None:
+        stored = self.rows.get(key)
+        return stored[1] if stored is not None else None
+
+    def pending(self, select: Select, as_of: int) -> list[Change]:
+        """What rows still held upstream would change here."""
+        if self.source is None:
+            return []
+        final: dict[Row, Row | None] = {}
+        for change in self.source.pending(select, as_of):
+            row = frozen(change.row)
+            if change.kind != UPDATE_BEFORE:
+                final[self.key_of(row)] = None if change.kind == DELETE else row
+        changes: list[Change] = []
+        for key, row in final.items():
+            stored = self.get(key)
+            if stored == row:
+                continue
+            if stored is not None:
+                changes.append(Change(UPDATE_BEFORE if row is not None else DELETE, stored))
+            if row is not None:
+                changes.append(Change(INSERT if stored is None else UPDATE_AFTER, row))
+        return changes

@@ -1,0 +1,139 @@
+"""TUMBLE, HOP and CUMULATE aggregation: one accumulator per window and key, emitted once when the watermark passes.
+
+A row is late only when all its windows have fired (`watermark >= window_end - 1`); a late row still counts in those of its
+windows that are open. Empty windows emit nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from nextpaint.process.aggregates import Accumulators
+from nextpaint.process.operators.protocol import (
+    ROW,
+    Change,
+    EventClock,
+    Operator,
+    Output,
+    Row,
+    Select,
+    StepContext,
+    in_order,
+)
+from nextpaint.process.state import State
+from nextpaint.record.columns import INSERT, Batch
+from nextpaint.sql.plan import Window, WindowAggregate, WindowKind
+
+_sortable = msgspec.msgpack.Encoder(decimal_format="string").encode
+
+
+def windows_of(window: Window, time_ms: int) -> Iterator[tuple[int, int]]:
+    """(start, end) of every window that holds a time, in order of end. Lengths in ms; see Flink's TimeWindowUtil."""
+    size, offset = window.size, window.offset
+    if window.kind is WindowKind.TUMBLE:
+        start = time_ms - (time_ms - offset) % size
+        yield start, start + size
+        return
+    if window.kind is WindowKind.CUMULATE:
+        start = time_ms - (time_ms - offset) % size
+        first = start + ((time_ms - start) // window.step + 1) * window.step
+        for end in range(first, start + size + 1, window.step):
+            yield start, end
+        return
+    last = time_ms - (time_ms - offset) % window.step
+    first = last - (size - 1 - (time_ms - last)) // window.step * window.step if size > time_ms - last else last + 1
+    for start in range(first, last + 1, window.step):
+        yield start, start + size
+
+
+class WindowAggregation(Operator):
+    """State: `windows`, (end, start, *key) -> accumulators. Derived: a heap of window ends."""
+
+    def __init__(self, identity: str, node: WindowAggregate, sources: Sequence[Operator], state: State) -> None:
+        super().__init__(identity, node.schema.types)
+        self._node = node
+        self.keys = node.keys
+        self._accumulators = Accumulators(node.aggregates, node.input.schema.types, node.time)
+        self._windows = state.cell(identity, "windows", decimals=True)
+        self._clock = EventClock(state, identity, 1)
+        self._source = sources[0]
+        self._by_end: dict[int, list[Row]] = {}
+        self._ends: list[int] = []
+
+    def restore(self) -> None:
+        self._clock.restore()
+        self._by_end, self._ends = {}, []
+        for key, _ in self._windows.items():
+            self._remember(key)
+
+    def _remember(self, key: Row) -> None:
+        end: int = key[0]  # type: ignore[assignment]
+        if end not in self._by_end:
+            self._by_end[end] = []
+            heapq.heappush(self._ends, end)
+        self._by_end[end].append(key)
+
+    def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
+        batch = inputs[0]
+        out = Output(self.types)
+        rows = batch.rows()
+        for what, value, seq in in_order(batch):
+            if what == ROW:
+                self._take(rows[value])
+            elif self._clock.advance(0, value):
+                self._fire(out, seq)
+        return out.batch(batch.mark_seq, batch.mark_wm)
+
+    def _take(self, row: Row) -> None:
+        time = row[self._node.time]
+        if not isinstance(time, int):
+            self.late += 1  # no event time: belongs to no window
+            return
+        group = tuple(row[index] for index in self._node.keys)
+        counted = False
+        for start, end in windows_of(self._node.window, time):
+            if end - 1 <= self._clock.watermark:
+                continue
+            key = (end, start, *group)
+            accs = self._windows.get(key)
+            if accs is None:
+                accs = self._accumulators.zero
+                self._remember(key)
+            self._windows.put(key, self._accumulators.add(accs, row))
+            counted = True
+        self.late += not counted
+
+    def _fire(self, out: Output, seq: int) -> None:
+        while self._ends and self._ends[0] - 1 <= self._clock.watermark:
+            end = heapq.heappop(self._ends)
+            for key in sorted(self._by_end.pop(end), key=_sortable):
+                out.add(INSERT, seq, self._result(key, self._windows.pop(key)))
+
+    def _result(self, key: Row, accs: tuple[object, ...]) -> Row:
+        end, start, *group = key
+        return (*group, start, end, end - 1, *self._accumulators.results(accs))  # type: ignore[operator]
+
+    def next_timer(self) -> int | None:
+        return self._ends[0] - 1 if self._ends else None
+
+    def pending(self, select: Select, as_of: int) -> list[Change]:
+        """Open windows of the groups asked, with rows still held upstream added."""
+        positions = {column: value for column, value in select.items() if column < len(self._node.keys)}
+        open_windows = {
+            key: accs
+            for key, accs in self._windows.items()
+            if all(key[2 + column] == value for column, value in positions.items())
+        }
+        wanted = {self._node.keys[column]: value for column, value in positions.items()}
+        for change in self._source.pending(wanted, as_of):
+            time = change.row[self._node.time]
+            group = tuple(change.row[index] for index in self._node.keys)
+            for start, end in windows_of(self._node.window, time) if isinstance(time, int) else ():
+                if end - 1 > self._clock.watermark:
+                    key = (end, start, *group)
+                    accs = open_windows.get(key, self._accumulators.zero)
+                    open_windows[key] = self._accumulators.add(accs, change.row)
+        return [Change(INSERT, self._result(key, open_windows[key])) for key in sorted(open_windows, key=_sortable)]

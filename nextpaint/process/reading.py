@@ -1,0 +1,83 @@
+"""Reading state at one position, as of one time: what decisions, SQL queries and the console are given.
+
+A `Reading` is taken between steps; nothing moves until it is dropped. `position` is the `seq` of the last applied record,
+`time_ms` the event time the reading is evaluated at: sliding and decayed aggregates read as of it, so they fade without a
+new event. Live readings include rows still buffered upstream; where that is not granted a table is "final only".
+
+Row reads are by primary key, or by a prefix of it. Reads over many keys are columns (`keyed`, `whole`), served from
+mirrors that follow the state; a mirror is derived, never part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from nextpaint.record.columns import Column, Value
+
+Row = Mapping[str, Value]
+
+
+class Whole(Protocol):
+    """All rows of a table whose primary key is one column. Slots are stable while `version` is."""
+
+    @property
+    def keys(self) -> Sequence[Value]:
+        """The key of each slot; a deleted slot holds None."""
+
+    @property
+    def version(self) -> int:
+        """Changes when a key is added or removed (not when a value changes)."""
+
+    @property
+    def slots(self) -> Mapping[Value, int]: ...
+
+    def column(self, name: str) -> Column:
+        """One value per slot, as of the reading's time; NULL for deleted slots."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Vectors of a table, quantised: components are integers in [-127, 127] held as float32, so that every dot product of
+    up to 1,040 components is exact in float32 (127 * 127 * 1040 < 2**24) in any order of summation, on any machine.
+
+    `keys[i]` owns row i of `matrix`, shape (rows, dimensions); `norms[i]` is its Euclidean length (float64, > 0).
+    A row without a vector yet is not listed. `missing`: how many rows of the table wait for theirs.
+    """
+
+    keys: Sequence[Value]
+    slots: Mapping[Value, int]
+    matrix: npt.NDArray[Any]
+    norms: npt.NDArray[Any]
+    missing: int
+    version: int
+
+
+class Reading(Protocol):
+    """State at `position` as of `time_ms`. Unknown tables and columns raise KeyError: callers are checked beforehand."""
+
+    @property
+    def position(self) -> int: ...
+
+    @property
+    def time_ms(self) -> int: ...
+
+    def row(self, table: str, key: tuple[Value, ...]) -> Row | None:
+        """The row of a whole primary key, or None."""
+
+    def rows(self, table: str, prefix: tuple[Value, ...]) -> list[Row]:
+        """Rows whose first key columns equal `prefix`, ordered by the rest of the key."""
+
+    def keyed(self, table: str, column: str, keys: Sequence[Value]) -> Column:
+        """One value per key for a table with a one-column primary key; NULL where there is no row."""
+
+    def whole(self, table: str) -> Whole:
+        """All rows of a table with a one-column primary key."""
+
+    def vectors(self, table: str) -> Vectors: ...
+
+    def changed_at_ms(self, table: str, key: tuple[Value, ...]) -> int | None:
+        """The ledger time of the last change of a row: the age of a fact is `now - changed_at_ms`."""

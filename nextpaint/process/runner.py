@@ -1,0 +1,201 @@
+"""The runner: applies ledger records to state, step by step, and collects what follows from them.
+
+There is one way in, `apply`: a run of records in ledger order, cut anywhere between records. State, output rows and their
+order are functions of the record sequence alone. Outputs are ordered by identity (seq of the causing record, operator, ordinal)
+so that a re-run after a crash can skip exactly those the ledger holds already.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from nextpaint.process.graph import Design, Graph, Stage, build
+from nextpaint.process.operators.protocol import DeadRow, StepContext
+from nextpaint.process.sources import Incoming, Source
+from nextpaint.record.columns import KIND_NAMES, MAX_WATERMARK, Batch, Value
+
+DEAD_TOPIC = "_dead"
+
+
+class OutputIdentity(NamedTuple):
+    """What caused an output row: the seq of an input record, the statement, the ordinal among its rows of that seq."""
+
+    seq: int
+    operator: int
+    ordinal: int
+
+
+NOTHING_EMITTED = OutputIdentity(-1, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRow:
+    """A row for an append-only target, or for the dead-letter topic."""
+
+    identity: OutputIdentity
+    topic: str
+    kind: str
+    row: dict[str, Value]
+
+
+class Arriving(NamedTuple):
+    """One record of the ledger as the runner sees it."""
+
+    seq: int
+    at_ms: int
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    first: bool  # the first record of its entry: where the ledger clock moves
+
+
+class Runner:
+    """One application over one state. Owned by one thread."""
+
+    def __init__(self, design: Design) -> None:
+        self.design = design
+        self.graph: Graph = build(design)
+        self.state = self.graph.state
+        self.applied = -1  # seq of the last applied record
+        self.at_ms = 0
+        self.dead = 0
+        self._statements = {name: index + 1 for index, name in enumerate(self.graph.targets)}
+
+    # ------------------------------------------------------------ forward
+
+    def apply(self, records: Sequence[Arriving]) -> list[OutputRow]:
+        """Apply a run of records; gives the output rows it caused, in identity order."""
+        if not records:
+            return []
+        context = StepContext(
+            np.array([each.seq for each in records], np.int64), np.array([each.at_ms for each in records], np.int64)
+        )
+        batches = self._read(records, context)
+        self.applied = records[-1].seq
+        self.at_ms = records[-1].at_ms
+        return self._outputs(self._run(batches, context), context)
+
+    def end(self) -> list[OutputRow]:
+        """End of input: every watermark goes to MAX and everything held fires. For conformance and tests only."""
+        context = StepContext(np.array([self.applied + 1], np.int64), np.array([self.at_ms], np.int64))
+        batches = {
+            name: Batch.of(source.types, (), (), ()).with_marks([self.applied + 1], [MAX_WATERMARK])
+            for name, source in self.graph.sources.items()
+        }
+        return self._outputs(self._run(batches, context), context)
+
+    def _read(self, records: Sequence[Arriving], context: StepContext) -> dict[str, Batch]:
+        """Each source's rows and marks. The ledger clock moves at the first record of every entry."""
+        silences = [(each.seq, each.at_ms) for each in records if each.first]
+        by_topic: dict[str, list[Incoming]] = {}
+        for each in records:
+            if each.topic in self.graph.by_topic:
+                by_topic.setdefault(each.topic, []).append(Incoming(each.seq, each.at_ms, each.key, each.value))
+        batches: dict[str, Batch] = {}
+        for topic, names in self.graph.by_topic.items():
+            incoming = by_topic.get(topic, ())
+            for name in names:
+                source = self.graph.sources[name]
+                if incoming or source.table.watermark is not None:
+                    batch = source.read(incoming, silences if source.table.watermark else (), self._bury(context, source))
+                    if len(batch) or len(batch.mark_seq):
+                        batches[name] = batch
+        return batches
+
+    def _bury(self, context: StepContext, source: Source) -> Callable[[int, str], None]:
+        def bury(seq: int, reason: str) -> None:
+            context.dead.append(DeadRow(seq, source.id, reason, ()))
+
+        return bury
+
+    def _run(self, batches: dict[str, Batch], context: StepContext) -> dict[str, Batch]:
+        """One batch through every stage that has input; gives the batches of the INSERT targets."""
+        made: dict[int, Batch] = {id(self.graph.sources[name]): batch for name, batch in batches.items()}
+        targets: dict[str, Batch] = {}
+        for stage in self.graph.stages:
+            inputs = [made.get(id(each.operator)) for each in stage.inputs]
+            if all(each is None for each in inputs):
+                continue
+            batch = stage.operator.step([_given(each, of) for each, of in zip(inputs, stage.inputs, strict=True)], context)
+            made[id(stage.operator)] = batch
+            if stage.target is not None and len(batch):
+                targets[stage.target] = batch
+        return targets
+
+    def _outputs(self, targets: dict[str, Batch], context: StepContext) -> list[OutputRow]:
+        """Rows of append-only targets and dead rows, with identities, in order."""
+        rows: list[OutputRow] = []
+        for name, batch in targets.items():
+            table = self.design.program.tables[name]
+            if table.primary_key:
+                continue
+            last, ordinal = -1, 0
+            kinds = batch.kind.tolist()
+            for index, (seq, row) in enumerate(zip(batch.seq.tolist(), batch.rows(), strict=True)):
+                ordinal = ordinal + 1 if seq == last else 0
+                last = seq
+                identity = OutputIdentity(seq, self._statements[name], ordinal)
+                rows.append(OutputRow(identity, name, KIND_NAMES[kinds[index]], dict(zip(table.names, row, strict=True))))
+        for ordinal, dead in enumerate(context.dead):
+            body: dict[str, Value] = {"seq": dead.seq, "operator": dead.operator, "reason": dead.reason}
+            body["row"] = [plain(value) for value in dead.row]
+            rows.append(OutputRow(OutputIdentity(dead.seq, 0, ordinal), DEAD_TOPIC, "+I", body))
+        self.dead += len(context.dead)
+        return sorted(rows, key=lambda each: each.identity)
+
+    # ------------------------------------------------------------ time
+
+    def next_due_ms(self) -> int | None:
+        """The ledger time at which something held would fire though no record arrives; None when nothing is held.
+
+        A node appends a tick then. Only sources whose watermark may follow silence count.
+        """
+        timers = [timer for operator in self.graph.operators() if (timer := operator.next_timer()) is not None]
+        if not timers:
+            return None
+        due = [
+            at
+            for source in self.graph.sources.values()
+            if source.table.watermark is not None and (at := source.clock.due_ms(min(timers))) is not None
+        ]
+        return min(due, default=None)
+
+    # ------------------------------------------------------------ state
+
+    def restore(self, applied: int, at_ms: int) -> None:
+        """After cells were loaded: rebuild what is derived from them."""
+        self.applied, self.at_ms = applied, at_ms
+        for operator in self.graph.operators():
+            operator.restore()
+
+    def late(self) -> dict[str, int]:
+        """Rows dropped as late since start, by operator."""
+        return {operator.id: operator.late for operator in self.graph.operators() if operator.late}
+
+
+def _given(batch: Batch | None, stage: Stage) -> Batch:
+    return batch if batch is not None else Batch.of(stage.operator.types, (), (), ())
+
+
+def plain(value: Value) -> Value:
+    """A value as JSON can say it."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return value
+
+
+_json = msgspec.json.Encoder(decimal_format="number")
+
+
+def output_value(row: OutputRow) -> bytes:
+    """An output row as its record's JSON value."""
+    return _json.encode({name: plain(value) for name, value in row.row.items()})
+

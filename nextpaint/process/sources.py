@@ -1,0 +1,282 @@
+"""Sources: from ledger records to change batches with watermarks.
+
+A declared table without a connector is a topic of its own name whose values are JSON objects of its columns; a record with a
+null value deletes the key's row. A table with a PRIMARY KEY takes partial rows: absent columns keep their value.
+
+Watermarks follow Flink: after every row, max(rowtime) - delay, never back. Two extensions are declared by settings:
+an idle timeout leaves a silent source out of minima (`table.exec.source.idle-timeout`), an idle advance lets its watermark
+follow the ledger clock minus its delay (`nextpaint.idle-advance`), so that the last session of the night closes.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, NamedTuple
+
+import msgspec
+
+from nextpaint.process.operators.protocol import Operator, Output, Row, StepContext
+from nextpaint.process.operators.table import MaterialisedTable
+from nextpaint.process.state import State
+from nextpaint.record.columns import DELETE, IDLE, INSERT, MIN_WATERMARK, UPDATE_AFTER, Batch, Value
+from nextpaint.record.types import INTEGER_BITS, INTEGERS, Field, Kind, Type
+from nextpaint.sql.plan import Table
+
+Json = Any
+_compact = msgspec.json.Encoder().encode
+
+
+class Incoming(NamedTuple):
+    """One ledger record on its way to a source."""
+
+    seq: int
+    at_ms: int
+    key: bytes | None
+    value: bytes | None
+
+
+def coerce(value: Json, type_: Type) -> Value:
+    """A JSON value as a value of a SQL type; raises ValueError naming what is wrong. Integers must fit their width."""
+    if value is None:
+        return None
+    kind = type_.kind
+    if kind is Kind.STRING:
+        return value if isinstance(value, str) else _compact(value).decode()
+    if kind is Kind.BOOLEAN:
+        if isinstance(value, bool):
+            return value
+    elif kind in INTEGERS:
+        if isinstance(value, int) and not isinstance(value, bool):
+            if -(1 << (INTEGER_BITS[kind] - 1)) <= value < 1 << (INTEGER_BITS[kind] - 1):
+                return value
+            raise ValueError(f"{value} does not fit {type_}")
+        if isinstance(value, float) and value.is_integer():
+            return coerce(int(value), type_)
+    elif kind in (Kind.DOUBLE, Kind.FLOAT):
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    elif kind is Kind.DECIMAL:
+        return _decimal(value, type_)
+    elif kind in (Kind.TIMESTAMP, Kind.TIMESTAMP_LTZ):
+        return _timestamp(value)
+    elif kind is Kind.BYTES and isinstance(value, str):
+        return base64.b64decode(value, validate=True)
+    elif kind is Kind.DATE:
+        return (date.fromisoformat(str(value)) - date(1970, 1, 1)).days
+    elif kind is Kind.ARRAY and isinstance(value, list) and type_.element is not None:
+        return [coerce(each, type_.element) for each in value]
+    elif kind is Kind.ROW and isinstance(value, dict):
+        return tuple(coerce(value.get(field.name), field.type) for field in type_.fields)
+    elif kind is Kind.ROW and isinstance(value, list) and len(value) == len(type_.fields):
+        return tuple(coerce(each, field.type) for each, field in zip(value, type_.fields, strict=True))
+    elif kind is Kind.MAP and isinstance(value, dict) and type_.element is not None:
+        return {name: coerce(each, type_.element) for name, each in value.items()}
+    shown = repr(value)
+    raise ValueError(f"{shown[:60]} is not a {type_}")
+
+
+def _decimal(value: Json, type_: Type) -> Decimal:
+    try:
+        made = Decimal(str(value)).quantize(Decimal(1).scaleb(-type_.scale))
+    except InvalidOperation as error:
+        raise ValueError(f"{value!r} is not a {type_}") from error
+    if len(made.as_tuple().digits) > type_.precision:
+        raise ValueError(f"{value} does not fit {type_}")
+    return made
+
+
+def _timestamp(value: Json) -> int:
+    """Epoch ms as a number, or ISO-8601 text (without a zone it is UTC)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise ValueError(f"{value[:40]!r} is not a time: use epoch milliseconds or ISO-8601") from error
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return round(moment.timestamp() * 1000)
+    raise ValueError(f"{value!r} is not a time: use epoch milliseconds or ISO-8601")
+
+
+class SourceClock:
+    """Watermark of one source. Kept: newest time, watermark, ledger time of the last row, idle flag."""
+
+    def __init__(self, identity: str, delay_ms: int, idle_timeout_ms: int, idle_advance_ms: int, state: State) -> None:
+        self.delay_ms = delay_ms
+        self._idle_timeout_ms = idle_timeout_ms
+        self._idle_advance_ms = idle_advance_ms
+        self._cell = state.cell(identity, "clock")
+        self.watermark = MIN_WATERMARK
+        self._last_at = 0
+        self._idle = False
+
+    def restore(self) -> None:
+        self.watermark, self._last_at, self._idle = self._cell.get(0, (MIN_WATERMARK, 0, False))
+
+    def store(self) -> None:
+        self._cell.put(0, (self.watermark, self._last_at, self._idle))
+
+    def row(self, time_ms: int, at_ms: int) -> int | None:
+        """After a row: the new watermark if it moved or the source was idle, else None."""
+        self._last_at = at_ms
+        woke, self._idle = self._idle, False
+        if time_ms - self.delay_ms > self.watermark:
+            self.watermark = time_ms - self.delay_ms
+            return self.watermark
+        return self.watermark if woke else None
+
+    def silence(self, at_ms: int) -> int | None:
+        """The ledger clock moved to `at_ms`: a mark if silence has a consequence, else None."""
+        if not self._last_at:
+            self._last_at = at_ms
+            return None
+        silent_ms = at_ms - self._last_at
+        if self._idle_advance_ms and silent_ms >= self._idle_advance_ms:
+            if at_ms - self.delay_ms > self.watermark:
+                self.watermark = at_ms - self.delay_ms
+                return self.watermark
+            return None
+        if self._idle_timeout_ms and silent_ms >= self._idle_timeout_ms and not self._idle:
+            self._idle = True
+            return IDLE
+        return None
+
+    def due_ms(self, timer_ms: int) -> int | None:
+        """The ledger time at which silence would bring the watermark to `timer_ms`, or make the source idle."""
+        if self._idle_advance_ms:
+            return max(self._last_at + self._idle_advance_ms, timer_ms + self.delay_ms)
+        if self._idle_timeout_ms and not self._idle:
+            return self._last_at + self._idle_timeout_ms
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """Read from `SET`: durations in ms, 0 = off."""
+
+    idle_timeout_ms: int = 0
+    idle_advance_ms: int = 0
+
+
+Explode = Callable[[Mapping[str, Json]], Iterable[Mapping[str, Json]]]
+
+
+class Source(Operator):
+    """A declared table fed by records. With a primary key it is materialised as well."""
+
+    def __init__(self, table: Table, topic: str, explode: Explode | None, settings: SourceSettings, state: State) -> None:
+        super().__init__(f"source/{table.name}", [each.type for each in table.fields])
+        self.table = table
+        self.topic = topic
+        self._explode = explode
+        self._rowtime = table.watermark.column if table.watermark else None
+        delay = table.watermark.delay_ms if table.watermark else 0
+        self.clock = SourceClock(self.id, delay, settings.idle_timeout_ms, settings.idle_advance_ms, state)
+        self.rows_table = (
+            MaterialisedTable(f"table/{table.name}", table.fields, table.primary_key, (), state)
+            if table.primary_key
+            else None
+        )
+
+    def restore(self) -> None:
+        self.clock.restore()
+
+    def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
+        raise RuntimeError("a source is fed with records, see `read`")
+
+    def read(
+        self, records: Sequence[Incoming], silences: Sequence[tuple[int, int]], bury: Callable[[int, str], None]
+    ) -> Batch:
+        """Rows of `records` and marks. `silences`: (seq, at) where the ledger clock moved: the mark comes after that
+        record. A record that does not decode goes to `bury(seq, reason)`."""
+        out = Output(self.types)
+        marks: list[tuple[int, int]] = []
+        at_clock = iter(silences)
+        moved = next(at_clock, None)
+        for record in records:
+            while moved is not None and moved[0] < record.seq:
+                self._silence(marks, moved)
+                moved = next(at_clock, None)
+            try:
+                rows = self._decode(record)
+            except ValueError as error:
+                bury(record.seq, str(error))
+                continue
+            for kind, row in rows:
+                self._emit(out, marks, kind, row, record)
+        while moved is not None:
+            self._silence(marks, moved)
+            moved = next(at_clock, None)
+        self.clock.store()
+        batch = out.batch(_NONE, _NONE)
+        return batch.with_marks([mark[0] for mark in marks], [mark[1] for mark in marks])
+
+    def _silence(self, marks: list[tuple[int, int]], moved: tuple[int, int]) -> None:
+        mark = self.clock.silence(moved[1])
+        if mark is not None:
+            marks.append((moved[0], mark))
+
+    def _emit(self, out: Output, marks: list[tuple[int, int]], kind: int, row: Row, record: Incoming) -> None:
+        if self.rows_table is not None:
+            self.rows_table.apply(out, kind, record.seq, row, record.at_ms)
+        else:
+            out.add(kind, record.seq, row)
+        if self._rowtime is None:
+            return
+        time = row[self._rowtime]
+        assert isinstance(time, int), "rows are stamped when decoded"
+        mark = self.clock.row(time, record.at_ms)
+        if mark is not None:
+            marks.append((record.seq, mark))
+
+    def _decode(self, record: Incoming) -> list[tuple[int, Row]]:
+        if record.value is None:
+            return self._deleted(record)
+        value = msgspec.json.decode(record.value)
+        if not isinstance(value, dict):
+            raise ValueError("the record is not a JSON object")
+        objects = [value] if self._explode is None else self._explode(value)
+        return [self._row(each, record.at_ms) for each in objects]
+
+    def _deleted(self, record: Incoming) -> list[tuple[int, Row]]:
+        if self.rows_table is None or record.key is None:
+            raise ValueError("a record without a value deletes by key, which needs a table with a PRIMARY KEY")
+        names = msgspec.json.decode(record.key)
+        key = tuple(coerce(names.get(self.table.names[at]), self.types[at]) for at in self.table.primary_key)
+        stored = self.rows_table.get(key)
+        return [(DELETE, stored)] if stored is not None else []
+
+    def _row(self, value: Mapping[str, Json], at_ms: int) -> tuple[int, Row]:
+        fields = self.table.fields
+        stored: Row | None = None
+        if self.rows_table is not None:
+            key = tuple(coerce(value.get(fields[at].name), fields[at].type) for at in self.table.primary_key)
+            if None in key:
+                raise ValueError(f"the primary key {[fields[at].name for at in self.table.primary_key]} is missing")
+            stored = self.rows_table.get(key)
+        row = tuple(self._cell(index, field, value, stored, at_ms) for index, field in enumerate(fields))
+        return (INSERT if stored is None else UPDATE_AFTER), row
+
+    def _cell(self, index: int, field: Field, value: Mapping[str, Json], stored: Row | None, at_ms: int) -> Value:
+        if field.name in value:
+            made = coerce(value[field.name], field.type)
+            if isinstance(made, list):
+                made = tuple(made)
+        elif index == self._rowtime:
+            made = at_ms  # a row without its own time happened when it was admitted
+        else:
+            made = stored[index] if stored is not None else None
+        if made is None and index == self._rowtime:
+            raise ValueError(f"the time attribute {field.name} is NULL")
+        if made is None and not field.nullable:
+            raise ValueError(f"{field.name} is NOT NULL")
+        return made
+
+
+_NONE = Batch.of((), (), (), ()).mark_seq
