@@ -1,0 +1,244 @@
+"""Files, and what it takes for bytes to survive a power cut.
+
+Paths are relative to the data directory and use "/". The promises, in the words of POSIX and of experience:
+  - bytes are durable after `File.sync()` of the file they are in;
+  - a name (create, rename, remove) is durable after `sync_directory()` of the directory it is in;
+  - a sync that failed may never be retried on the same file: the kernel marks the pages clean, so the next sync
+    succeeds while the bytes are gone (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020);
+  - `replace()` is the one way to put a whole file in place and the only caller of rename in this package.
+
+Every failure is an `OSError` with the operating system's errno. Does not buffer: `append` is the system call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from pathlib import Path
+from typing import Protocol
+
+Names = list[str]
+
+TEMPORARY = ".tmp"  # suffix of a file that `replace` has not put in place yet; whoever finds one may remove it
+
+
+class File(Protocol):
+    """An open file. `read` may run on another thread than `append` and `sync`."""
+
+    def append(self, data: bytes) -> None:
+        """Write `data` whole at the end. On ENOSPC or EIO a part of it may be there."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to `size` bytes from `offset`; fewer only at the end of the file."""
+
+    def size(self) -> int: ...
+
+    def sync(self) -> None:
+        """Make content and size durable (fdatasync)."""
+
+    def truncate(self, size: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Lock(Protocol):
+    """A held lock; it ends with the process at the latest."""
+
+    def release(self) -> None: ...
+
+
+class Disk(Protocol):
+    """The data directory."""
+
+    def open(self, path: str, *, create: bool = False) -> File:
+        """Open for reading and appending. `create`: make it if it is missing. FileNotFoundError otherwise."""
+
+    def exists(self, path: str) -> bool: ...
+
+    def list(self, directory: str) -> Names:
+        """Sorted names in `directory`; empty when there is no such directory."""
+
+    def remove(self, path: str) -> None: ...
+
+    def make_directory(self, path: str) -> None:
+        """Make the directory and its parents; nothing happens if it exists."""
+
+    def sync_directory(self, path: str) -> None:
+        """Make the names in `path` durable; "" is the data directory itself."""
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Put a file with exactly `data` at `path`, durably and atomically: old or new, never a mixture."""
+
+    def read(self, path: str) -> bytes: ...
+
+    def free_bytes(self) -> int: ...
+
+    def lock(self, path: str) -> Lock:
+        """Hold `path` locked until released or the process ends. Raises `Locked`, which names the holder."""
+
+
+class Primitives(Protocol):
+    """What `replace_durably` is composed of, so that real and simulated disks share the order of its steps."""
+
+    def open(self, path: str, *, create: bool = False) -> File: ...
+
+    def sync_directory(self, path: str) -> None: ...
+
+    def rename(self, source: str, target: str) -> None: ...
+
+
+def replace_durably(disk: Primitives, path: str, data: bytes) -> None:
+    """Write beside, sync, rename, sync the directory: after any crash `path` is whole, old or new."""
+    temporary = path + TEMPORARY
+    file = disk.open(temporary, create=True)
+    try:
+        file.truncate(0)  # what an interrupted replace left behind
+        file.append(data)
+        file.sync()
+    finally:
+        file.close()
+    disk.rename(temporary, path)
+    disk.sync_directory(path.rpartition("/")[0])
+
+
+class Locked(OSError):
+    """Another process holds the lock. `holder` is its process id, "" when it could not be read."""
+
+    def __init__(self, path: str, holder: str) -> None:
+        super().__init__(errno.EWOULDBLOCK, f"locked by process {holder or 'unknown'}", path)
+        self.holder = holder
+
+
+class SystemFile:
+    """A POSIX descriptor opened with O_APPEND; reads are `pread` and move nothing."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def append(self, data: bytes) -> None:
+        written = os.write(self._descriptor, data)
+        if written == len(data):
+            return
+        view = memoryview(data)
+        while written < len(data):  # a signal or a full disk: the next write says which
+            count = os.write(self._descriptor, view[written:])
+            if count == 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            written += count
+
+    def read(self, offset: int, size: int) -> bytes:
+        data = os.pread(self._descriptor, size, offset)
+        if len(data) == size or not data:
+            return data
+        parts = [data]
+        got = len(data)
+        while got < size and (more := os.pread(self._descriptor, size - got, offset + got)):
+            parts.append(more)
+            got += len(more)
+        return b"".join(parts)
+
+    def size(self) -> int:
+        return os.fstat(self._descriptor).st_size
+
+    def sync(self) -> None:
+        os.fdatasync(self._descriptor)
+
+    def truncate(self, size: int) -> None:
+        os.ftruncate(self._descriptor, size)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class SystemLock:
+    """A descriptor under flock(2)."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)  # closing drops the lock; the file stays, an unlink would race
+            self._descriptor = -1
+
+
+class SystemDisk:
+    """The files below `root`, which is made (durably) if it is missing."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root).absolute()
+        self._make(self.root)
+
+    def open(self, path: str, *, create: bool = False) -> SystemFile:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+        return SystemFile(os.open(self._path(path), flags, 0o600))
+
+    def exists(self, path: str) -> bool:
+        return self._path(path).exists()
+
+    def list(self, directory: str) -> Names:
+        try:
+            return sorted(os.listdir(self._path(directory)))
+        except FileNotFoundError:
+            return []
+
+    def remove(self, path: str) -> None:
+        self._path(path).unlink()
+
+    def make_directory(self, path: str) -> None:
+        self._make(self._path(path))
+
+    def sync_directory(self, path: str) -> None:
+        descriptor = os.open(self._path(path), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def rename(self, source: str, target: str) -> None:
+        """A step of `replace`; not part of `Disk`, so nobody else can call it."""
+        self._path(source).replace(self._path(target))
+
+    def replace(self, path: str, data: bytes) -> None:
+        replace_durably(self, path, data)
+
+    def read(self, path: str) -> bytes:
+        return self._path(path).read_bytes()
+
+    def free_bytes(self) -> int:
+        figures = os.statvfs(self.root)
+        return figures.f_bavail * figures.f_frsize
+
+    def lock(self, path: str) -> SystemLock:
+        descriptor = os.open(self._path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise Locked(str(self._path(path)), holder) from None
+        # The pid is a courtesy to the reader of the error; a full disk must not keep a node from opening.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        return SystemLock(descriptor)
+
+    def _path(self, path: str) -> Path:
+        if path.startswith("/") or ".." in path.split("/"):
+            raise ValueError(f"{path!r} is not a path below the data directory")
+        return self.root / path
+
+    def _make(self, path: Path) -> None:
+        if path.is_dir():
+            return
+        self._make(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

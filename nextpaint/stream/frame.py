@@ -1,0 +1,281 @@
+"""A frame: what one sync makes durable. Its entries, its bytes, and how they are checked.
+
+Layout (big-endian; `docs/internals/ledger.md` draws it):
+
+    header   magic · header_crc · chain · prev · length · entries · records · flags · number · base_seq · at · emitted
+    table    per entry: kind · topic length · partition · at · base offset · records · batch length · topic
+    batches  per entry: one Kafka RecordBatch v2
+    padding  zeros up to the writer's alignment; part of the payload, so readers need not know it
+
+Invariants: `header_crc` is the CRC32C of the header from `prev` on, seeded with the segment's nonce; `chain` is the
+same sum carried on over the payload; `prev` is the chain value of the frame before. So a frame can be checked alone
+(is it whole, is it of this segment?) and in order (does it follow that one?). Entries of a frame, records of an entry
+and `seq` are dense; frames may leave holes between them after retention.
+
+Does not touch files.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, IntFlag
+from typing import NamedTuple
+
+from crc32c import crc32c
+
+from nextpaint.record.codec import BatchBuilder, EncodedBatch, MalformedBatch, Record, decode_batch, encode_batch
+from nextpaint.record.errors import CorruptLedger
+
+TICK_TOPIC = "_ticks"
+TOPIC_BYTES_MAX = 249  # Kafka's limit for a topic name
+
+MAGIC = b"\xf7NPf"  # 0xf7 is in no UTF-8 text, so text payloads cannot even look like the start of a frame
+_HEADER = struct.Struct(">4sIIIIIIIQQqqqq")
+HEADER_BYTES = _HEADER.size
+_FROM_PREV = struct.Struct(">IIIIIQQqqqq")
+_CHECKED_FROM = 12
+_ENTRY = struct.Struct(">BBiqQII")
+
+Emitted = tuple[int, int, int]
+NOTHING_EMITTED: Emitted = (-1, 0, 0)
+
+
+class EntryKind(IntEnum):
+    """What an entry is to the engine."""
+
+    INPUT = 0  # from outside: the engine applies it
+    OUTPUT = 1  # the engine made it: replay compares, never applies
+    TICK = 2  # time passed and nothing else happened
+    SWITCH = 3  # another application is in force from here on
+
+
+class FrameFlag(IntFlag):
+    """A flagged frame has no entries: it is evidence about the frame before it."""
+
+    NONE = 0
+    END = 1  # clean shutdown: everything before it is known to be durable
+    WITNESS = 2  # an empty frame after a pause, for the same evidence while the node lives
+
+
+class Position(NamedTuple):
+    """A record's place: logical, so it survives segment rolls and recovery. Orders as the ledger does."""
+
+    frame: int
+    entry: int
+    record: int
+
+    def __str__(self) -> str:
+        return f"{self.frame}.{self.entry}.{self.record}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """The inverse of `str`; ValueError for anything else."""
+        numbers = text.split(".")
+        if len(numbers) != 3 or not all(number.isascii() and number.isdigit() for number in numbers):
+            raise ValueError(f"{text!r} is not a position; write frame.entry.record, such as 17.0.3")
+        return cls(*map(int, numbers))
+
+
+@dataclass(slots=True)
+class Draft:
+    """What a caller wants appended: records for one topic-partition. `at` is set by the writer."""
+
+    topic: str
+    kind: EntryKind
+    records: list[Record]
+    partition: int = 0
+    at: int = -1
+    batch: BatchBuilder | EncodedBatch | None = field(default=None, repr=False, compare=False)  # when encoded already
+
+    @classmethod
+    def tick(cls) -> Draft:
+        """Time passes: one empty record, so that a tick has a `seq` of its own."""
+        return cls(TICK_TOPIC, EntryKind.TICK, [Record(None, None, 0)])
+
+
+@dataclass(slots=True)
+class FrameDraft:
+    """The content of the next frame. `emitted`: the outputs of every input up to this identity are in the ledger."""
+
+    entries: list[Draft] = field(default_factory=list)
+    emitted: Emitted | None = None  # None: as the frame before
+    flags: FrameFlag = FrameFlag.NONE
+
+
+class Entry:
+    """One RecordBatch of one topic-partition in a frame. `base_seq`: ledger-wide ordinal of its first record."""
+
+    __slots__ = ("_records", "at", "base_offset", "base_seq", "batch", "count", "kind", "partition", "topic")
+
+    def __init__(self, draft: Draft, base_offset: int, base_seq: int, batch: bytes | memoryview, count: int) -> None:
+        self.topic = draft.topic
+        self.partition = draft.partition
+        self.kind = draft.kind
+        self.at = draft.at
+        self.base_offset = base_offset
+        self.base_seq = base_seq
+        self.batch = batch  # as the Kafka listener sends it
+        self.count = count
+        self._records: Sequence[Record] | None = draft.records or None  # None: still to be decoded
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """Decoded on first use; an entry just written keeps the very records it was given."""
+        if self._records is None:
+            try:
+                base_offset, records = decode_batch(self.batch)
+            except MalformedBatch as error:
+                raise self._corrupt(f"{error.what}, {error.where}") from error
+            if base_offset != self.base_offset or len(records) != self.count:
+                raise self._corrupt(
+                    f"its batch holds {len(records)} records from offset {base_offset}, "
+                    f"its table says {self.count} from {self.base_offset}"
+                )
+            self._records = records
+        return self._records
+
+    def _corrupt(self, what: str) -> CorruptLedger:
+        return CorruptLedger(
+            f"an entry whose frame is whole cannot be read: {what}",
+            where=f"{self.topic}-{self.partition}, offset {self.base_offset}, seq {self.base_seq}",
+            cure="these bytes were written like this: report it, with the output of `nextpaint verify`",
+        )
+
+    def __repr__(self) -> str:
+        return f"Entry({self.topic}-{self.partition} {self.kind.name} seq {self.base_seq}+{self.count} at {self.at})"
+
+
+class Frame:
+    """A durable frame. `at` is that of its last entry; `chain` its link to the next frame."""
+
+    __slots__ = ("at", "base_seq", "bytes", "chain", "emitted", "entries", "flags", "next_seq", "number")
+
+    def __init__(self, header: FrameHeader, entries: tuple[Entry, ...]) -> None:
+        self.number = header.number
+        self.base_seq = header.base_seq
+        self.next_seq = header.base_seq + header.records
+        self.at = header.at
+        self.emitted = header.emitted
+        self.flags = header.flags
+        self.chain = header.chain
+        self.bytes = HEADER_BYTES + header.length
+        self.entries = entries
+
+    def __repr__(self) -> str:
+        return f"Frame({self.number}, seq {self.base_seq}..{self.next_seq}, {len(self.entries)} entries)"
+
+
+class FrameHeader(NamedTuple):
+    """The fixed part. `length` counts the payload: table and batches."""
+
+    chain: int
+    prev: int
+    length: int
+    entries: int
+    records: int
+    flags: FrameFlag
+    number: int
+    base_seq: int
+    at: int
+    emitted: Emitted
+
+
+class BadFrame(ValueError):
+    """The bytes at this place are not a whole frame of this segment. Whoever walks decides: torn tail, or damage."""
+
+
+class Place(NamedTuple):
+    """Where a frame begins: what its header states and its checksums are seeded with."""
+
+    number: int
+    seq: int
+    prev: int
+    at: int
+    seed: int  # CRC32C of the segment's nonce
+    emitted: Emitted
+    align_bytes: int  # the frame is padded to a multiple of this
+
+
+def encode_frame(draft: FrameDraft, place: Place, offsets: Mapping[tuple[str, int], int]) -> tuple[bytes, Frame]:
+    """The bytes of a frame and the frame. Fills in `at` of the drafts. `offsets`: the next one of each partition.
+
+    Raises ValueError for a draft the format cannot hold; nothing has happened then.
+    """
+    table: list[bytes] = []
+    batches: list[bytes] = []
+    entries: list[Entry] = []
+    next_offsets: dict[tuple[str, int], int] = {}
+    seq, at = place.seq, place.at
+    for entry in draft.entries:
+        topic = entry.topic.encode()
+        if not 0 < len(topic) <= TOPIC_BYTES_MAX:
+            raise ValueError(f"topic {entry.topic!r} has {len(topic)} bytes; 1 to {TOPIC_BYTES_MAX} are possible")
+        if entry.at > at:
+            at = entry.at
+        entry.at = at
+        partition = (entry.topic, entry.partition)
+        offset = next_offsets.get(partition, -1)
+        if offset < 0:
+            offset = offsets.get(partition, 0)
+        if entry.batch is None:
+            batch, count = encode_batch(entry.records, offset), len(entry.records)
+        else:
+            batch, count = entry.batch.build(offset), entry.batch.count
+        next_offsets[partition] = offset + count
+        table.append(_ENTRY.pack(entry.kind, len(topic), entry.partition, at, offset, count, len(batch)))
+        table.append(topic)
+        batches.append(batch)
+        entries.append(Entry(entry, offset, seq, batch, count))
+        seq += count
+    payload = b"".join(table + batches)
+    payload += bytes(-(HEADER_BYTES + len(payload)) % place.align_bytes)
+    emitted = draft.emitted or place.emitted
+    fields = (len(payload), len(entries), seq - place.seq, int(draft.flags), place.number, place.seq, at)
+    checked = _FROM_PREV.pack(place.prev, *fields, *emitted)
+    header_crc = crc32c(checked, place.seed)
+    chain = crc32c(payload, header_crc)
+    header = FrameHeader(chain, place.prev, *fields[:3], draft.flags, *fields[4:], emitted)
+    data = b"".join((MAGIC, header_crc.to_bytes(4, "big"), chain.to_bytes(4, "big"), checked, payload))
+    return data, Frame(header, tuple(entries))
+
+
+def parse_header(data: bytes | memoryview, offset: int, seed: int) -> tuple[FrameHeader, int]:
+    """The header at `offset` and its checksum, which seeds the payload's. BadFrame if it is not of this segment."""
+    if len(data) - offset < HEADER_BYTES:
+        raise BadFrame(f"{len(data) - offset} bytes are less than a frame header")
+    fields = _HEADER.unpack_from(data, offset)
+    magic, header_crc, chain, prev, length, entries, records, flags, number, base_seq, at = fields[:11]
+    if magic != MAGIC:
+        raise BadFrame("no frame begins here")
+    if crc32c(memoryview(data)[offset + _CHECKED_FROM : offset + HEADER_BYTES], seed) != header_crc:
+        raise BadFrame("the frame header's checksum does not match")
+    emitted = (fields[11], fields[12], fields[13])
+    flag = FrameFlag(flags) if flags else FrameFlag.NONE
+    return FrameHeader(chain, prev, length, entries, records, flag, number, base_seq, at, emitted), header_crc
+
+
+def parse_entries(header: FrameHeader, payload: bytes | memoryview) -> tuple[Entry, ...]:
+    """The entries of a frame whose checksum matched; batches are decoded later, by who needs them."""
+    entries: list[Entry] = []
+    at = 0
+    seq = header.base_seq
+    view = memoryview(payload)
+    rows: list[tuple[Draft, int, int, int]] = []
+    try:
+        for _ in range(header.entries):
+            kind, size, partition, entry_at, offset, count, length = _ENTRY.unpack_from(view, at)
+            at += _ENTRY.size
+            topic = str(view[at : at + size], "utf-8")
+            at += size
+            rows.append((Draft(topic, EntryKind(kind), [], partition, entry_at), offset, count, length))
+    except (struct.error, ValueError) as error:
+        raise BadFrame(f"the entry table cannot be read: {error}") from None
+    for draft, offset, count, length in rows:
+        entries.append(Entry(draft, offset, seq, view[at : at + length], count))
+        at += length
+        seq += count
+    if at > len(view) or seq != header.base_seq + header.records:
+        raise BadFrame(f"entries take {at} of {len(view)} bytes, {seq - header.base_seq} of {header.records} records")
+    return tuple(entries)

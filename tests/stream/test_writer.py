@@ -1,0 +1,218 @@
+"""Group commit: one frame in flight, the rest gathers; callbacks in order, before the engine; failures reach everyone."""
+
+import asyncio
+import errno
+
+import pytest
+
+from nextpaint.ports import (
+    InlineWorkers,
+    Ports,
+    SeededRandom,
+    SimulatedClock,
+    SimulatedDisk,
+    SimulatedWorkers,
+    SystemClock,
+    SystemDisk,
+    SystemRandom,
+    ThreadWorkers,
+)
+from nextpaint.record.codec import EncodedBatch, Record, encode_batch
+from nextpaint.record.errors import LedgerReadOnly, Overloaded
+from nextpaint.stream.frame import Draft, EntryKind
+from nextpaint.stream.ledger import Ledger
+from nextpaint.stream.writer import Writer, WriterLimits
+
+
+class Node:
+    """A writer on simulated ports, and everything it called back."""
+
+    def __init__(self, workers=None, limits: WriterLimits | None = None) -> None:
+        self.workers = workers or SimulatedWorkers(SeededRandom(3))
+        self.disk = SimulatedDisk(SeededRandom(1))
+        self.ports = Ports(SimulatedClock(), self.disk, SeededRandom(2), self.workers)
+        self.ledger = Ledger.open(self.ports)
+        self.calls: list[str] = []
+        self.frames: list = []
+        self.writer = Writer(self.ledger, self.ports, self.durable, limits)
+
+    def durable(self, frame) -> None:
+        self.frames.append(frame)
+        self.calls.append(f"frame {frame.number}")
+
+    def append(self, name: str, topic: str = "a", kind: EntryKind = EntryKind.INPUT) -> None:
+        self.writer.append(
+            Draft(topic, kind, [Record(None, name.encode(), 1)]),
+            lambda frame, entry, index: self.calls.append(f"{entry.records[index].value.decode()} {frame.number}"),
+            lambda error: self.calls.append(f"{name} failed"),
+        )
+
+
+def test_what_arrives_during_a_sync_forms_the_next_frame():
+    node = Node()
+    for name in "bcde":
+        node.append(name)
+    assert node.calls == [], "nothing is acknowledged before it is durable"
+    assert (node.writer.pending_records, node.writer.idle) == (4, False)
+    node.workers.run()
+    assert node.calls == ["b 0", "frame 0", "c 1", "d 1", "e 1", "frame 1"]
+    assert node.writer.idle
+    assert node.writer.pending_bytes == 0
+
+
+def test_consecutive_drafts_of_one_partition_share_a_batch():
+    node = Node()
+    node.append("first")
+    for name, topic, kind in (
+        ("1", "a", EntryKind.INPUT),
+        ("2", "a", EntryKind.INPUT),
+        ("3", "b", EntryKind.INPUT),
+        ("4", "a", EntryKind.INPUT),
+        ("5", "a", EntryKind.OUTPUT),
+    ):
+        node.append(name, topic, kind)
+    node.ports.clock.advance(11)  # past the span of one entry: it gets an `at` of its own
+    node.append("6", "a", EntryKind.OUTPUT)
+    node.workers.run()
+    entries = node.frames[1].entries
+    assert [(entry.topic, entry.count) for entry in entries] == [("a", 2), ("b", 1), ("a", 1), ("a", 1), ("a", 1)]
+    assert entries[-1].at == entries[-2].at + 11
+    again = list(node.ledger.frames(1))[0]
+    assert [record.value for entry in again.entries for record in entry.records] == [b"1", b"2", b"3", b"4", b"5", b"6"]
+
+
+def test_a_group_is_one_frame_with_its_identity():
+    node = Node(InlineWorkers())
+    with node.writer.together():
+        node.append("x")
+        with node.writer.together():
+            node.append("y", "b")
+        node.writer.emitted = (7, 1, 2)
+        node.append("z")
+    assert node.calls == ["x 0", "y 0", "z 0", "frame 0"]
+    assert (node.frames[0].emitted, node.writer.emitted, node.ledger.emitted) == ((7, 1, 2),) * 3
+    with node.writer.together():
+        node.writer.emitted = (8, 0, 0)  # progress without outputs is worth a frame too
+    assert node.ledger.emitted == (8, 0, 0)
+
+
+def test_callbacks_may_append():
+    node = Node(InlineWorkers())
+
+    def done(frame, entry, index) -> None:
+        node.calls.append("outer")
+        node.append("inner")
+
+    node.writer.append(Draft("a", EntryKind.INPUT, [Record(None, b"outer", 1)]), done)
+    assert node.calls == ["outer", "frame 0", "inner 1", "frame 1"]
+
+
+def test_a_record_that_cannot_be_encoded_harms_only_its_sender():
+    node = Node()
+    node.append("good")
+    node.append("also good")
+    for bad in (
+        Draft("a", EntryKind.INPUT, [Record(None, b"x", 2**70)]),
+        Draft("a", EntryKind.INPUT, []),
+        Draft("b", EntryKind.INPUT, []),
+        Draft("", EntryKind.INPUT, [Record(None, b"x", 1)]),
+        Draft("x" * 250, EntryKind.INPUT, [Record(None, b"x", 1)]),
+        Draft("a", EntryKind.INPUT, [Record(None, b"x", 1)], partition=-1),
+    ):
+        with pytest.raises(ValueError):
+            node.writer.append(bad)
+    node.append("last")
+    node.workers.run()
+    assert node.calls == ["good 0", "frame 0", "also good 1", "last 1", "frame 1"]
+
+
+def test_a_batch_that_is_encoded_already_is_kept_byte_for_byte():
+    node = Node(InlineWorkers())
+    node.append("x")
+    batch = encode_batch([Record(b"k", b"v", 5), Record(b"k", b"w", 6)], 0)
+    node.writer.append(Draft("a", EntryKind.INPUT, [], batch=EncodedBatch(batch, 2)))
+    entry = node.frames[1].entries[0]
+    assert (entry.base_offset, entry.count, entry.batch[8:]) == (1, 2, batch[8:])
+    assert [record.value for record in entry.records] == [b"v", b"w"]
+
+
+def test_a_failed_sync_fails_everyone_who_waits_and_everyone_after():
+    node = Node()
+    node.append("a")
+    node.workers.run()
+    node.disk.fail("sync")
+    node.append("b")
+    node.append("c")
+    node.workers.run()
+    assert node.calls == ["a 0", "frame 0", "b failed", "c failed"]
+    for _ in range(2):
+        with pytest.raises(LedgerReadOnly, match="read-only"):
+            node.append("d")
+    assert isinstance(node.writer.error, LedgerReadOnly)
+    assert node.writer.idle
+    node.writer.witness()
+    assert node.writer.flush()
+
+
+def test_a_full_disk_names_the_cure():
+    node = Node(InlineWorkers())
+    node.disk.fail("append", error=errno.ENOSPC)
+    node.append("a")
+    assert node.calls == ["a failed"]
+    assert "free space" in str(node.writer.error)
+
+
+def test_what_waits_is_bounded():
+    node = Node(limits=WriterLimits(pending_bytes=1000))
+    with pytest.raises(Overloaded, match="wait for the disk"):
+        for _ in range(100):
+            node.append("x" * 100)
+    assert 1000 < node.writer.pending_bytes < 1300
+    node.workers.run()
+    node.append("again")
+
+
+def test_ticks_and_witnesses():
+    node = Node(InlineWorkers())
+    node.writer.tick()
+    assert (node.frames[0].entries[0].kind, node.frames[0].next_seq) == (EntryKind.TICK, 1)
+    assert not node.ledger.witnessed
+    node.writer.witness()
+    node.writer.witness()
+    assert node.ledger.witnessed
+    assert (node.ledger.next_frame, len(node.frames)) == (2, 1), "the engine never sees a witness"
+
+
+def test_a_bug_in_the_write_is_an_error_not_a_hang(monkeypatch):
+    node = Node()
+    node.append("a")
+    monkeypatch.setattr(Ledger, "write", lambda *_: 1 / 0)
+    node.workers.run()
+    assert node.calls == ["a failed"]
+    assert "ZeroDivisionError" in str(node.writer.error)
+
+
+def test_threads_and_a_loop_give_the_same_result(tmp_path):
+    async def run() -> list[int]:
+        loop = asyncio.get_running_loop()
+        workers = ThreadWorkers(loop.call_soon_threadsafe)
+        ports = Ports(SystemClock(), SystemDisk(tmp_path), SystemRandom(), workers)
+        ledger = Ledger.open(ports)
+        frames: list = []
+        writer = Writer(ledger, ports, frames.append)
+        acknowledged: list[int] = []
+        for number in range(300):
+            writer.append(
+                Draft("a", EntryKind.INPUT, [Record(None, b"%d" % number, 1)]),
+                lambda frame, entry, index: acknowledged.append(int(entry.records[index].value)),
+            )
+            if number % 10 == 0:
+                await asyncio.sleep(0)
+        while not writer.flush():
+            await asyncio.sleep(0.001)
+        workers.close()
+        ledger.close()
+        assert len(frames) < 300
+        return acknowledged
+
+    assert asyncio.run(run()) == list(range(300))
