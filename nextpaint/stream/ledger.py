@@ -160,7 +160,7 @@ class Ledger:
                 entry.at = now
         try:
             segment = self._segments[-1]
-            if segment.end_offset >= self._settings.segment_bytes:
+            if segment.frames and segment.end_offset >= self._settings.segment_bytes:
                 segment = self._roll()
             data, frame = encode_frame(draft, segment.place(self._settings.align_bytes), segment.offsets)
             self._file.append(data)
@@ -340,7 +340,8 @@ class Ledger:
                 Draft(entry.topic, entry.kind, [], entry.partition, entry.at, EncodedBatch(entry.batch, entry.count))
                 for entry in last.entries
             ]
-            data, copy = encode_frame(FrameDraft(drafts, last.emitted), segment.place(self._settings.align_bytes), segment.offsets)
+            place = segment.place(self._settings.align_bytes)
+            data, copy = encode_frame(FrameDraft(drafts, last.emitted), place, segment.offsets)
             content += data
         disk.replace(segment.path, content)
         if copy is not None:

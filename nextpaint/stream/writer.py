@@ -94,6 +94,8 @@ class Writer:
             )
         if (draft.topic, draft.partition) not in self._partitions:
             self._admit(draft.topic, draft.partition)
+        if draft.batch is None and not draft.records:
+            raise ValueError(f"a draft for {draft.topic} without records")
         now = self._clock.now_ms()
         if now > self._at:
             self._at = now
@@ -195,8 +197,6 @@ class Writer:
         if draft.batch is not None:
             batch = draft.batch
         else:
-            if not draft.records:
-                raise ValueError(f"a draft for {draft.topic} without records")
             batch = BatchBuilder()
             batch.append(draft.records)
         return Draft(draft.topic, EntryKind(draft.kind), list(draft.records), draft.partition, self._at, batch)

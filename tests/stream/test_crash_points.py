@@ -104,7 +104,7 @@ def survive(disk: SimulatedDisk, model: Model, seed: int, nesting: int, tally: T
 
 
 class Workload:
-    """A node's life on one disk, drawn from a seed: appends, clock, syncs, failures, restarts, power cuts, retention."""
+    """A node's life on one disk, drawn from a seed: appends, clock, failures, restarts, power cuts, retention."""
 
     def __init__(self, seed: int, tally: Tally, nesting: int = 1) -> None:
         self.random = SeededRandom(seed)
@@ -366,6 +366,11 @@ def write_every_frame_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Ledger, "write", lambda ledger, draft: (write(ledger, draft), write(ledger, draft))[0])
 
 
+def frames_that_share_sectors(patch: pytest.MonkeyPatch) -> None:
+    """An append that is torn takes acknowledged bytes of its first sector with it."""
+    patch.setitem(globals(), "SETTINGS", LedgerSettings(segment_bytes=1500, align_bytes=1))
+
+
 SABOTAGES = [
     never_sync_frames,
     pytest.param(replaced("rf"), id="replace_without_directory_sync"),
@@ -377,6 +382,7 @@ SABOTAGES = [
     acknowledge_when_submitted,
     lose_the_gathered_frame,
     write_every_frame_twice,
+    frames_that_share_sectors,
 ]
 
 

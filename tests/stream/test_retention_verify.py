@@ -74,7 +74,7 @@ def test_verify_counts_what_is_there_beside_the_writer():
     ports, ledger = ledger_of(*"eeff")
     report = verify(ports.disk)  # no lock is taken: the ledger is open
     assert report.ok
-    assert (report.frames, report.records, report.segments, report.clean_shutdown) == (4, 8, 5, False)
+    assert (report.frames, report.records, report.segments, report.clean_shutdown) == (4, 8, 4, False)
     assert report.topics[("e", 0, EntryKind.INPUT)].records == 2
     assert (report.first_at, report.last_at) == (1000, 4000)
     assert report.offsets == ledger.offsets()

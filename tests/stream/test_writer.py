@@ -1,4 +1,4 @@
-"""Group commit: one frame in flight, the rest gathers; callbacks in order, before the engine; failures reach everyone."""
+"""Group commit: one frame in flight, the rest gathers; callbacks in order, before the engine; failures reach all."""
 
 import asyncio
 import errno
@@ -77,7 +77,7 @@ def test_consecutive_drafts_of_one_partition_share_a_batch():
     entries = node.frames[1].entries
     assert [(entry.topic, entry.count) for entry in entries] == [("a", 2), ("b", 1), ("a", 1), ("a", 1), ("a", 1)]
     assert entries[-1].at == entries[-2].at + 11
-    again = list(node.ledger.frames(1))[0]
+    again = next(iter(node.ledger.frames(1)))
     assert [record.value for entry in again.entries for record in entry.records] == [b"1", b"2", b"3", b"4", b"5", b"6"]
 
 

@@ -70,7 +70,7 @@ def build_field(call: Call, operands: tuple[Operand, ...]) -> Operand:
     names = [field.name for field in operands[0].type.fields]
     name = dict(call.options).get("name")
     if name not in names:
-        raise ValueError(f"the row has no field {name}; it has {', '.join(names)}")
+        raise ValueError(f"the row has no field {name!r}; it has {', '.join(names)}")
     place = names.index(str(name))
     return made(call.type, lift(call.type, lambda row: row[place], operands), operands)
 

@@ -54,7 +54,7 @@ class _Memo:
         except (msgspec.DecodeError, UnicodeError, RecursionError, ValueError, ArithmeticError):
             value = _BAD
         if self.characters + len(text) > _MEMO_CHARACTERS:
-            self.parsed = {}
+            self.parsed.clear()
             self.characters = 0
         self.characters += len(text)
         self.parsed[text] = value
@@ -64,8 +64,11 @@ class _Memo:
 _MEMO = _Memo()
 
 
+_parsed = _MEMO.parsed.get
+
+
 def _value(text: str) -> Any:
-    value = _MEMO.parsed.get(text, _EMPTY)
+    value = _parsed(text, _EMPTY)
     return _MEMO.parse(text) if value is _EMPTY else value
 
 
@@ -166,9 +169,13 @@ def build_json_value(call: Call, operands: tuple[Operand, ...]) -> Operand:
 
     if on_empty == on_error == "NULL" and single:
 
-        def nullable(text: str) -> Any:
-            value = scalar(text)
-            return None if value is _BAD or value is _EMPTY else value
+        def nullable(text: str) -> Any:  # the usual call: what is no scalar is NULL, whatever the reason
+            value = _parsed(text, _EMPTY)
+            value = find(_MEMO.parse(text) if value is _EMPTY else value)
+            kind = type(value)
+            if kind is str or kind is int or kind is Decimal or kind is bool:
+                return convert(value)
+            return None
 
         run = lift(call.type, nullable, operands[:1])
         return made(call.type, run, operands[:1], fallible=call.type.kind is not Kind.STRING)

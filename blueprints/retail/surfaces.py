@@ -1,0 +1,85 @@
+"""The surfaces of the gift shop: each one is a list that some page asks for, and how it is decided.
+
+A surface reads from top to bottom: which items could be shown (`retrieve`), which of them must not be (`require`),
+what is known about each (`features`), in which order they come (`rank`), what the whole list has to look like
+(`rules`), and what happens when nothing is known about the visitor (`cold`) or when the time is up (`fallback`).
+`require` holds on every one of those paths: an item that is sold out is never answered.
+"""
+
+from nextpaint.decide import (
+    WEB_RERANK,
+    BoughtTogether,
+    Diversify,
+    Given,
+    LastGood,
+    NotBought,
+    NotSeen,
+    Optional,
+    Recent,
+    SessionVector,
+    Similar,
+    Surface,
+    Top,
+    TopOf,
+    Weighted,
+)
+
+# What the visitor is after now: the mean of the text vectors of the last items, the newest weighing most. A visitor
+# without clicks has none, and everything that needs it abstains.
+session = SessionVector("recent.items", vectors="item_vectors", half_life="10 min")
+
+home = Surface(
+    "home_carousel",
+    window=WEB_RERANK,
+    purpose="personalisation",
+    items="catalog",
+    limit=20,
+    inputs={"page": str, "item_id": Optional(str)},
+    retrieve=[
+        Similar("item_vectors", to=session, k=200),
+        BoughtTogether("orders", to="recent.items", k=50),
+        Top("trending", by="heat", where={"category": TopOf("category_interest", by="heat", n=3)}, k=100),
+        Top("trending", by="heat", k=50),
+        Recent("recent.items", k=20),
+    ],
+    require=[
+        "inventory.stock > 0",
+        "inventory.price > 0",
+        NotSeen("impressions", times=12, within="1 h"),
+        NotBought("orders", within="30 d"),
+    ],
+    features={
+        "similarity": session,
+        "interest": "category_interest.heat",
+        "trend": "trending.heat",
+        "price": "inventory.price",
+        "stock": "inventory.stock",
+    },
+    rank=Weighted(similarity=0.45, interest=0.45, trend=0.10),
+    # At most 8 of the 20 from one family: whoever looks at lanterns sees mostly lanterns on the first screen, and
+    # still something else before the end of the list.
+    rules=[Diversify(by="category", at_most=8)],
+    cold=Top("trending", by="heat", k=200),
+    fallback=LastGood(max_age="10 min"),
+)
+
+# The shop's own search answers a list of item ids; this puts it into the visitor's order.
+search = home.but("search", retrieve=[Given("items")], rules=[], limit=50)
+
+# What a nightly job would have shown, the same for everybody: no personal data is read. The page sends the frozen list
+# of its item (bought together, then popular) as `items`, and the order stays as sent: no weight, so all scores are
+# equal. Without `items` it is the frozen popularity.
+last_night = Surface(
+    "last_night",
+    window=WEB_RERANK,
+    purpose="service",
+    items="catalog",
+    limit=20,
+    inputs={"page": str, "item_id": Optional(str)},
+    retrieve=[Given("items")],
+    require=["inventory.stock > 0", "inventory.price > 0"],
+    features={"popularity": "yesterday.score"},
+    rank=Weighted(popularity=0.0),
+    cold=Top("yesterday", by="score", k=200),
+    fallback=LastGood(max_age="10 min"),
+)

@@ -1,0 +1,231 @@
+"""An application: a folder of SQL, surfaces and settings, checked and content-addressed.
+
+`*.sql` declare streams, tables and features; `surfaces.py` declares surfaces; `nextpaint.toml` has the settings. The hash of these
+files and of the engine's version names the application; its files are stored in the ledger, so any position can be read by the
+application in force there.
+
+Built in: `events` (every collected call), `impressions` (items shown, from "Impression" events), `identity` (links between
+subject tokens, both directions).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from nextpaint import __version__
+from nextpaint.decide import Surface, requirements
+from nextpaint.process.graph import BuiltIn, Design, Together, VectorTable, duration_ms
+from nextpaint.record.errors import ApplicationError, Diagnostic
+from nextpaint.record.types import BOOLEAN, INT, STRING, TIMESTAMP, Field, array
+from nextpaint.sql.plan import Program, Table, Watermark
+from nextpaint.sql.planner import plan_program, warnings
+
+SURFACES = "surfaces.py"
+SETTINGS = "nextpaint.toml"
+HIDDEN = "<needed by surfaces>"
+DEFAULT_LATENESS = "1 min"
+
+Json = Any
+
+
+def events_table(lateness_ms: int) -> Table:
+    """The built-in stream of collected calls."""
+    names = ("message_id", "type", "event", "subject", "anonymous", "properties", "context", "surface", "decision_id")
+    fields = [Field(name, BOOLEAN if name == "anonymous" else STRING) for name in names]
+    fields += [Field("item_id", STRING), Field("position", INT), Field("purposes", array(STRING))]
+    fields += [Field("ts", TIMESTAMP), Field("received_at", TIMESTAMP)]
+    return Table("events", tuple(fields), watermark=Watermark(len(fields) - 2, lateness_ms))
+
+
+def impressions_table(lateness_ms: int) -> Table:
+    fields = [Field(name, STRING) for name in ("subject", "decision_id", "surface", "item_id")]
+    fields += [Field("position", INT), Field("ts", TIMESTAMP)]
+    return Table("impressions", tuple(fields), watermark=Watermark(len(fields) - 1, lateness_ms))
+
+
+def identity_table() -> Table:
+    fields = [Field(name, STRING) for name in ("subject", "linked", "cause")] + [Field("ts", TIMESTAMP)]
+    return Table("identity", tuple(fields), primary_key=(0, 1))
+
+
+def impressions_of(event: Mapping[str, Json]) -> Iterable[Mapping[str, Json]]:
+    """The items an "Impression" event says were shown: properties.items [{item_id, position}], or one item_id."""
+    if event.get("event") != "Impression":
+        return ()
+    properties = msgspec.json.decode(event.get("properties") or "{}")
+    shown = properties.get("items") if isinstance(properties, dict) else None
+    shared = {name: event.get(name) for name in ("subject", "decision_id", "surface", "ts")}
+    if isinstance(shown, list):
+        return [{**shared, **_shown(each)} for each in shown if isinstance(each, dict) and each.get("item_id")]
+    return [{**shared, "item_id": event["item_id"], "position": event.get("position")}] if event.get("item_id") else ()
+
+
+def _shown(item: Mapping[str, Json]) -> Mapping[str, Json]:
+    position = item.get("position")
+    whole = isinstance(position, int) and not isinstance(position, bool) and 0 <= position < 2**31
+    return {"item_id": str(item["item_id"]), "position": position if whole else None}
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A checked application. `files` maps relative names to bytes; `settings` is the parsed nextpaint.toml."""
+
+    files: dict[str, bytes]
+    hash: str
+    settings: dict[str, Json]
+    program: Program
+    surfaces: tuple[Surface, ...]
+    design: Design
+    warnings: tuple[Diagnostic, ...] = ()
+    folder: Path | None = field(default=None, compare=False)
+
+    @property
+    def name(self) -> str:
+        return str(self.settings.get("name", "application"))
+
+    @property
+    def title(self) -> str:
+        return str(self.settings.get("title", self.name))
+
+    @property
+    def item_tables(self) -> tuple[str, ...]:
+        """Tables that `PUT /v1/items` writes: declared ones whose primary key is the surfaces' item key."""
+        keys = {self.program.tables[surface.items].names[self.program.tables[surface.items].primary_key[0]]
+                for surface in self.surfaces}  # fmt: skip
+        written = {insert.target for insert in self.program.inserts}
+        return tuple(
+            name
+            for name, table in self.program.tables.items()
+            if len(table.primary_key) == 1 and table.names[table.primary_key[0]] in keys
+            and name not in written and not name.startswith("_")
+        )  # fmt: skip
+
+    @staticmethod
+    def load(folder: Path) -> Application:
+        """Read and check a folder. Raises ApplicationError with everything that is wrong in it."""
+        if not folder.is_dir():
+            raise ApplicationError([Diagnostic(str(folder), 0, 0, "there is no such folder", "nextpaint init NAME makes one")])
+        paths = [*folder.glob("*.sql"), folder / SURFACES, folder / SETTINGS]
+        files = {path.name: path.read_bytes() for path in sorted(paths) if path.is_file()}
+        if not any(name.endswith(".sql") for name in files):
+            raise ApplicationError([Diagnostic(str(folder), 0, 0, "no .sql file here", "an application declares its streams in SQL")])
+        return Application.of(files, folder)
+
+    @staticmethod
+    def of(files: dict[str, bytes], folder: Path | None = None) -> Application:
+        """Check an application given as files: from a folder, or as the ledger stored them."""
+        found: list[Diagnostic] = []
+        settings = _settings(files, found)
+        surfaces = _surfaces(files, found)
+        texts = [(name, data.decode("utf-8", "replace")) for name, data in files.items() if name.endswith(".sql")]
+        needs = requirements(surfaces)
+        if needs.statements:
+            texts.append((HIDDEN, ";\n".join(needs.statements) + ";"))
+        program = _planned(texts, found)
+        if found or program is None:
+            raise ApplicationError(found)
+        lateness_ms = _lateness(program)
+        design = Design(
+            program,
+            (
+                BuiltIn(events_table(lateness_ms), "events"),
+                BuiltIn(impressions_table(lateness_ms), "events", impressions_of),
+                BuiltIn(identity_table(), "identity"),
+            ),
+            tuple(Together(each.name, each.table, each.basket, each.item, each.others_max) for each in needs.cooccurrences),
+            tuple(_vectors(each, program) for each in needs.vectors),
+        )
+        digest = application_hash(files)
+        return Application(files, digest, settings, program, surfaces, design, tuple(warnings(program)), folder)
+
+    def packed(self) -> bytes:
+        """The files as the ledger's switch record holds them."""
+        return msgspec.msgpack.encode(self.files)
+
+    @staticmethod
+    def unpacked(data: bytes) -> Application:
+        return Application.of(msgspec.msgpack.decode(data, type=dict[str, bytes]))
+
+
+def application_hash(files: Mapping[str, bytes]) -> str:
+    """Names files and engine version: 128-bit BLAKE2b, hex."""
+    digest = blake2b(f"engine {__version__}\n".encode(), digest_size=16)
+    for name in sorted(files):
+        digest.update(f"{name} {len(files[name])}\n".encode())
+        digest.update(files[name])
+    return digest.hexdigest()
+
+
+def _vectors(need: Any, program: Program) -> VectorTable:
+    table = program.tables[need.items]
+    return VectorTable(need.name, need.items, table.names[table.primary_key[0]], need.text)
+
+
+def _settings(files: Mapping[str, bytes], found: list[Diagnostic]) -> dict[str, Json]:
+    try:
+        return tomllib.loads(files.get(SETTINGS, b"").decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        found.append(Diagnostic(SETTINGS, 0, 0, f"not valid TOML: {error}", "see https://toml.io for the format"))
+        return {}
+
+
+def _surfaces(files: Mapping[str, bytes], found: list[Diagnostic]) -> tuple[Surface, ...]:
+    """Run surfaces.py and take the surfaces it names, in order."""
+    source = files.get(SURFACES)
+    if source is None:
+        return ()
+    module = ModuleType("nextpaint_application_surfaces")
+    module.__file__ = SURFACES
+    try:
+        exec(compile(source, SURFACES, "exec"), module.__dict__)
+    except SyntaxError as error:
+        found.append(Diagnostic(SURFACES, error.lineno or 0, error.offset or 0, f"not valid Python: {error.msg}"))
+        return ()
+    except ApplicationError as error:
+        found.extend(error.diagnostics)
+        return ()
+    except Exception as error:  # a declared edge: the application's own Python may raise anything
+        found.append(Diagnostic(SURFACES, _line(error), 1, f"{type(error).__name__}: {error}", "run python surfaces.py to see more"))
+        return ()
+    return tuple(dict.fromkeys(each for each in vars(module).values() if isinstance(each, Surface)))
+
+
+def _line(error: BaseException) -> int:
+    lines = [frame.tb_lineno for frame in _frames(error) if frame.tb_frame.f_code.co_filename == SURFACES]
+    return lines[-1] if lines else 0
+
+
+def _frames(error: BaseException) -> Iterator[Any]:
+    frame = error.__traceback__
+    while frame is not None:
+        yield frame
+        frame = frame.tb_next
+
+
+def _planned(texts: list[tuple[str, str]], found: list[Diagnostic]) -> Program | None:
+    """Plan twice: the settings decide how late the built-in streams may be."""
+    try:
+        first = plan_program(texts, _built_ins(duration_ms(DEFAULT_LATENESS)))
+        return plan_program(texts, _built_ins(_lateness(first)))
+    except ApplicationError as error:
+        found.extend(error.diagnostics)
+    except ValueError as error:
+        found.append(Diagnostic("", 0, 0, str(error)))
+    return None
+
+
+def _lateness(program: Program) -> int:
+    return duration_ms(program.settings.get("nextpaint.events.lateness", DEFAULT_LATENESS))
+
+
+def _built_ins(lateness_ms: int) -> dict[str, Table]:
+    tables = (events_table(lateness_ms), impressions_table(lateness_ms), identity_table())
+    return {table.name: table for table in tables}

@@ -1,0 +1,55 @@
+"""Decisions: surfaces, their stages, the records they leave and the reasons they give. What an application imports."""
+
+from nextpaint.decide.budget import Paths
+from nextpaint.decide.candidates import Candidates
+from nextpaint.decide.context import Context, Moment
+from nextpaint.decide.fallback import LastGood, Nothing
+from nextpaint.decide.feature import Feature
+from nextpaint.decide.filter import NotBought, NotSeen, Require
+from nextpaint.decide.rank import Model, Weighted
+from nextpaint.decide.record import DecisionRecord
+from nextpaint.decide.request import DecisionRequest, Optional
+from nextpaint.decide.requirements import Requirements
+from nextpaint.decide.retrieve import BoughtTogether, Given, Recent, Similar
+from nextpaint.decide.rules import Diversify
+from nextpaint.decide.service import Decider, Decision, requirements
+from nextpaint.decide.session import SessionVector
+from nextpaint.decide.surface import Surface
+from nextpaint.decide.top import Top, TopOf
+from nextpaint.decide.window import EMAIL, PUSH, RTB, WEB_RERANK, Window
+
+__all__ = [
+    "EMAIL",
+    "PUSH",
+    "RTB",
+    "WEB_RERANK",
+    "BoughtTogether",
+    "Candidates",
+    "Context",
+    "Decider",
+    "Decision",
+    "DecisionRecord",
+    "DecisionRequest",
+    "Diversify",
+    "Feature",
+    "Given",
+    "LastGood",
+    "Model",
+    "Moment",
+    "NotBought",
+    "NotSeen",
+    "Nothing",
+    "Optional",
+    "Paths",
+    "Recent",
+    "Require",
+    "Requirements",
+    "SessionVector",
+    "Similar",
+    "Surface",
+    "Top",
+    "TopOf",
+    "Weighted",
+    "Window",
+    "requirements",
+]

@@ -1,0 +1,189 @@
+"""From an outcome to the two things a decision leaves behind: its record and its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from nextpaint import __version__
+from nextpaint.decide.binding import BoundSurface
+from nextpaint.decide.budget import RUN, Timeline
+from nextpaint.decide.candidates import Candidates
+from nextpaint.decide.context import Context
+from nextpaint.decide.facts import item_values
+from nextpaint.decide.near import near_misses
+from nextpaint.decide.pipeline import EXCLUDED, UNSKIPPABLE, Outcome
+from nextpaint.decide.rank import BoundWeighted, contributions
+from nextpaint.decide.record import (
+    REMOVED_MAX,
+    Answered,
+    Asked,
+    DecisionRecord,
+    Effect,
+    FilterRun,
+    NearMiss,
+    Ranking,
+    matrix_hash,
+    rows_of,
+)
+from nextpaint.decide.wording import feature_sentence, retriever_sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What names a decision: its id, the chance it was given, and the application in force."""
+
+    decision_id: str
+    seed: int
+    application: str
+
+
+def record_of(
+    bound: BoundSurface, context: Context, timeline: Timeline, outcome: Outcome, identity: Identity
+) -> DecisionRecord:
+    """The short record; the stage "record" is timed up to here."""
+    surface = bound.surface
+    page = outcome.page.head(context.limit)
+    near: tuple[NearMiss, ...] = ()
+    if timeline.choose("near", "skipped", "", ("record",)) == RUN:
+        near = near_misses(bound, context, outcome)
+        timeline.finish("near")
+    else:
+        timeline.finish("near", "skipped")
+    request = context.request
+    answered = _answered(page, bound, context, outcome)
+    matrix = matrix_hash(outcome.considered)
+    timeline.finish("record")
+    return DecisionRecord(
+        decision_id=identity.decision_id,
+        surface=surface.name,
+        purpose=surface.purpose,
+        application=identity.application,
+        engine=__version__,
+        position=context.reading.position,
+        time_ms=context.time_ms,
+        seed=identity.seed,
+        request=Asked(dict(request.inputs), request.items, context.limit, request.exclude, request.profiled),
+        stages=tuple(timeline.stages),
+        retrieved=tuple(outcome.retrieved),
+        filters=_filters(outcome),
+        features=bound.sources,
+        rank=_ranking(bound, outcome),
+        items=answered,
+        matrix=matrix,
+        considered=len(outcome.considered),
+        subjects=context.subjects,
+        near=near,
+        effects=tuple(Effect(*effect) for effect in context.effects),
+        degraded=tuple(timeline.degraded),
+        fallback=outcome.fallback,
+        unknown_items=context.unknown,
+        profiled=request.profiled,
+        cold=not context.known,
+    )
+
+
+def answer_of(record: DecisionRecord, bound: BoundSurface, context: Context, outcome: Outcome) -> dict[str, Any]:
+    """What the caller is told, in the shape of the HTTP interface; the engine adds the position and `recorded`."""
+    page = outcome.page.head(context.limit)
+    fields = _fields(page, bound, context, record)
+    templates = {each.name: each.sentence for each in record.features}
+    items = []
+    for place, (item, shown) in enumerate(zip(record.items, fields, strict=True), start=1):
+        template = templates.get(item.reason)
+        reason = retriever_sentence(item.reason) if template is None else feature_sentence(template, item.about)
+        items.append(
+            {"id": item.id, "position": place, "reason": reason, "fields": shown, "marks": [], "propensity": None}
+        )
+    when = datetime.fromtimestamp(record.time_ms / 1000, UTC)
+    return {
+        "decision_id": record.decision_id,
+        "surface": record.surface,
+        "as_of": {"event_time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z")},
+        "items": items,
+        "degraded": [{"stage": each.stage, "cause": each.cause, "used": each.used} for each in record.degraded],
+        "budget": {"window_ms": bound.surface.window.total_ms},
+        "profiled": record.profiled,
+        "cold": record.cold,
+        "experiment": {},
+        "ttl_s": bound.surface.window.ttl_s,
+        "why": f"/why/{record.decision_id}",
+    }
+
+
+def _filters(outcome: Outcome) -> tuple[FilterRun, ...]:
+    """Counts per filter (a filter that ran twice, for the cold list too, once) and the first ids over all of them."""
+    removed: dict[str, list[str]] = {}
+    for named, batch in outcome.removed:
+        removed.setdefault(EXCLUDED if named is None else named.label, []).extend(batch.keys())
+    room = REMOVED_MAX
+    runs = []
+    for label, keys in removed.items():
+        runs.append(FilterRun(label, len(keys), tuple(keys[:room])))
+        room -= min(room, len(keys))
+    return tuple(runs)
+
+
+def _ranking(bound: BoundSurface, outcome: Outcome) -> Ranking:
+    rank = bound.rank
+    by = "order of retrieval" if bound.surface.rank is None else str(bound.surface.rank)
+    if isinstance(rank, BoundWeighted) and outcome.scales is not None:
+        return Ranking(by, dict(rank.weights), outcome.scales)
+    return Ranking(by)
+
+
+def _answered(page: Candidates, bound: BoundSurface, context: Context, outcome: Outcome) -> tuple[Answered, ...]:
+    features = bound.features if page.features else ()
+    values = rows_of([page.features[each.name].to_list() for each in features], len(page))
+    ages = rows_of([each.ages_ms(page, context) for each in features], len(page))
+    abouts = {
+        each.name: item_values(each.fact.about, each.fact.item_key, page, context)
+        for each in features
+        if each.fact is not None and each.fact.about
+    }
+    weights = dict(bound.rank.weights) if isinstance(bound.rank, BoundWeighted) else {}
+    names = [each.name for each in features]
+    rows = []
+    scores, sources = page.scores.tolist(), page.sources.tolist()
+    for index, key in enumerate(page.keys()):
+        reason = _source_label(sources[index], outcome)
+        if outcome.scales is not None:
+            shares = contributions(weights, outcome.scales, dict(zip(names, values[index], strict=True)))
+            best = max(shares, key=shares.__getitem__)  # of equal ones the first declared
+            reason = best if shares[best] > 0.0 else reason
+        about = abouts[reason][index] if reason in abouts else None
+        rows.append(
+            Answered(key, scores[index], sources[index], reason, str(about or ""), values[index], ages[index])
+        )
+    return tuple(rows)
+
+
+def _source_label(bits: int, outcome: Outcome) -> str:
+    """The first retriever that found an item; of a fallback's item, that it is one."""
+    if not bits:
+        return "fallback"
+    first = (bits & -bits).bit_length() - 1
+    return outcome.retrieved[first][0] if first < len(outcome.retrieved) else "cold"
+
+
+def _fields(
+    page: Candidates, bound: BoundSurface, context: Context, record: DecisionRecord
+) -> list[dict[str, Any]]:
+    columns = {name: item_values(name, "", page, context) for name in bound.fields}
+    for name in bound.surface.show:
+        if name in page.features:
+            columns[name] = page.features[name].to_list()
+        else:
+            fact = next((each.fact for each in bound.features if each.name == name), None)
+            if fact is not None:
+                columns[name] = fact.read(page, context).to_list()
+    names = list(columns)
+    return [
+        dict(zip(names, map(_plain, row), strict=True)) for row in rows_of(list(columns.values()), len(page))
+    ]
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Decimal) else value

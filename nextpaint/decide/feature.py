@@ -1,0 +1,117 @@
+"""Features: one DOUBLE column per name for a batch of candidates, each with where it came from and how old it is.
+
+A feature is declared as "table.column" (a fact, bound by key names), `Feature("table.column", on={...})`, a `SessionVector` (its
+similarity to the candidate), or a plain function (candidates, context) -> float array of shape (n,). NULL is kept as NULL; NaN
+and infinities, which no ranking can use, become NULL. Booleans count as 0 and 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nextpaint.decide.binder import Binder
+from nextpaint.decide.candidates import Candidates, FloatArray
+from nextpaint.decide.context import Context
+from nextpaint.decide.facts import Fact
+from nextpaint.decide.requirements import Needs
+from nextpaint.decide.session import BoundSession, SessionVector
+from nextpaint.record.columns import Column
+from nextpaint.record.types import DOUBLE, Kind
+
+FeatureFunction = Callable[[Candidates, Context], Any]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A fact under a key that names do not bind: `on` maps key columns to "subject", "inputs.name" or an items column."""
+
+    path: str
+    on: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        on = ", ".join(f"{key} = {source}" for key, source in self.on.items())
+        return f"{self.path} on {on}" if on else self.path
+
+
+FeatureSource = str | Feature | SessionVector | FeatureFunction
+
+
+@dataclass(frozen=True)
+class BoundFeature:
+    """A feature ready to read. `source` prints where it comes from; `kind` decides how it is put into words."""
+
+    name: str
+    source: str
+    kind: str  # "session" | "interest" (person and a column of the item) | "person" | "item" | "function"
+    of: Fact | BoundSession | FeatureFunction
+
+    @property
+    def fact(self) -> Fact | None:
+        return self.of if isinstance(self.of, Fact) else None
+
+    def read(self, candidates: Candidates, context: Context) -> Column:
+        """One DOUBLE per candidate, shape (n,)."""
+        if isinstance(self.of, Fact):
+            return _finite(self.of.read(candidates, context))
+        if isinstance(self.of, BoundSession):
+            return self.of.similarity(candidates, context)
+        values: FloatArray = np.asarray(self.of(candidates, context), np.float64)
+        if values.shape != (len(candidates),):
+            raise ValueError(f"feature {self.name!r}: {self.source} gave shape {values.shape} for {len(candidates)} candidates")
+        return _finite(Column(DOUBLE, values))
+
+    def ages_ms(self, candidates: Candidates, context: Context) -> list[int | None]:
+        """Per candidate, how long ago its fact last changed; None where there is none or it is a function's."""
+        now = context.time_ms
+        if isinstance(self.of, Fact):
+            return [None if at is None else max(now - at, 0) for at in self.of.changed_at_ms(candidates, context)]
+        latest = self.of.latest_ms(context) if isinstance(self.of, BoundSession) else None
+        return [None if latest is None else max(now - latest, 0)] * len(candidates)
+
+
+def needs_of(source: FeatureSource, needs: Needs) -> None:
+    """What a declared feature needs from the engine."""
+    if isinstance(source, SessionVector):
+        source.needs(needs)
+    elif isinstance(source, str | Feature):
+        needs.read_path(source if isinstance(source, str) else source.path)
+
+
+def bind_feature(name: str, source: FeatureSource, binder: Binder) -> BoundFeature | None:
+    """A declared feature bound to the application's tables; None after reporting what is wrong."""
+    if isinstance(source, SessionVector):
+        session = source.bind(binder)
+        return None if session is None else BoundFeature(name, str(source), "session", session)
+    if isinstance(source, str | Feature):
+        declared = Feature(source) if isinstance(source, str) else source
+        fact = binder.fact(declared.path, f"feature {name!r}", declared.on)
+        if fact is None:
+            return None
+        if not (fact.type.is_numeric or fact.type.kind is Kind.BOOLEAN):
+            binder.error(f"feature {name!r}: {fact.path} is {fact.type}, not a number", "name a numeric column")
+            return None
+        kind = "item" if not fact.personal else "interest" if fact.about else "person"
+        return BoundFeature(name, str(declared), kind, fact)
+    if callable(source):
+        return BoundFeature(name, getattr(source, "__name__", type(source).__name__), "function", source)
+    binder.error(f"feature {name!r} is {source!r}", "write 'table.column', a SessionVector or a function")
+    return None
+
+
+def read_features(features: tuple[BoundFeature, ...], candidates: Candidates, context: Context) -> Candidates:
+    """The candidates with every feature read."""
+    return candidates.with_features({each.name: each.read(candidates, context) for each in features})
+
+
+def _finite(column: Column) -> Column:
+    values: FloatArray = column.values.astype(np.float64)
+    valid = np.isfinite(values)
+    if column.valid is not None:
+        valid &= column.valid
+    if bool(valid.all()):
+        return Column(DOUBLE, values)
+    return Column(DOUBLE, np.where(valid, values, 0.0), valid)

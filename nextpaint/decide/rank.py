@@ -1,0 +1,114 @@
+"""Rankers: scores for candidates, best first, with signed contributions that sum to the score.
+
+`Weighted` normalises each feature over the candidates of this decision by its largest absolute value, so a weight says how much the
+best candidate can gain from that feature, whatever its unit:
+
+    contribution_f(i) = weight_f * value_f(i) / max_j |value_f(j)|        score(i) = sum of contributions, in declared order
+
+NULL contributes 0, and so does a feature that is 0 for every candidate. Elementwise operations in a fixed order: the same bits on
+every machine. Equal scores keep the order of the batch: the fair merge of the retrievers, or the caller's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+
+from nextpaint.decide.binder import Binder
+from nextpaint.decide.candidates import Candidates, FloatArray
+from nextpaint.decide.context import Context
+from nextpaint.decide.requirements import Needs
+from nextpaint.record.columns import Column
+
+
+class Weighted:
+    """A weighted sum of features: `Weighted(sim=0.5, heat=0.3)`. A negative weight ranks down."""
+
+    label = "weighted"
+
+    def __init__(self, **weights: float) -> None:
+        self.weights: Mapping[str, float] = weights
+
+    def __str__(self) -> str:
+        return f"Weighted({', '.join(f'{name}={weight:g}' for name, weight in self.weights.items())})"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def needs(self, needs: Needs) -> None:
+        pass
+
+    def check(self, features: Sequence[str], binder: Binder) -> BoundWeighted:
+        """The running ranker over the surface's features; reports weights without a feature."""
+        if not self.weights:
+            binder.error("Weighted() has no weights", "write Weighted(feature=1.0)")
+        for name, weight in self.weights.items():
+            if name not in features:
+                binder.unknown("feature in Weighted:", name, features)
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not isfinite(weight):
+                binder.error(f"Weighted({name}={weight!r})", "write a finite number")
+        return BoundWeighted(tuple((name, float(weight)) for name, weight in self.weights.items()))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained ranker by name; until one of that name is deployed, `until_trained` ranks and the record says so."""
+
+    name: str
+    until_trained: Weighted
+    label = "model"
+
+    def __str__(self) -> str:
+        return f"Model({self.name}, until_trained={self.until_trained})"
+
+    def needs(self, needs: Needs) -> None:
+        self.until_trained.needs(needs)
+
+    def check(self, features: Sequence[str], binder: Binder) -> BoundWeighted:
+        """The ranker in force: there is no trained model yet, so the one that runs until there is."""
+        return self.until_trained.check(features, binder)
+
+
+@dataclass(frozen=True)
+class BoundWeighted:
+    """A running `Weighted`."""
+
+    weights: tuple[tuple[str, float], ...]
+
+    def __call__(self, candidates: Candidates, context: Context) -> Candidates:
+        scored = candidates.with_scores(self.scores(candidates, self.scales(candidates)))
+        return scored.take(np.argsort(-scored.scores, kind="stable"))
+
+    def scales(self, candidates: Candidates) -> dict[str, float]:
+        """Per feature the largest absolute value over the batch; 0.0 where there is none."""
+        return {
+            name: float(np.abs(_zero_for_null(candidates.features[name])).max(initial=0.0)) for name, _ in self.weights
+        }
+
+    def scores(self, candidates: Candidates, scales: Mapping[str, float]) -> FloatArray:
+        """Scores under given scales, shape (n,)."""
+        total = np.zeros(len(candidates), np.float64)
+        for name, weight in self.weights:
+            scale = scales[name]
+            if scale > 0.0:
+                total += weight * (_zero_for_null(candidates.features[name]) / scale)
+        return total
+
+
+def contributions(
+    weights: Mapping[str, float], scales: Mapping[str, float], values: Mapping[str, float | None]
+) -> dict[str, float]:
+    """Signed contributions of one candidate, equal to the columns' arithmetic bit for bit; they sum to its score."""
+    shares: dict[str, float] = {}
+    for name, weight in weights.items():
+        value, scale = values.get(name), scales.get(name, 0.0)
+        shares[name] = weight * (value / scale) if value is not None and scale > 0.0 else 0.0
+    return shares
+
+
+def _zero_for_null(column: Column) -> FloatArray:
+    values: FloatArray = column.values
+    return values if column.valid is None else np.where(column.valid, values, 0.0)

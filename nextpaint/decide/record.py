@@ -1,0 +1,181 @@
+"""The short record of a decision: what was asked, what was read where and when, what every stage did, and what was answered.
+
+JSON, about 4 KB, always written before the answer leaves. It holds what explanations need and what a replay must not measure or
+remember (paths, times, the list a fallback used); what it leaves out (the full matrix) is recomputable at its position and checked
+against `matrix`, the hash of candidate ids and feature values. Raw identifiers of a person are not in it, only tokens.
+
+Rows that repeat are JSON arrays (`array_like`), their fields in the order declared here; the record as a whole is an object.
+Contributions are not stored: they follow exactly from `values`, `rank.weights` and `rank.scales`.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from nextpaint.decide.budget import Degraded, Paths, StageRun
+from nextpaint.decide.candidates import Candidates
+from nextpaint.decide.request import InputValue
+from nextpaint.record.errors import ReplayError
+
+FORMAT = 1
+REMOVED_MAX = 200  # ids of removed candidates listed, over all filters
+NEAR_MAX = 10
+
+
+class FilterRun(msgspec.Struct, array_like=True, frozen=True):
+    """A filter, how many candidates it removed, and the first of their ids."""
+
+    filter: str
+    removed: int
+    ids: tuple[str, ...]
+
+
+class FeatureSource(msgspec.Struct, array_like=True, frozen=True):
+    """A feature's name, where it comes from, and the sentence it is explained with ({about}: what it is kept by)."""
+
+    name: str
+    source: str
+    personal: bool
+    sentence: str
+
+
+class Answered(msgspec.Struct, array_like=True, frozen=True):
+    """An answered item: `sources` has bit i for retriever i; values and ages (ms) are in the order of `features`;
+    `reason`: the feature or retriever that spoke most for it, `about` what that is about (a category)."""
+
+    id: str
+    score: float
+    sources: int
+    reason: str
+    about: str
+    values: tuple[float | None, ...]
+    ages: tuple[int | None, ...]
+
+
+class NearMiss(msgspec.Struct, array_like=True, frozen=True):
+    """An item that nearly was: `rank` is the place its score would have had (0: it was never ranked); `cause` is "filter",
+    "rule" or "rank" (others scored more); `by` the filter or rule, `saw` the values it judged ("stock 0"), which last changed
+    `age` ms before. Values and score have six digits: nothing is recomputed from a near miss."""
+
+    id: str
+    rank: int
+    score: float
+    cause: str
+    by: str
+    saw: str
+    age: int | None
+    values: tuple[float | None, ...]
+    ages: tuple[int | None, ...]
+
+
+class Effect(msgspec.Struct, array_like=True, frozen=True):
+    """A rule moved `id` from place `before` to place `after` of the ranking (from 1; 0: off the list)."""
+
+    rule: str
+    id: str
+    before: int
+    after: int
+    why: str
+
+
+class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The request, without identifiers of the person."""
+
+    inputs: dict[str, InputValue] = {}  # noqa: RUF012 - msgspec copies defaults
+    items: tuple[str, ...] | None = None
+    limit: int = 0
+    exclude: tuple[str, ...] = ()
+    profiled: bool = True
+
+
+class Ranking(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How scores were made: `by` prints the ranker; weights and scales give every contribution (see `rank.Weighted`)."""
+
+    by: str
+    weights: dict[str, float] = {}  # noqa: RUF012
+    scales: dict[str, float] = {}  # noqa: RUF012
+
+
+class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One decision. `position`: the read position; `time_ms`: the event time everything was read as of; `subjects`: the person's
+    tokens, primary first; `retrieved`: (retriever, found), bit i of `Answered.sources` is row i; `considered`: candidates
+    after filters; `propensities` stay null until something explores."""
+
+    decision_id: str
+    surface: str
+    purpose: str
+    application: str
+    engine: str
+    position: int
+    time_ms: int
+    seed: int
+    request: Asked
+    stages: tuple[StageRun, ...]
+    retrieved: tuple[tuple[str, int], ...]
+    filters: tuple[FilterRun, ...]
+    features: tuple[FeatureSource, ...]
+    rank: Ranking
+    items: tuple[Answered, ...]
+    matrix: str
+    considered: int
+    format: int = FORMAT
+    subjects: tuple[str, ...] = ()
+    near: tuple[NearMiss, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    degraded: tuple[Degraded, ...] = ()
+    fallback: tuple[str, ...] = ()
+    unknown_items: int = 0
+    profiled: bool = True
+    cold: bool = False
+    propensities: None = None
+
+    def encode(self) -> bytes:
+        """The record as JSON."""
+        return _ENCODER.encode(self)
+
+    @staticmethod
+    def decode(data: bytes) -> DecisionRecord:
+        """A record from `encode`. Raises ReplayError when the bytes are not one, or of another format."""
+        try:
+            record = _DECODER.decode(data)
+        except msgspec.DecodeError as error:
+            raise ReplayError(f"this is not a decision record: {error}", cure="read it with the version that wrote it") from error
+        if record.format != FORMAT:
+            raise ReplayError(
+                f"decision record of format {record.format}; this version reads {FORMAT}",
+                where=f"decision {record.decision_id}",
+                cure="read it with the version that wrote it",
+            )
+        return record
+
+    def paths(self) -> Paths:
+        """What a replay of this decision follows instead of measuring time."""
+        return Paths({each.stage: each.path for each in self.stages}, self.degraded, self.fallback)
+
+    def digest(self) -> str:
+        """Hash of everything but measured times: equal for a decision and its replay. 128-bit BLAKE2b, hex."""
+        timeless = tuple(StageRun(each.stage, each.path, 0.0, each.note) for each in self.stages)
+        return blake2b(_ENCODER.encode(msgspec.structs.replace(self, stages=timeless)), digest_size=16).hexdigest()
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(DecisionRecord)
+
+
+def rows_of(columns: list[list[Any]], count: int) -> list[tuple[Any, ...]]:
+    """Columns as `count` rows; `count` empty rows where there is no column."""
+    return list(zip(*columns, strict=True)) if columns else [()] * count
+
+
+def matrix_hash(candidates: Candidates) -> str:
+    """128-bit BLAKE2b, hex, of the candidates' ids in order and each feature's values (little-endian float64, NULL = NaN)."""
+    digest = blake2b(_ENCODER.encode(candidates.keys()), digest_size=16)
+    for name, column in candidates.features.items():
+        values = column.values if column.valid is None else np.where(column.valid, column.values, np.nan)
+        # -0.0 and 0.0 are one number: adding 0.0 makes them one pattern.
+        digest.update(name.encode() + b"\0" + (values + 0.0).astype("<f8").tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,65 @@
+"""Rules: what the page as a whole must look like, applied to the ranked items. A rule reorders; what it moved is on record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextpaint.decide.binder import Binder
+from nextpaint.decide.candidates import Candidates
+from nextpaint.decide.context import Context
+from nextpaint.decide.requirements import Needs
+from nextpaint.decide.stage import Stage
+
+
+@dataclass(frozen=True)
+class Diversify:
+    """At most `at_most` items with the same value of the items column `by` on a page of the request's limit.
+
+    Greedy from the best: an item whose value is used up waits behind all items that still fit. It moves items and never drops
+    one: a page that nothing else can fill is completed with those that wait. NULL is no value and is never limited.
+    """
+
+    by: str
+    at_most: int = 3
+    label = "diversify"
+
+    def __str__(self) -> str:
+        return f"Diversify(by={self.by}, at_most={self.at_most})"
+
+    def needs(self, needs: Needs) -> None:
+        needs.read(needs.items, self.by)
+
+    def bind(self, binder: Binder) -> Stage | None:
+        if self.at_most < 1:
+            binder.error(f"Diversify(at_most={self.at_most})", "write 1 or more")
+        return None if binder.item_column(self.by, "Diversify(by=)") is None else self._diversify
+
+    def _diversify(self, candidates: Candidates, context: Context) -> Candidates:
+        cells = context.column(context.items_table, self.by).values
+        slots = candidates.slots.tolist()
+        used: dict[object, int] = {}
+        page: list[int] = []
+        waiting: list[int] = []
+        for index, slot in enumerate(slots):
+            if len(page) == context.limit:
+                break
+            value = cells[slot]
+            count = used.get(value, 0)
+            if value is not None and count >= self.at_most:
+                waiting.append(index)
+                continue
+            used[value] = count + 1
+            page.append(index)
+        if not waiting:
+            return candidates
+        seen = len(page) + len(waiting)
+        order = page + waiting + list(range(seen, len(slots)))
+        keys = candidates.keys()
+        place = {index: position for position, index in enumerate(order, start=1)}
+        for index in waiting:
+            if index < context.limit and place[index] != index + 1:
+                why = f"{self.by} {cells[slots[index]]} already {self.at_most} times"
+                context.effects.append((self.label, keys[index], index + 1, place[index], why))
+        return candidates.take(np.array(order, np.int64))

@@ -1,0 +1,103 @@
+"""Decisions: the one call that turns a request and a reading into a record and an answer.
+
+`requirements` says, before anything is planned, what surfaces need; `Decider` compiles them against the planned tables and then
+decides. A decision is a function of (surface, request, subjects, reading, seed, paths): time is measured only to choose paths, and
+a replay is given the paths. What a node remembers beyond its ledger is cost estimates and last good answers: neither changes a
+decision whose paths are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nextpaint.decide.answer import Identity, answer_of, record_of
+from nextpaint.decide.binding import BoundSurface, bind_surfaces, nearest, reads_of
+from nextpaint.decide.budget import Costs, Timeline
+from nextpaint.decide.context import Context, Moment
+from nextpaint.decide.fallback import SPARE, Memory
+from nextpaint.decide.pipeline import person, run
+from nextpaint.decide.record import DecisionRecord
+from nextpaint.decide.request import DecisionRequest
+from nextpaint.decide.requirements import Requirements, collect
+from nextpaint.decide.surface import Surface
+from nextpaint.ports.clock import Clock
+from nextpaint.process.reading import Reading
+from nextpaint.record.errors import ApplicationError, NotFound
+from nextpaint.sql.plan import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A record to be committed before `answer` leaves."""
+
+    record: DecisionRecord
+    answer: dict[str, Any]
+
+
+def requirements(surfaces: Sequence[Surface]) -> Requirements:
+    """What these surfaces need from the engine: hidden SQL, indexes, vectors, live readings."""
+    return collect(surface.needs() for surface in surfaces)
+
+
+class Decider:
+    """The surfaces of one application, ready to decide.
+
+    Raises ApplicationError with every mistake of every surface. `application` is the application's hash, for the records.
+    """
+
+    def __init__(
+        self, surfaces: Sequence[Surface], tables: Mapping[str, Table], clock: Clock, application: str = ""
+    ) -> None:
+        self._clock = clock
+        self._application = application
+        self._costs = Costs()
+        self._memory = Memory()
+        self._bound, diagnostics = bind_surfaces(surfaces, tables)
+        if diagnostics:
+            raise ApplicationError(diagnostics)
+
+    @property
+    def surfaces(self) -> tuple[Surface, ...]:
+        """The surfaces, in the order they were declared."""
+        return tuple(bound.surface for bound in self._bound.values())
+
+    @property
+    def reads(self) -> Mapping[str, tuple[str, ...]]:
+        """Tables read by key, with the key columns a read fills."""
+        return reads_of(self._bound)
+
+    def request(self, surface: str, body: Mapping[str, Any]) -> DecisionRequest:
+        """A checked request. Raises NotFound for an unknown surface and InvalidInput naming what is wrong."""
+        return DecisionRequest.parse(surface, self._surface(surface).inputs, body)
+
+    def decide(
+        self, surface: str, request: DecisionRequest, subjects: Sequence[str], reading: Reading, moment: Moment
+    ) -> Decision:
+        """Decides from `reading`. `subjects`: the person's tokens, primary first; none for a stranger.
+
+        Never fails for lack of time: stages are replaced by cheaper ones and the answer says which. Raises NotFound."""
+        bound = self._surface(surface)
+        started_ns = 0 if moment.paths is not None else self._clock.monotonic_ns()
+        deadline_ns = started_ns + bound.surface.window.process_ms * 1_000_000
+        if moment.deadline_ns is not None:
+            deadline_ns = min(deadline_ns, moment.deadline_ns)
+        timeline = Timeline(surface, self._costs, self._clock, deadline_ns, moment.paths)
+        context = Context(reading, bound.surface.items, request, subjects, moment)
+        context.limit = request.limit or bound.surface.limit
+        outcome = run(bound, context, timeline, self._memory)
+        identity = Identity(moment.decision_id, moment.seed, self._application)
+        record = record_of(bound, context, timeline, outcome, identity)
+        answer = answer_of(record, bound, context, outcome)
+        answer["budget"]["process"] = timeline.spent_ms()
+        if moment.paths is None and bound.max_age_ms and outcome.page and not timeline.degraded:
+            best = tuple(outcome.page.head(context.limit + SPARE).keys())
+            self._memory.keep(surface, person(context), context.time_ms, best)
+        return Decision(record, answer)
+
+    def _surface(self, name: str) -> BoundSurface:
+        found = self._bound.get(name)
+        if found is None:
+            raise NotFound(f"unknown surface {name!r}", cure=nearest(name, self._bound))
+        return found

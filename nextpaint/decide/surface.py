@@ -1,0 +1,143 @@
+"""Surfaces: a place that shows items, declared as the tuple of its stages.
+
+A surface is data: `print(surface)` shows the pipeline it is, `but` makes another one that differs in what is named. Declaring one
+checks nothing, so that all mistakes of an application are reported together, each at the line the surface was written on.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from nextpaint.decide.fallback import Fallback, Nothing
+from nextpaint.decide.feature import FeatureSource, needs_of
+from nextpaint.decide.filter import declared_filters
+from nextpaint.decide.rank import Model, Weighted
+from nextpaint.decide.request import InputType, Optional
+from nextpaint.decide.requirements import Needs
+from nextpaint.decide.stage import Declared, Stage
+from nextpaint.decide.window import Window
+from nextpaint.sql.plan import At
+
+LIMIT = 20
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Surface:
+    """A named place that shows items.
+
+    window: the deadline and its shares. purpose: what a person consents to (or not: then the same surface answers unprofiled).
+    items: the table whose rows are shown, key (item_id STRING). limit: answers unless the request says less or more.
+    inputs: what the request brings, name -> str | int | float | bool | list | Optional(...).
+    retrieve: retrievers, united. require: filters; a string is a SQL condition, ("condition", "keep") keeps what is unknown.
+    features: name -> "table.column" | Feature | SessionVector | function. rank: Weighted or Model or a function; None keeps the
+    order of retrieval. rules: reorder the ranked page. cold: fills up where the retrievers leave fewer than limit items.
+    fallback: when there is no time. say: feature name -> the sentence it is explained with, may hold {about}.
+    show: features whose values are answered among an item's fields.
+    """
+
+    name: str
+    window: Window = field(kw_only=True)
+    purpose: str = field(kw_only=True)
+    items: str = field(kw_only=True)
+    retrieve: Sequence[Declared | Stage] = field(kw_only=True)
+    limit: int = field(default=LIMIT, kw_only=True)
+    inputs: Mapping[str, type | InputType] = field(default_factory=dict, kw_only=True)
+    require: Sequence[str | tuple[str, str] | Declared | Stage] = field(default=(), kw_only=True)
+    features: Mapping[str, FeatureSource] = field(default_factory=dict, kw_only=True)
+    rank: Weighted | Model | Stage | None = field(default=None, kw_only=True)
+    explore: None = field(default=None, kw_only=True)
+    rules: Sequence[Declared | Stage] = field(default=(), kw_only=True)
+    cold: Declared | Stage | None = field(default=None, kw_only=True)
+    fallback: Fallback = field(default_factory=Nothing, kw_only=True)
+    experiment: None = field(default=None, kw_only=True)
+    say: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    show: Sequence[str] = field(default=("price",), kw_only=True)
+    at: At = field(default=At(), kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not self.at.file:
+            object.__setattr__(self, "at", _caller())
+
+    def but(self, name: str, **changes: Any) -> Surface:
+        """Another surface that differs in `changes`."""
+        return replace(self, name=name, at=_caller(), **changes)
+
+    @property
+    def filters(self) -> tuple[Any, ...]:
+        """The declared filters, conditions as `Require`."""
+        return declared_filters(self.require)
+
+    @property
+    def input_types(self) -> dict[str, InputType]:
+        """The inputs, each with its type spelled out."""
+        return {
+            name: kind if isinstance(kind, InputType) else InputType(kind) for name, kind in self.inputs.items()
+        }
+
+    @property
+    def stages(self) -> tuple[tuple[str, Any], ...]:
+        """The surface as what it is: (kind, stage) in the order they run."""
+        rank = () if self.rank is None else (("rank", self.rank),)
+        cold = () if self.cold is None else (("cold", self.cold),)
+        return (
+            *(("retrieve", each) for each in self.retrieve),
+            *(("require", each) for each in self.filters),
+            *cold,
+            *(("features", f"{name} = {_printed(source)}") for name, source in self.features.items()),
+            *rank,
+            *(("rules", each) for each in self.rules),
+            ("fallback", self.fallback),
+        )
+
+    def __str__(self) -> str:
+        inputs = ", ".join(f"{name} {kind}" for name, kind in self.input_types.items())
+        lines = [
+            f"{self.name}: {self.limit} of {self.items} for {self.purpose}, "
+            f"{self.window.name} ({self.window.process_ms} of {self.window.total_ms} ms)"
+        ]
+        if inputs:
+            lines.append(f"  {'inputs':<10}{inputs}")
+        before = ""
+        for kind, stage in self.stages:
+            lines.append(f"  {kind if kind != before else '':<10}{_printed(stage)}")
+            before = kind
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"Surface({self.name!r})"
+
+    def needs(self) -> Needs:
+        """What the engine must have for this surface."""
+        needs = Needs(self.items)
+        needs.whole[self.items] = None
+        for _, stage in self.stages:
+            if isinstance(stage, Declared):
+                stage.needs(needs)
+        for source in self.features.values():
+            needs_of(source, needs)
+        return needs
+
+
+def _printed(stage: Any) -> str:
+    if callable(stage) and not isinstance(stage, Declared):
+        return f"{getattr(stage, '__name__', type(stage).__name__)}()"
+    return str(stage)
+
+
+def _caller() -> At:
+    """File and line of the nearest frame outside this module and the dataclass machinery: where the surface is written."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        code = frame.f_code
+        if code.co_filename not in (__file__, "<string>") and not code.co_filename.endswith("dataclasses.py"):
+            return At(code.co_filename, frame.f_lineno)
+        frame = frame.f_back
+    return At()
+
+
+__all__ = ["Optional", "Surface"]
+
+_NAMES = tuple(each.name for each in fields(Surface))

@@ -1,0 +1,181 @@
+"""The best items of a table by one of its columns, for everyone or within what the person likes.
+
+Looks at the best few hundred rows first and at more only if a restriction leaves too few: a popular table has thousands of rows,
+a restriction to somebody's interests usually passes within the first hundred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+
+from nextpaint.decide.binder import SUBJECT, Binder
+from nextpaint.decide.candidates import Candidates
+from nextpaint.decide.context import Context
+from nextpaint.decide.order import top
+from nextpaint.decide.requirements import Needs
+from nextpaint.decide.retrieve import abstain
+from nextpaint.decide.stage import Stage
+from nextpaint.record.columns import BoolArray, Column, IntArray
+
+FIRST_LOOK = 256  # rows examined for `where` before the next look, four times as wide
+
+
+@dataclass(frozen=True)
+class TopOf:
+    """For `where` of `Top`: the person's `n` best values, by column `by` of a table keyed by (subject, value). Values that
+    are not above zero do not count."""
+
+    table: str
+    by: str
+    n: int = 3
+
+    def __str__(self) -> str:
+        return f"TopOf({self.table}, by={self.by}, n={self.n})"
+
+
+Wanted = TopOf | str | Sequence[str]
+
+
+@dataclass(frozen=True)
+class Top:
+    """The `k` items with the largest `by` in `table`, whose key is the item. `where` restricts columns (of the table, else of
+    the items table) to values: a constant, a list, or the person's own `TopOf`."""
+
+    table: str
+    by: str
+    k: int = 50
+    where: Mapping[str, Wanted] = field(default_factory=dict)
+    label = "top"
+
+    def __str__(self) -> str:
+        where = ", where {}".format(" and ".join(f"{name} in {each}" for name, each in self.where.items()))
+        return f"Top({self.table}, by={self.by}, k={self.k}{where if self.where else ''})"
+
+    def needs(self, needs: Needs) -> None:
+        needs.whole[self.table] = None
+        for wanted in self.where.values():
+            if isinstance(wanted, TopOf):
+                needs.read(wanted.table, wanted.by)
+
+    def bind(self, binder: Binder) -> Stage | None:
+        table = binder.table(self.table, "Top")
+        if table is None:
+            return None
+        key = [table.names[index] for index in table.primary_key]
+        if len(key) != 1:
+            binder.error(
+                f"Top({self.table!r}) needs a table kept by item, its key is ({', '.join(key)})",
+                "GROUP BY the item only, and let where= take the category from the items table",
+            )
+        wheres = []
+        for name, wanted in self.where.items():
+            own = name in table.names
+            if not own and binder.item_column(name, "Top(where=)") is None:
+                continue
+            if not isinstance(wanted, TopOf) or _check_top_of(wanted, name, binder):
+                wheres.append(_Where(name, table.name if own else binder.items_table, wanted))
+        found = binder.numeric(table, self.by, "Top(by=)")
+        return None if found is None or len(wheres) < len(self.where) else _top(self, wheres)
+
+
+def _check_top_of(wanted: TopOf, name: str, binder: Binder) -> bool:
+    table = binder.table(wanted.table, "TopOf")
+    if table is None:
+        return False
+    key = [table.names[index] for index in table.primary_key]
+    if key != [SUBJECT, name]:
+        binder.error(
+            f"TopOf({wanted.table!r}) for {name!r} needs the key (subject, {name}), not ({', '.join(key)})",
+            f"declare PRIMARY KEY (subject, {name}) NOT ENFORCED",
+        )
+        return False
+    return binder.numeric(table, wanted.by, "TopOf(by=)") is not None
+
+
+@dataclass(frozen=True)
+class _Where:
+    """Column `name` of `table` (the top table or the items table) is restricted to what `wanted` says."""
+
+    name: str
+    table: str
+    wanted: Wanted
+
+    def values(self, context: Context) -> frozenset[object]:
+        wanted = self.wanted
+        if isinstance(wanted, TopOf):
+            return frozenset(_best_values(wanted, self.name, context))
+        return frozenset([wanted] if isinstance(wanted, str) else wanted)
+
+
+def _best_values(wanted: TopOf, name: str, context: Context) -> list[str]:
+    totals: dict[str, float] = {}
+    for subject in context.subjects:
+        for row in context.rows(wanted.table, (subject,)):
+            key, value = row[name], row[wanted.by]
+            if isinstance(key, str) and isinstance(value, int | float) and value > 0:
+                totals[key] = totals.get(key, 0.0) + value
+    context.known |= bool(totals)
+    return sorted(totals, key=lambda key: (-totals[key], key))[: wanted.n]
+
+
+def _top(stage: Top, wheres: Sequence[_Where]) -> Stage:
+    def best_of(candidates: Candidates, context: Context) -> Candidates:
+        restrictions = [_Restriction(where, stage.table, context) for where in wheres]
+        for each in restrictions:
+            if not each.wanted:
+                return abstain(context, f"no {each.name} of interest yet")
+        keys = cast(Sequence[str], context.whole(stage.table).keys)
+        scores = context.column(stage.table, stage.by)
+        held = np.flatnonzero(_usable(scores))
+        values = scores.values[held].astype(np.float64)
+        look = max(FIRST_LOOK, 2 * stage.k) if wheres else stage.k
+        while True:
+            best = top(values, lambda index: keys[held[index]], look)
+            passing = _first(best, held[best].tolist(), stage.k, restrictions) if wheres else best
+            if len(passing) == stage.k or look >= len(values):
+                break
+            look *= 4
+        if not len(passing):
+            return abstain(context, f"{stage.table} has no matching item")
+        return context.found([keys[slot] for slot in held[passing].tolist()], values[passing])
+
+    return best_of
+
+
+class _Restriction:
+    """One `where`: which rows of the top table it allows."""
+
+    def __init__(self, where: _Where, table: str, context: Context) -> None:
+        self.name = where.name
+        self.wanted = where.values(context)
+        self._context = context
+        self._where = where
+        self._keys = None if where.table == table else context.whole(table).keys
+
+    def allowed(self, rows: list[int], slots: list[int]) -> list[int]:
+        """Those of `rows` whose slot holds a wanted value; `slots[row]` is a slot of the top table."""
+        wanted, keys, slot_of = self.wanted, self._keys, self._context.items.slots.get
+        # One NULL at the end: an item that is not in the items table has slot -1.
+        path = (self._where.table, self._where.name)
+        cells = self._context.once(("cells", *path), lambda: [*self._context.column(*path).values.tolist(), None])
+        if keys is None:
+            return [row for row in rows if cells[slots[row]] in wanted]
+        return [row for row in rows if cells[slot_of(keys[slots[row]], -1)] in wanted]
+
+
+def _first(best: IntArray, slots: list[int], count: int, restrictions: Sequence[_Restriction]) -> IntArray:
+    """The first `count` of `best` (rows in `slots`) that every restriction allows."""
+    rows = list(range(len(best)))
+    for each in restrictions:
+        rows = each.allowed(rows, slots)
+    return best[np.array(rows[:count], np.int64)]
+
+
+def _usable(column: Column) -> BoolArray:
+    """Rows with a number: not NULL (as deleted slots are), not NaN, not infinite."""
+    finite: BoolArray = np.isfinite(column.values.astype(np.float64, copy=False))
+    return finite if column.valid is None else finite & column.valid

@@ -1,0 +1,63 @@
+"""Background work of a node: computing vectors, in small pieces, on a worker thread.
+
+What is computed enters as a record like any other (topic `_vectors`): replay consumes it and never runs the model.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from itertools import islice
+
+import msgspec
+
+from nextpaint.models.embedding import Embedder
+from nextpaint.ports import Workers
+from nextpaint.process.graph import VECTORS
+from nextpaint.process.operators.vectors import TextVectors
+from nextpaint.record.codec import Record
+from nextpaint.stream.frame import Draft, EntryKind
+
+TEXTS_AT_ONCE = 16  # about 25 ms of one worker: fine-grained enough to share two cores with everything else
+
+_encode = msgspec.json.Encoder().encode
+
+
+class VectorWork:
+    """Keeps the vectors of all text columns complete. `append` writes a draft to the ledger."""
+
+    def __init__(self, embedder: Embedder, workers: Workers, append: Callable[[Draft], None]) -> None:
+        self._embedder = embedder
+        self._workers = workers
+        self._append = append
+        self._busy = False
+        self._sent: set[str] = set()  # computed, not applied yet
+        self.failed: str | None = None
+
+    def poke(self, sources: list[TextVectors], now_ms: int) -> None:
+        """Start a piece of work if any text waits and none is being computed."""
+        if self._busy or self.failed:
+            return
+        waiting = (each for source in sources for each in source.waiting() if each[0] not in self._sent)
+        texts = dict(islice(waiting, TEXTS_AT_ONCE))
+        if not texts:
+            self._sent.clear() if not any(source.missing for source in sources) else None
+            return
+        self._busy = True
+        contents = list(texts)
+
+        def done(vectors: list[bytes] | None, error: BaseException | None) -> None:
+            self._busy = False
+            if vectors is None:
+                self.failed = f"the embedding model failed: {error}"
+                return
+            records = [_record(content, vector, now_ms) for content, vector in zip(contents, vectors, strict=True)]
+            self._sent.update(contents)
+            self._append(Draft(VECTORS.name, EntryKind.INPUT, records))
+
+        self._workers.submit(lambda: self._embedder.encode(list(texts.values())), done)
+
+
+def _record(content: str, vector: bytes, now_ms: int) -> Record:
+    value = _encode({"content": content, "vector": base64.b64encode(vector).decode()})
+    return Record(content.encode(), value, now_ms)

@@ -1,0 +1,191 @@
+"""Deciding on a running node: waits, schedule, reading, record, answer.
+
+    request -> (its events applied, its position reached) -> turn -> reading at `applied` -> decide -> record durable -> answer
+
+The record is committed before the answer leaves. When the disk stalls past the surface's window the answer leaves with
+`recorded: "pending"` and is counted; the record follows or, after a crash, is known to be missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from nextpaint.decide import Decider, Decision, DecisionRequest, Moment
+from nextpaint.engine.intake import Intake
+from nextpaint.engine.latency import Latency
+from nextpaint.engine.node import Node
+from nextpaint.engine.replay import DECISIONS_TOPIC
+from nextpaint.govern.access import DECIDE, Principal
+from nextpaint.record.codec import Record
+from nextpaint.record.errors import InvalidInput, NotFound
+from nextpaint.stream.frame import Draft, EntryKind, Entry, Frame, Position
+
+AHEAD_MS_MAX = 7 * 86_400_000
+LINKS_MAX = 16  # tokens of one person: more is not a person but a shared device
+
+
+class Deciding:
+    """The decisions of one node."""
+
+    def __init__(self, node: Node, intake: Intake) -> None:
+        self._node = node
+        self._intake = intake
+        self.decider = self._made()
+        self.stages: dict[str, Latency] = {}
+        self.total = Latency()
+        self.commit = Latency()
+        self.inside = 0
+        self.recent: list[str] = []
+        node.switched.append(self._switched)
+
+    def _made(self) -> Decider:
+        application = self._node.application
+        return Decider(
+            application.surfaces, application.program.tables, self._node.ports.clock, application.hash
+        )
+
+    def _switched(self) -> None:
+        self.decider = self._made()
+
+    async def decide(
+        self, principal: Principal, surface: str, body: Mapping[str, Any], exclude: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
+        """One decision, recorded, in the answer's shape. Raises NotFound, InvalidInput; never for lack of time."""
+        principal.require(DECIDE)
+        clock = self._node.ports.clock
+        started_ns = clock.monotonic_ns()
+        now_ms = clock.now_ms()
+        body = dict(body)
+        as_of_ms = now_ms + self._ahead(body)
+        if exclude:
+            body["exclude"] = [*(body.get("exclude") or ()), *exclude]
+        request = self.decider.request(surface, body)
+        window = next(each.window for each in self.decider.surfaces if each.name == surface)
+        deadline_ns = started_ns + (window.ingest_ms + window.process_ms) * 1_000_000
+        stale = await self._caught_up(principal, body, now_ms, deadline_ns)
+        ingested_ns = clock.monotonic_ns()
+        decision = await self._turn(surface, request, as_of_ms, deadline_ns)
+        decided_ns = clock.monotonic_ns()
+        left_s = max(0.0, (started_ns + window.total_ms * 1_000_000 - decided_ns) / 1e9)
+        recorded = await self._commit(decision, now_ms, left_s)
+        done_ns = clock.monotonic_ns()
+        answer = decision.answer
+        answer["as_of"]["position"] = str(self._node.position_of(decision.record.position))
+        answer["recorded"] = recorded
+        if stale:
+            answer["stale"] = True
+        budget = answer["budget"]
+        budget["ingest"] = round((ingested_ns - started_ns) / 1e6, 3)
+        budget["commit"] = round((done_ns - decided_ns) / 1e6, 3)
+        budget["total"] = round((done_ns - started_ns) / 1e6, 3)
+        self._observe(decision, (done_ns - started_ns) / 1e6, (done_ns - decided_ns) / 1e6, window.total_ms)
+        return answer
+
+    def _ahead(self, body: dict[str, Any]) -> int:
+        ahead = body.pop("ahead_ms", 0)
+        if type(ahead) is not int or not 0 <= ahead <= AHEAD_MS_MAX:
+            raise InvalidInput(f"'ahead_ms' is {ahead!r}"[:80], cure=f"send a whole number from 0 to {AHEAD_MS_MAX}")
+        return ahead
+
+    async def _caught_up(self, principal: Principal, body: Mapping[str, Any], now_ms: int, deadline_ns: int) -> bool:
+        """Apply the request's own events and reach the position it asks for; True when there was no time for it."""
+        wanted = -1
+        events = body.get("events")
+        if events:
+            if not isinstance(events, list):
+                raise InvalidInput("'events' must be a list of Segment calls")
+            receipt = await self._intake.events(principal, events, now_ms)
+            wanted = receipt.seq
+        position = body.get("position")
+        if position:
+            wanted = max(wanted, self._seq(position))
+        if wanted <= self._node.runner.applied:
+            return False
+        left_s = (deadline_ns - self._node.ports.clock.monotonic_ns()) / 1e9
+        try:
+            await asyncio.wait_for(self._node.applied(wanted), max(left_s, 0.0))
+        except TimeoutError:
+            return True
+        return False
+
+    def _seq(self, position: object) -> int:
+        try:
+            return self._node.seq_of(Position.parse(str(position)))
+        except (ValueError, NotFound) as error:
+            raise InvalidInput(f"'position' {str(position)[:40]!r} is not one of this node", cure=str(error)) from error
+
+    async def _turn(self, surface: str, request: DecisionRequest, as_of_ms: int, deadline_ns: int) -> Decision:
+        """Wait for the state thread between two slices, then decide."""
+        future: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+
+        def run() -> None:
+            if future.done():
+                return
+            try:
+                future.set_result(self._decided(surface, request, as_of_ms, deadline_ns))
+            except Exception as error:  # a declared edge: the error belongs to the caller, the schedule goes on
+                future.set_exception(error)
+
+        self._node.turns.submit(deadline_ns, run)
+        return await future
+
+    def _decided(self, surface: str, request: DecisionRequest, as_of_ms: int, deadline_ns: int) -> Decision:
+        random = self._node.ports.random
+        moment = Moment(random.token(8).hex(), as_of_ms, random.uint64(), deadline_ns, None)
+        reading = self._node.tables.reading(as_of_ms)
+        return self.decider.decide(surface, request, self.subjects(request), reading, moment)
+
+    def subjects(self, request: DecisionRequest) -> list[str]:
+        """The person's tokens, the primary first: those the request names and those linked to them."""
+        known = self._node.subjects.known
+        named = [
+            request.subject,
+            known("user", request.user_id) if request.user_id else None,
+            known("anonymous", request.anonymous_id) if request.anonymous_id else None,
+        ]
+        tokens = dict.fromkeys(token for token in named if token is not None)
+        reading = self._node.tables.reading(0)
+        for token in list(tokens):
+            for link in reading.rows("identity", (token,)):
+                tokens[str(link["linked"])] = None
+        if request.user_id is None:  # from a device to its user to the user's other devices
+            for token in list(tokens)[1:]:
+                for link in reading.rows("identity", (token,)):
+                    tokens[str(link["linked"])] = None
+        return list(tokens)[:LINKS_MAX]
+
+    async def _commit(self, decision: Decision, now_ms: int, left_s: float) -> bool | str:
+        """Make the record durable; "pending" when the disk takes longer than the window has left."""
+        record = Record(decision.record.decision_id.encode(), decision.record.encode(), now_ms)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def done(_frame: Frame, _entry: Entry, _index: int) -> None:
+            if not future.done():
+                future.set_result(None)
+
+        def failed(error: BaseException) -> None:
+            if not future.done():
+                future.set_exception(error)
+
+        self._node.append(Draft(DECISIONS_TOPIC, EntryKind.INPUT, [record]), done, failed)
+        try:
+            await asyncio.wait_for(future, left_s)
+        except TimeoutError:
+            self._node.observed.counters.add("decisions_pending")
+            return "pending"
+        return True
+
+    def _observe(self, decision: Decision, total_ms: float, commit_ms: float, window_ms: int) -> None:
+        record = decision.record
+        self._node.observed.decisions.add(1, self._node.ports.clock.now_ms())
+        self.total.add(total_ms)
+        self.commit.add(commit_ms)
+        for stage in record.stages:
+            self.stages.setdefault(stage.stage, Latency()).add(stage.ms)
+        if record.degraded:
+            self._node.observed.counters.add("degraded")
+        elif total_ms <= window_ms:
+            self.inside += 1
+        self.recent = [record.decision_id, *self.recent[:19]]

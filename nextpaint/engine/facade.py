@@ -1,0 +1,222 @@
+"""The engine's table of contents: everything an edge can ask of a node, each call on behalf of a principal.
+
+    ingest  put_items  put_rows      what enters
+    decide  decide_page  explain      what is decided, and why
+    query                            SQL over live tables
+    apply                            another application
+    status  metrics  ready           how it is
+
+All calls run on the event loop that owns the node's state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nextpaint.application import Application
+from nextpaint.engine import observing
+from nextpaint.engine.deciding import Deciding
+from nextpaint.engine.explaining import Explaining
+from nextpaint.engine.intake import Intake, Receipt
+from nextpaint.engine.node import Node, NodeSettings
+from nextpaint.govern.access import ADMIN, READ, Principal
+from nextpaint.govern.door import Door, DoorSettings
+from nextpaint.models.embedding import Embedder
+from nextpaint.ports import Ports, Workers
+from nextpaint.process.query import run_query
+from nextpaint.process.runner import plain
+from nextpaint.record.errors import InvalidInput, NotFound
+from nextpaint.sql.planner import plan_query
+
+QUERY_ROWS_MAX = 10_000
+
+
+class Engine:
+    """One open data directory with one application in force."""
+
+    def __init__(self, node: Node, background: Workers | None) -> None:
+        self.node = node
+        self._background = background
+        self._door = Door(node.subjects, DoorSettings(), node.ports.random)
+        self._intake = Intake(node, self._door)
+        self._deciding = Deciding(node, self._intake)
+        self._explaining = Explaining(node, self._deciding)
+
+    @staticmethod
+    async def open(
+        directory: Path,
+        application: Application,
+        ports: Ports,
+        *,
+        settings: NodeSettings | None = None,
+        embedder: Embedder | None = None,
+        background: Workers | None = None,
+    ) -> Engine:
+        """Recover what is in `directory`, then put `application` in force. `background`: where vectors are computed.
+
+        Raises LedgerLocked, CorruptLedger, ApplicationError.
+        """
+        node = Node.open(directory, application, ports, settings or NodeSettings(), embedder)
+        node.turns.drain()
+        node.start(background)
+        await node.switch(application)
+        return Engine(node, background)
+
+    async def close(self) -> None:
+        """Stop cleanly: everything durable is applied, a checkpoint and an end frame are left."""
+        if self._background is not None:
+            self._background.close()
+        await self.node.close()
+
+    # ------------------------------------------------------------ what enters
+
+    async def ingest(
+        self, principal: Principal, calls: Sequence[Mapping[str, Any]], received_at_ms: int | None = None
+    ) -> Receipt:
+        """Segment calls, each a decoded JSON object; returns when every admitted one is durable."""
+        return await self._intake.events(principal, calls, received_at_ms or self.node.ports.clock.now_ms())
+
+    async def put_items(self, principal: Principal, items: Sequence[Mapping[str, Any]]) -> Receipt:
+        """Item rows ({"item_id": ..., any columns of the item tables}); answered when durable and applied."""
+        return await self._intake.items(principal, items, self.node.ports.clock.now_ms())
+
+    async def put_rows(self, principal: Principal, table: str, rows: Sequence[Mapping[str, Any]]) -> Receipt:
+        """Rows of a declared table. Raises NotFound for an unknown table, InvalidInput for one that statements write."""
+        program = self.node.application.program
+        declared = program.tables.get(table)
+        if declared is None or table.startswith("_"):
+            raise NotFound(f"unknown table {table!r}", cure=f"known: {', '.join(sorted(program.tables))}")
+        if table in {insert.target for insert in program.inserts} or table in ("events", "impressions", "identity"):
+            raise InvalidInput(f"{table} is written by the application", cure="write to the tables it reads from")
+        return await self._intake.rows(principal, declared, rows, self.node.ports.clock.now_ms())
+
+    # ------------------------------------------------------------ decisions
+
+    async def decide(self, principal: Principal, surface: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """One decision; its record is committed before this returns."""
+        return await self._deciding.decide(principal, surface, request)
+
+    async def decide_page(self, principal: Principal, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Several surfaces of one page, in order, without repeating an item."""
+        body = dict(request)
+        surfaces = body.pop("surfaces", None)
+        if not isinstance(surfaces, list) or not 0 < len(surfaces) <= 10:
+            raise InvalidInput("'surfaces' must be a list of 1 to 10 surfaces")
+        shown: tuple[str, ...] = ()
+        answers = []
+        for each in surfaces:
+            asked = {"surface": each} if isinstance(each, str) else each
+            if not isinstance(asked, dict) or not isinstance(asked.get("surface"), str):
+                raise InvalidInput("each of 'surfaces' must be a name or an object with 'surface'")
+            single = {**body, **{name: value for name, value in asked.items() if name != "surface"}}
+            if answers:
+                single.pop("events", None)
+            answer = await self._deciding.decide(principal, asked["surface"], single, shown)
+            shown += tuple(item["id"] for item in answer["items"])
+            answers.append(answer)
+        return {"surfaces": answers}
+
+    async def explain(
+        self, principal: Principal, decision_id: str, view: str = "support", replay: bool = False
+    ) -> dict[str, Any]:
+        """Why a decision came out as it did, from its record; with `replay` also whether it recomputes identically."""
+        principal.require(READ)
+        return await self._explaining.explain(decision_id, view, replay)
+
+    # ------------------------------------------------------------ reading
+
+    async def query(self, principal: Principal, sql: str) -> dict[str, Any]:
+        """One SELECT over live tables: {"columns", "rows", "position", "as_of"}."""
+        principal.require(READ)
+        program = self.node.application.program
+        readable = {name: table for name, table in program.tables.items() if name in self.node.tables.live}
+        node = plan_query(sql, readable, {})
+        now = self.node.ports.clock.now_ms()
+        result = run_query(node, self.node.tables, self.node.tables.reading(now))
+        rows = [[plain(value) for value in row] for row in result.rows[:QUERY_ROWS_MAX]]
+        return {
+            "columns": [{"name": each.name, "type": str(each.type)} for each in result.fields],
+            "rows": rows,
+            "more": max(0, len(result.rows) - QUERY_ROWS_MAX),
+            "failed": result.failed,
+            "position": str(self.node.position_of(self.node.runner.applied)),
+            "as_of": now,
+        }
+
+    def interests(self, anonymous_id: str, table: str, ahead_ms: int = 0) -> list[dict[str, Any]]:
+        """The rows of a table keyed by subject for a visitor, as of now + ahead; for pages that show them."""
+        token = self.node.subjects.known("anonymous", anonymous_id)
+        if token is None:
+            return []
+        reading = self.node.tables.reading(self.node.ports.clock.now_ms() + ahead_ms)
+        return reading.rows(table, (token,))
+
+    # ------------------------------------------------------------ the application
+
+    async def apply(self, principal: Principal, application: Application) -> dict[str, Any]:
+        """Put a changed application in force on the running node; gives what was kept, rebuilt and dropped."""
+        principal.require(ADMIN)
+        change = self.plan(application)
+        seq = await self.node.switch(application)
+        return {**change, "position": str(self.node.position_of(seq)), "hash": application.hash}
+
+    def plan(self, application: Application) -> dict[str, Any]:
+        """What a change of application would do, by table."""
+        return plan_change(self.node, application)
+
+    def application(self) -> dict[str, Any]:
+        """Names, surfaces with their inputs, and tables of the application in force."""
+        application = self.node.application
+        return {
+            "name": application.name,
+            "title": application.title,
+            "hash": application.hash,
+            "surfaces": {
+                each.name: {"inputs": {name: str(kind) for name, kind in each.inputs.items()}, "items": each.items}
+                for each in self._deciding.decider.surfaces
+            },
+            "tables": {
+                name: {each.name: str(each.type) for each in table.fields}
+                for name, table in application.program.tables.items()
+            },
+        }
+
+    # ------------------------------------------------------------ how it is
+
+    def status(self) -> dict[str, Any]:
+        return observing.status(self.node, self._intake, self._deciding)
+
+    def metrics(self) -> str:
+        return observing.metrics(self.node, self._deciding)
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether this node answers and records: (yes, how it is)."""
+        if self.node.ledger.read_only is not None:
+            return False, f"read-only: {self.node.ledger.read_only}"
+        if self.node.turns.waiting_records > self.node.settings.unapplied_max:
+            return False, f"{self.node.turns.waiting_records} records wait to be applied"
+        return True, "ready"
+
+
+def plan_change(node: Node, application: Application) -> dict[str, Any]:
+    """Per table: kept (its operators are the same), rebuilt (from the first record), dropped."""
+    from_now = _identities(node.application)
+    to = _identities(application)
+    tables = sorted({*from_now, *to})
+    return {
+        "kept": [name for name in tables if name in from_now and from_now[name] == to.get(name)],
+        "rebuilt": [name for name in tables if name in to and to[name] != from_now.get(name)],
+        "dropped": [name for name in tables if name in from_now and name not in to],
+        "rebuilt_from": "the first record of the ledger",
+    }
+
+
+def _identities(application: Application) -> dict[str, str]:
+    from nextpaint.process.runner import Runner
+
+    graph = Runner(application.design).graph
+    identities = {name: stage.operator.id for name, stage in graph.targets.items()}
+    identities.update({name: source.id for name, source in graph.sources.items() if name not in identities})
+    return identities

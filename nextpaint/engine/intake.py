@@ -1,0 +1,295 @@
+"""Everything that enters: collected events, item rows, rows of declared tables. Admitted, deduplicated, appended, answered when
+durable.
+
+Overload is refused before anything is kept. What does not fit is quarantined with its reason, durably, and never half kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+
+from nextpaint.engine.node import BODY_HEADER, EVENTS_TOPIC, ID_HEADER, Node
+from nextpaint.govern.access import INGEST, Principal
+from nextpaint.govern.door import Admission, Door, Link
+from nextpaint.process.sources import coerce
+from nextpaint.record.codec import Record
+from nextpaint.record.errors import InvalidInput, LedgerError, NotFound, Overloaded
+from nextpaint.record.event import Event
+from nextpaint.record.event import encode as encode_event
+from nextpaint.sql.plan import Table
+from nextpaint.stream.dedup import Dedup, Waiting
+from nextpaint.stream.frame import Draft, Entry, EntryKind, Frame, Position
+
+QUARANTINE_TOPIC = "_quarantine"
+IDENTITY_TOPIC = "identity"
+
+_json = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What became of a write. `position` is that of the last record it made; `seq` is for waiting until it is applied."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    quarantined: list[tuple[int, str]] = field(default_factory=list)
+    position: str = ""
+    seq: int = -1
+
+
+@dataclass(slots=True)
+class LastEvent:
+    """How the newest event went through its stages, ms each; for the console."""
+
+    event: str = ""
+    item_id: str = ""
+    subject: str = ""
+    stages: list[tuple[str, float]] = field(default_factory=list)
+
+
+class _Landing:
+    """Futures of one request: done when every part is durable."""
+
+    def __init__(self, node: Node) -> None:
+        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._open = 1
+        self._node = node
+        self.last: tuple[Frame, Entry, int] | None = None
+        self.seq = -1
+
+    def append(self, draft: Draft) -> None:
+        size = len(draft.records)
+        self._open += 1
+        self._node.append(draft, lambda frame, entry, index: self._landed(frame, entry, index + size - 1), self.fail)
+
+    def join(self, original: Waiting) -> None:
+        """Wait for the original of a duplicate."""
+        self._open += 1
+        original.join(self._joined, self.fail)
+
+    def _joined(self, seq: int) -> None:
+        self.seq = max(self.seq, seq)
+        self._close()
+
+    def _landed(self, frame: Frame, entry: Entry, index: int) -> None:
+        if entry.base_seq + index >= self.seq:
+            self.seq, self.last = entry.base_seq + index, (frame, entry, index)
+        self._close()
+
+    def fail(self, error: LedgerError) -> None:
+        if not self._future.done():
+            self._future.set_exception(error)
+
+    def _close(self) -> None:
+        self._open -= 1
+        if not self._open and not self._future.done():
+            self._future.set_result(None)
+
+    async def wait(self) -> None:
+        self._close()
+        await self._future
+
+    def position(self) -> str:
+        if self.last is None:
+            return ""
+        frame, entry, index = self.last
+        place = next(at for at, each in enumerate(frame.entries) if each is entry)
+        return str(Position(frame.number, place, index))
+
+
+class Intake:
+    """The way in of one node."""
+
+    def __init__(self, node: Node, door: Door) -> None:
+        self._node = node
+        self._door = door
+        self.last_event = LastEvent()
+
+    def refuse_overload(self) -> None:
+        """Raise Overloaded when records wait longer than they should to be applied."""
+        waiting = self._node.turns.waiting_records
+        if waiting > self._node.settings.unapplied_max:
+            self._node.observed.counters.add("refused")
+            raise Overloaded(f"{waiting} records wait to be applied", retry_after_s=1)
+
+    # ------------------------------------------------------------ events
+
+    async def events(self, principal: Principal, calls: Sequence[Mapping[str, Any]], received_at_ms: int) -> Receipt:
+        """Segment calls, each already decoded; returns when all admitted and quarantined ones are durable."""
+        clock = self._node.ports.clock
+        started = clock.monotonic_ns()
+        self.refuse_overload()
+        admission = self._door.admit(calls, principal, received_at_ms)
+        receipt = Receipt(quarantined=[(each.index, each.reason) for each in admission.quarantined])
+        landing = _Landing(self._node)
+        admitted = self._deduplicated(principal, admission.events, receipt, landing)
+        appended = clock.monotonic_ns()
+        if admitted:
+            landing.append(Draft(EVENTS_TOPIC, EntryKind.INPUT, admitted))
+        self._links(admission.links, landing, received_at_ms)
+        self._quarantine(admission, landing, received_at_ms)
+        await landing.wait()
+        durable = clock.monotonic_ns()
+        self._door.recorded(admission.links)
+        receipt.position, receipt.seq = landing.position(), landing.seq
+        if admitted:
+            self._observe(admission.events[-1], receipt, (started, appended, durable), received_at_ms)
+        counters = self._node.observed.counters
+        counters.add("duplicates", receipt.duplicates)
+        counters.add("quarantined", len(receipt.quarantined))
+        return receipt
+
+    def _deduplicated(
+        self, principal: Principal, events: Sequence[Event], receipt: Receipt, landing: _Landing
+    ) -> list[Record]:
+        """Records of the events that are new; duplicates wait for their originals."""
+        dedup = self._node.dedup
+        records = []
+        for event in events:
+            key = Dedup.key(principal.name, event.message_id)
+            body = Dedup.body_hash("\x00".join((event.type, event.subject, event.event or "", event.properties)).encode())
+            seen = dedup.seen(key, body)
+            if seen is None:
+                dedup.begin(key, body)
+                headers = ((ID_HEADER, key), (BODY_HEADER, body.to_bytes(8, "big")))
+                records.append(Record(event.subject.encode(), encode_event(event), event.ts, headers))
+                receipt.accepted += 1
+                continue
+            receipt.duplicates += 1
+            if isinstance(seen, Waiting):
+                landing.join(seen)
+            else:
+                landing.seq = max(landing.seq, seen)
+        return records
+
+    def _links(self, links: Sequence[Link], landing: _Landing, now_ms: int) -> None:
+        """A link between two tokens, in both directions: a person is read from any of them."""
+        records = []
+        for link in links:
+            for subject, linked in ((link.anonymous, link.user), (link.user, link.anonymous)):
+                value = {"subject": subject, "linked": linked, "cause": link.cause, "ts": link.from_ms}
+                records.append(Record(subject.encode(), _json(value), now_ms))
+        if records:
+            landing.append(Draft(IDENTITY_TOPIC, EntryKind.INPUT, records))
+
+    def _quarantine(self, admission: Admission, landing: _Landing, now_ms: int) -> None:
+        records = [
+            Record(None, _json({"reason": each.reason, "original": each.original}), now_ms)
+            for each in admission.quarantined
+        ]
+        if records:
+            landing.append(Draft(QUARANTINE_TOPIC, EntryKind.INPUT, records))
+
+    def _observe(self, event: Event, receipt: Receipt, times: tuple[int, int, int], now_ms: int) -> None:
+        started, appended, durable = times
+        self._node.observed.events.add(receipt.accepted, now_ms)
+        self._node.observed.commit.add((durable - appended) / 1e6)
+        shown = LastEvent(event.event or event.type, event.item_id or "", event.subject)
+        shown.stages = [("door", (appended - started) / 1e6), ("frame and sync", (durable - appended) / 1e6)]
+        self.last_event = shown
+        seq, clock = receipt.seq, self._node.ports.clock
+
+        def applied(_: asyncio.Future[None]) -> None:
+            shown.stages.append(("apply", (clock.monotonic_ns() - durable) / 1e6))
+
+        if self._node.runner.applied >= seq:
+            shown.stages.append(("apply", 0.0))
+        else:
+            asyncio.ensure_future(self._node.applied(seq)).add_done_callback(applied)
+
+    # ------------------------------------------------------------ rows
+
+    async def rows(self, principal: Principal, table: Table, rows: Sequence[Mapping[str, Any]], now_ms: int) -> Receipt:
+        """Rows of a declared table; answered when durable and applied."""
+        principal.require(INGEST)
+        self.refuse_overload()
+        receipt, landing = Receipt(), _Landing(self._node)
+        records = []
+        for index, row in enumerate(rows):
+            try:
+                records.append(self._row(table, row, now_ms))
+            except ValueError as error:
+                receipt.quarantined.append((index, str(error)))
+        if records:
+            landing.append(Draft(table.name, EntryKind.INPUT, records))
+        self._quarantine_rows(table, rows, receipt, landing, now_ms)
+        await landing.wait()
+        receipt.accepted = len(records)
+        receipt.position, receipt.seq = landing.position(), landing.seq
+        await self._node.applied(landing.seq)
+        return receipt
+
+    def _row(self, table: Table, row: Mapping[str, Any], now_ms: int) -> Record:
+        """One row as a record; ValueError says what is wrong with it."""
+        if not isinstance(row, dict):
+            raise ValueError("a row must be a JSON object")
+        value = dict(row)
+        if "subject" in table.names and "user_id" in value:
+            user = value.pop("user_id")
+            if user is not None and not (isinstance(user, str) and 0 < len(user) <= 512):
+                raise ValueError("user_id must be a text of 1 to 512 characters")
+            value["subject"] = self._node.subjects.token("user", user) if user is not None else None
+        types = {each.name: each.type for each in table.fields}
+        for name, each in value.items():
+            if name not in types:
+                near = get_close_matches(name, types, 1)
+                raise ValueError(f"{table.name} has no column {name}" + (f", did you mean {near[0]}?" if near else ""))
+            try:
+                coerce(each, types[name])
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+        key = {table.names[at]: value.get(table.names[at]) for at in table.primary_key}
+        if None in key.values():
+            raise ValueError(f"the key {', '.join(key)} is missing")
+        if table.watermark is not None:
+            value.setdefault(table.names[table.watermark.column], now_ms)
+        return Record(_json(key) if key else None, _json(value), now_ms)
+
+    def _quarantine_rows(
+        self, table: Table, rows: Sequence[Any], receipt: Receipt, landing: _Landing, now_ms: int
+    ) -> None:
+        records = [
+            Record(None, _json({"table": table.name, "row": index, "reason": reason}), now_ms)
+            for index, reason in receipt.quarantined
+        ]
+        if records:
+            landing.append(Draft(QUARANTINE_TOPIC, EntryKind.INPUT, records))
+        self._node.observed.counters.add("quarantined", len(records))
+
+    async def items(self, principal: Principal, items: Sequence[Mapping[str, Any]], now_ms: int) -> Receipt:
+        """Items over all item tables of the application: each table takes the columns it has; answered when applied."""
+        application = self._node.application
+        tables = [application.program.tables[name] for name in application.item_tables]
+        if not tables:
+            raise NotFound("this application has no item tables", cure="declare a table keyed by the surfaces' item key")
+        known = {name for table in tables for name in table.names}
+        split: dict[str, list[Mapping[str, Any]]] = {table.name: [] for table in tables}
+        rejected: list[tuple[int, str]] = []
+        for index, item in enumerate(items):
+            unknown = [name for name in item if name not in known] if isinstance(item, dict) else ["(not an object)"]
+            if unknown:
+                near = get_close_matches(unknown[0], known, 1)
+                cure = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
+                rejected.append((index, f"no item table has a column {unknown[0]}; {cure}"))
+                continue
+            for table in tables:
+                part = {name: item[name] for name in table.names if name in item}
+                if any(table.names.index(name) not in table.primary_key for name in part):
+                    split[table.name].append(part)
+        if rejected and not any(split.values()):
+            raise InvalidInput(rejected[0][1], where=f"item {rejected[0][0]}")
+        receipts = [
+            await self.rows(principal, table, split[table.name], now_ms) for table in tables if split[table.name]
+        ]
+        whole = Receipt(accepted=len(items) - len(rejected), quarantined=rejected)
+        for receipt in receipts:
+            whole.quarantined += receipt.quarantined
+            if receipt.seq >= whole.seq:
+                whole.seq, whole.position = receipt.seq, receipt.position
+        return whole

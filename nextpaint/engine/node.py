@@ -1,0 +1,396 @@
+"""The running node behind the façade: ledger, writer, state and schedule, moved forward together.
+
+    append -> frame durable -> on_durable -> turns -> runner.apply -> outputs appended -> waiters told
+
+Invariants: a record is applied only when its frame is durable; outputs and the identity they reach go into one frame; state is
+touched on the loop's thread only. `durable >= applied >= emitted`, each the `seq` of a record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count, groupby
+from pathlib import Path
+
+from nextpaint import __version__
+from nextpaint.application import Application
+from nextpaint.engine.background import VectorWork
+from nextpaint.engine.latency import Counters, Latency, Rate
+from nextpaint.engine.replay import APPLICATION_TOPIC, DECISIONS_TOPIC, Rebuild, Replay, Switch, arriving
+from nextpaint.engine.turns import Turns
+from nextpaint.govern.subjects import Subjects
+from nextpaint.models.embedding import Embedder
+from nextpaint.ports import Ports, Workers
+from nextpaint.process import checkpoint
+from nextpaint.process.live import Tables
+from nextpaint.process.runner import Arriving, OutputIdentity, OutputRow, Runner, output_value
+from nextpaint.record.codec import Record
+from nextpaint.record.errors import LedgerError
+from nextpaint.stream.dedup import Dedup
+from nextpaint.stream.frame import Draft, Entry, EntryKind, Frame, FrameDraft, Position
+from nextpaint.stream.ledger import Ledger
+from nextpaint.stream.writer import Writer
+
+EVENTS_TOPIC = "events"
+ID_HEADER = "id"  # 16 bytes: the dedup key of an event
+BODY_HEADER = "body"  # 8 bytes: hash of its body
+NEAR_RECORDS = 2_000  # a rebuild this close to the running state may take over: a few slices of work are left
+PLACES_KEPT = 10_000  # frames whose positions are known without reading them: the last seconds to minutes
+WITNESS_MS = 1_000  # silence after which the last frame gets its witness (see stream.recovery)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """checkpoint_records, checkpoint_s: a checkpoint is written when either has passed since the last one; together they
+        bound recovery to seconds of replay.
+    checkpoints_kept: recent ones; the oldest is the replay horizon.
+    unapplied_max: records waiting to be applied beyond which ingest is refused: about a second of work.
+    tick_ms: ticks come at most this often (4 a second).
+    dedup_horizon_ms, dedup_entries: see `stream.dedup`.
+    """
+
+    checkpoint_records: int = 200_000
+    checkpoint_s: int = 60
+    checkpoints_kept: int = 3
+    unapplied_max: int = 20_000
+    tick_ms: int = 250
+    dedup_horizon_ms: int = 3_600_000
+    dedup_entries: int = 4_000_000
+
+
+class NodeLedger(Ledger):
+    """A ledger that makes new subject tokens durable before any frame that may use them."""
+
+    before_write: Callable[[], object] | None = None
+
+    def write(self, draft: FrameDraft) -> Frame:
+        if self.before_write is not None:
+            self.before_write()
+        return super().write(draft)
+
+
+@dataclass(slots=True)
+class Observed:
+    """What a node has seen of itself."""
+
+    counters: Counters
+    events: Rate
+    decisions: Rate
+    frames: Rate
+    commit: Latency
+    apply: Latency
+
+
+class Node:
+    """One open data directory. Made by `Node.open` inside a running loop; `close` leaves an end frame."""
+
+    def __init__(self, ports: Ports, directory: Path, settings: NodeSettings, embedder: Embedder | None) -> None:
+        self.ports = ports
+        self.directory = directory
+        self.settings = settings
+        self.started_ms = ports.clock.now_ms()
+        self.observed = Observed(Counters(), Rate(), Rate(), Rate(), Latency(), Latency())
+        self.subjects = Subjects.open(directory / "keys.db", ports.random)
+        self.ledger = NodeLedger.open(ports)
+        self.ledger.before_write = self.subjects.commit
+        self.dedup = Dedup(settings.dedup_horizon_ms, settings.dedup_entries)
+        self.decisions: dict[str, int] = {}  # decision id -> seq of its record
+        self.application: Application
+        self.runner: Runner
+        self.tables: Tables
+        self.turns = Turns(ports.clock, self._apply, self._on_switch, self._on_idle)
+        self.durable = self.ledger.next_seq - 1
+        self.emitted = OutputIdentity(*self.ledger.emitted)
+        self.switched: list[Callable[[], None]] = []  # told when another application is in force
+        self._rebuilds: dict[str, Rebuild] = {}
+        self._places: list[tuple[int, int, tuple[int, ...]]] = []  # base seq, number, entries of recent frames
+        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = count()
+        self._checkpointing: checkpoint.CheckpointWriter | None = None
+        self._checkpoint_file: bytes | None = None
+        self._last_checkpoint = (-1, self.started_ms)
+        self._tick: asyncio.TimerHandle | None = None
+        self._last_write_ms = 0
+        self._closing = False
+        self._embedder = embedder
+        self._vectors: VectorWork | None = None
+        self.writer: Writer
+
+    # ------------------------------------------------------------ opening
+
+    @staticmethod
+    def open(
+        directory: Path, application: Application, ports: Ports, settings: NodeSettings, embedder: Embedder | None
+    ) -> Node:
+        """Recover, then put `application` in force. Raises what the ledger raises, or ApplicationError."""
+        node = Node(ports, directory, settings, embedder)
+        try:
+            outputs = node._recover(application)
+            node.writer = Writer(node.ledger, ports, node._on_durable)
+            node._emit(outputs)
+        except BaseException:
+            node.ledger.close()
+            node.subjects.close()
+            raise
+        return node
+
+    def _recover(self, application: Application) -> list[OutputRow]:
+        """State as of the last durable record, and the outputs a crash kept from the ledger."""
+        outputs: list[OutputRow] = []
+        for frame in self.ledger.frames():
+            self._index(frame)
+        replay = Replay(
+            self.ledger,
+            start=checkpoint.newest(self.ports.disk, self.durable),
+            on_outputs=lambda rows: outputs.extend(row for row in rows if row.identity > self.emitted),
+            applications={application.hash: application},
+        )
+        replay.advance(self.durable)
+        if replay.runner is None or replay.application is None:
+            self.application, self.runner = application, Runner(application.design)
+        else:
+            self.application, self.runner = replay.application, replay.runner
+        self.tables = Tables(self.runner)
+        self._last_checkpoint = (self.runner.applied, self.started_ms)
+        return outputs
+
+    def _index(self, frame: Frame) -> None:
+        """What lives beside the operators and is a function of the ledger: dedup and the places of decisions."""
+        for entry in frame.entries:
+            if entry.topic == EVENTS_TOPIC:
+                self._remember(entry)
+            elif entry.topic == DECISIONS_TOPIC:
+                for at, record in enumerate(entry.records):
+                    self.decisions[(record.key or b"").decode()] = entry.base_seq + at
+
+    def _remember(self, entry: Entry) -> None:
+        for at, record in enumerate(entry.records):
+            headers = dict(record.headers)
+            if ID_HEADER in headers:
+                body = int.from_bytes(headers.get(BODY_HEADER, b""), "big")
+                self.dedup.remember(headers[ID_HEADER], entry.base_seq + at, entry.at, body)
+
+    def start(self, background: Workers | None = None) -> None:
+        """Begin background work: vectors, ticks, checkpoints."""
+        if self._embedder is not None and background is not None:
+            self._vectors = VectorWork(self._embedder, background, self.append)
+        self._on_idle()
+
+    # ------------------------------------------------------------ forward
+
+    def append(
+        self, draft: Draft, done: Callable[[Frame, Entry, int], None] | None = None,
+        failed: Callable[[LedgerError], None] | None = None,
+    ) -> None:  # fmt: skip
+        self._last_write_ms = self.ports.clock.now_ms()
+        self.writer.append(draft, done, failed)
+
+    async def appended(self, draft: Draft) -> tuple[Frame, Entry, int]:
+        """Append and wait until it is durable: its frame, its entry, the index of its first record."""
+        future: asyncio.Future[tuple[Frame, Entry, int]] = asyncio.get_running_loop().create_future()
+
+        def done(frame: Frame, entry: Entry, index: int) -> None:
+            if not future.done():
+                future.set_result((frame, entry, index))
+
+        def failed(error: LedgerError) -> None:
+            if not future.done():
+                future.set_exception(error)
+
+        self.append(draft, done, failed)
+        return await future
+
+    def _on_durable(self, frame: Frame) -> None:
+        now = self.ports.clock.now_ms()
+        self.observed.frames.add(1, now)
+        self._index(frame)
+        self._places.append((frame.base_seq, frame.number, tuple(entry.base_seq for entry in frame.entries)))
+        if len(self._places) > 2 * PLACES_KEPT:
+            del self._places[:PLACES_KEPT]
+        records = [each for entry in frame.entries for each in arriving(entry)]
+        self.durable = frame.next_seq - 1
+        if records:
+            self.turns.extend(records)
+
+    def _apply(self, records: list[Arriving]) -> None:
+        started = self.ports.clock.monotonic_ns()
+        outputs = self.runner.apply(records)
+        self._emit([row for row in outputs if row.identity > self.emitted])
+        self.observed.apply.add((self.ports.clock.monotonic_ns() - started) / 1e6)
+        self._tell_waiters()
+        self._checkpoint()
+
+    def _emit(self, rows: list[OutputRow]) -> None:
+        """Outputs and the identity they reach, in one frame."""
+        if not rows or self.writer.error is not None:
+            return
+        with self.writer.together():
+            for topic, same in groupby(rows, key=lambda row: row.topic):
+                records = [Record(None, output_value(row), self.runner.at_ms) for row in same]
+                self.append(Draft(topic, EntryKind.OUTPUT, records))
+            self.emitted = rows[-1].identity
+            self.writer.emitted = tuple(self.emitted)
+        self.observed.counters.add("outputs", len(rows))
+
+    async def applied(self, seq: int) -> None:
+        """Wait until the record `seq` is applied."""
+        if self.runner.applied >= seq:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiters, (seq, next(self._order), future))
+        await future
+
+    # ------------------------------------------------------------ positions
+
+    def position_of(self, seq: int) -> Position:
+        """Where a record is; of recent ones without touching the disk."""
+        place = bisect_right(self._places, (seq, 2**63, ())) - 1
+        if place < 0 or seq < 0:
+            return self.ledger.position_of(seq) if seq >= 0 else Position(0, 0, 0)
+        _, number, entries = self._places[place]
+        entry = bisect_right(entries, seq) - 1
+        return Position(number, entry, seq - entries[entry])
+
+    def seq_of(self, position: Position) -> int:
+        """The ordinal of a record; raises NotFound when there is none."""
+        place = bisect_right(self._places, position.frame, key=lambda each: each[1]) - 1
+        if place >= 0 and self._places[place][1] == position.frame and position.entry < len(self._places[place][2]):
+            return self._places[place][2][position.entry] + position.record
+        return self.ledger.seq_of(position)
+
+    def _tell_waiters(self) -> None:
+        while self._waiters and self._waiters[0][0] <= self.runner.applied:
+            waiter = heapq.heappop(self._waiters)[2]
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # ------------------------------------------------------------ applications
+
+    async def switch(self, application: Application) -> int:
+        """Put another application in force; gives the seq from which it is. What runs now runs until then.
+
+        Its state is built from the ledger beside the running one, in small steps, and takes over at one record.
+        """
+        if application.hash == self.application.hash and self.ledger.next_seq:
+            return self.runner.applied
+        if self.ledger.next_seq:
+            rebuild = Rebuild(self.ledger, application)
+            while rebuild.runner.applied < self.runner.applied - NEAR_RECORDS:
+                for _ in rebuild.steps(self.runner.applied):
+                    await asyncio.sleep(0)  # decisions and slices run in between
+            self._rebuilds[application.hash] = rebuild
+        record = Record(application.hash.encode(), application.packed(), self.ports.clock.now_ms())
+        _, entry, index = await self.appended(Draft(APPLICATION_TOPIC, EntryKind.SWITCH, [record]))
+        await self.applied(entry.base_seq + index)
+        return entry.base_seq + index
+
+    def _on_switch(self, switch: Switch) -> None:
+        """The switch record is reached: its application is in force from here on."""
+        application = Application.unpacked(switch.packed)
+        rebuild = self._rebuilds.pop(application.hash, None) or Rebuild(self.ledger, application)
+        runner = rebuild.finish(switch.seq - 1)
+        runner.applied, runner.at_ms = switch.seq, switch.at_ms
+        self._abandon_checkpoint()
+        self.application, self.runner = application, runner
+        self.tables = Tables(runner)
+        for told in self.switched:
+            told()
+        self._tell_waiters()
+
+    # ------------------------------------------------------------ time, checkpoints, background
+
+    def _on_idle(self) -> None:
+        """Nothing waits on the state thread: look after vectors, ticks and the witness of the last frame."""
+        if self._closing:
+            return
+        if self._vectors is not None:
+            self._vectors.poke(list(self.runner.graph.vectors.values()), self.ports.clock.now_ms())
+        self._checkpoint()
+        if self._tick is None:
+            self._tick = asyncio.get_running_loop().call_later(self.settings.tick_ms / 1000, self._on_tick)
+
+    def _on_tick(self) -> None:
+        """A quarter of a second passed: if something held is due and nobody wrote, time itself is recorded."""
+        self._tick = None
+        if self._closing or self.writer.error is not None:
+            return
+        now = self.ports.clock.now_ms()
+        due = self.runner.next_due_ms()
+        if due is not None and due <= now and not self.turns.waiting_records and self.writer.idle:
+            self.writer.tick()
+        elif now - self._last_write_ms >= WITNESS_MS:
+            self.writer.witness()
+        self._on_idle()
+
+    def _checkpoint(self) -> None:
+        """Start a checkpoint when one is due, and bring a running one forward by a slice."""
+        applied, at_ms = self._last_checkpoint
+        now = self.ports.clock.now_ms()
+        behind = self.runner.applied - applied
+        if self._checkpointing is None:
+            due = behind >= self.settings.checkpoint_records or now - at_ms >= self.settings.checkpoint_s * 1000
+            if due and behind > 0:
+                self._checkpointing = checkpoint.CheckpointWriter(self.runner, self._header())
+            return
+        if self._checkpoint_file is None:
+            self._checkpoint_file = self._checkpointing.slice()
+        writer, data = self._checkpointing, self._checkpoint_file
+        if data is None or self.ledger.emitted < writer.header.emitted:
+            return  # outputs of what it covers must be durable before it may replace their replay
+        self._checkpointing, self._checkpoint_file = None, None
+        self._last_checkpoint = (writer.header.applied, now)
+        self.ports.workers.submit(lambda: self._publish(writer.path, data), lambda _done, _error: None)
+
+    def _header(self) -> checkpoint.Header:
+        position = self.ledger.position_of(self.runner.applied)
+        return checkpoint.Header(
+            __version__, self.application.hash, self.runner.applied, position.frame, self.runner.at_ms, tuple(self.emitted)
+        )
+
+    def _publish(self, path: str, data: bytes) -> None:
+        disk = self.ports.disk
+        if not disk.exists(checkpoint.DIRECTORY):
+            disk.make_directory(checkpoint.DIRECTORY)
+        disk.replace(path, data)
+        for applied in checkpoint.positions(disk)[: -self.settings.checkpoints_kept]:
+            disk.remove(checkpoint.path_of(applied))
+
+    def checkpoint_now(self) -> None:
+        """Write a checkpoint of this very position, all at once; for shutdown and tests."""
+        self._abandon_checkpoint()
+        writer = checkpoint.CheckpointWriter(self.runner, self._header())
+        data = None
+        while data is None:
+            data = writer.slice()
+        self._publish(writer.path, data)
+        self._last_checkpoint = (self.runner.applied, self.ports.clock.now_ms())
+
+    def _abandon_checkpoint(self) -> None:
+        if self._checkpointing is not None and self._checkpoint_file is None:
+            self._checkpointing.abandon()
+        self._checkpointing, self._checkpoint_file = None, None
+
+    # ------------------------------------------------------------ closing
+
+    async def settled(self) -> None:
+        """Wait until everything appended is durable and applied."""
+        while self.writer.error is None and not (self.writer.flush() and not self.turns.waiting_records):
+            await asyncio.sleep(0.001)
+
+    async def close(self) -> None:
+        """Apply what is durable, leave a checkpoint and an end frame, release the directory."""
+        self._closing = True
+        if self._tick is not None:
+            self._tick.cancel()
+        await self.settled()
+        self.turns.drain()
+        if self.writer.error is None and self.runner.applied >= 0:
+            await self.settled()
+            self.checkpoint_now()
+        self.ports.workers.close()
+        self.ledger.close()
+        self.subjects.close()

@@ -1,0 +1,136 @@
+"""What a node says about itself: the console's status and Prometheus metrics. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from nextpaint import __version__
+from nextpaint.engine.deciding import Deciding
+from nextpaint.engine.intake import Intake
+from nextpaint.engine.node import Node
+
+
+def status(node: Node, intake: Intake, deciding: Deciding) -> dict[str, Any]:
+    """Everything the console page shows."""
+    now = node.ports.clock.now_ms()
+    observed, application = node.observed, node.application
+    frames = observed.frames.per_second(now)
+    window = next((each.window for each in deciding.decider.surfaces), None)
+    last = intake.last_event
+    totals = {name: count for name, count in observed.counters}
+    decided = deciding.total.count
+    return {
+        "application": {"name": application.name, "title": application.title, "hash": application.hash},
+        "engine": __version__,
+        "now_ms": now,
+        "uptime_s": round((now - node.started_ms) / 1000, 1),
+        "read_only": node.ledger.read_only,
+        "positions": {
+            "durable": node.durable,
+            "applied": node.runner.applied,
+            "emitted": node.emitted.seq,
+            "frame": node.ledger.next_frame - 1,
+        },
+        "rates": {
+            "events_per_s": round(observed.events.per_second(now), 1),
+            "decisions_per_s": round(observed.decisions.per_second(now), 1),
+            "frames_per_s": round(frames, 1),
+        },
+        "totals": {
+            "events": observed.events.total,
+            "decisions": decided,
+            "frames": node.ledger.next_frame,
+            "quarantined": totals.get("quarantined", 0),
+            "duplicates": totals.get("duplicates", 0),
+            "degraded": totals.get("degraded", 0),
+            "refused": totals.get("refused", 0),
+            "late": sum(node.runner.late().values()),
+            "dead": node.runner.dead,
+        },
+        "late_by_operator": node.runner.late(),
+        "latency": {
+            "decide": deciding.total.summary(),
+            "commit": deciding.commit.summary(),
+            "ingest_commit": observed.commit.summary(),
+            "apply": observed.apply.summary(),
+            "stages": {name: each.summary() for name, each in deciding.stages.items()},
+            "longest_slice_ms": round(node.turns.longest_slice_ms, 3),
+        },
+        "window": {
+            "name": window.name,
+            "total_ms": window.total_ms,
+            "ingest_ms": window.ingest_ms,
+            "process_ms": window.process_ms,
+            "govern_ms": window.govern_ms,
+        }
+        if window
+        else None,
+        "fraction_inside": round(deciding.inside / decided, 5) if decided else None,
+        "last_event": {
+            "event": last.event,
+            "item_id": last.item_id,
+            "subject": last.subject,
+            "stages": [{"name": name, "ms": round(ms, 3)} for name, ms in last.stages],
+        },
+        "tables": list(_tables(node)),
+        "vectors": {
+            "ready": sum(len(each.texts) for each in node.runner.graph.vectors.values()),
+            "missing": sum(each.missing for each in node.runner.graph.vectors.values()),
+        },
+        "dedup": {"entries": node.dedup.span().entries, "span_ms": node.dedup.span().ms},
+        "recent_decisions": deciding.recent,
+    }
+
+
+def _tables(node: Node) -> Iterator[dict[str, Any]]:
+    for name, live in node.tables.live.items():
+        if not name.startswith("_"):
+            reading = "live" if live.reach.by_key else "final"
+            yield {"name": name, "rows": len(live.table.rows), "reading": reading, "as_of": live.reach.as_of,
+                   "whole": "live" if live.reach.whole else "final"}  # fmt: skip
+
+
+_HELP = {
+    "events_total": "events admitted",
+    "decisions_total": "decisions answered",
+    "frames_total": "frames made durable",
+}
+
+
+def metrics(node: Node, deciding: Deciding) -> str:
+    """Prometheus text format, version 0.0.4."""
+    lines: list[str] = []
+
+    def say(name: str, kind: str, value: float, labels: str = "") -> None:
+        if not any(line.startswith(f"# TYPE nextpaint_{name} ") for line in lines):
+            if name in _HELP:
+                lines.append(f"# HELP nextpaint_{name} {_HELP[name]}")
+            lines.append(f"# TYPE nextpaint_{name} {kind}")
+        lines.append(f"nextpaint_{name}{labels} {value}")
+
+    observed = node.observed
+    say("events_total", "counter", observed.events.total)
+    say("decisions_total", "counter", deciding.total.count)
+    say("frames_total", "counter", node.ledger.next_frame)
+    for name, count in observed.counters:
+        say(f"{name}_total", "counter", count)
+    for name, value in (("durable", node.durable), ("applied", node.runner.applied), ("emitted", node.emitted.seq)):
+        say("position", "gauge", value, f'{{of="{name}"}}')
+    say("records_waiting", "gauge", node.turns.waiting_records)
+    say("pending_bytes", "gauge", node.writer.pending_bytes)
+    say("state_rows", "gauge", node.runner.state.rows())
+    span = node.dedup.span()
+    say("dedup_entries", "gauge", span.entries)
+    say("dedup_span_seconds", "gauge", span.ms / 1000)
+    say("dedup_conflicts_total", "counter", node.dedup.conflicts)
+    say("read_only", "gauge", int(node.ledger.read_only is not None))
+    for operator, count in sorted(node.runner.late().items()):
+        say("late_rows_total", "counter", count, f'{{operator="{operator}"}}')
+    say("dead_rows_total", "counter", node.runner.dead)
+    for name, latency in (("decide", deciding.total), ("commit", deciding.commit), ("apply", observed.apply)):
+        for share in (0.5, 0.99, 0.999):
+            say(f"{name}_seconds", "summary", latency.percentile(share) / 1000, f'{{quantile="{share}"}}')
+        lines.append(f"nextpaint_{name}_seconds_sum {latency.sum_ms / 1000}")
+        lines.append(f"nextpaint_{name}_seconds_count {latency.count}")
+    return "\n".join(lines) + "\n"

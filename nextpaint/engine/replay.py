@@ -1,0 +1,197 @@
+"""The one replay: from a checkpoint (or from nothing), to a position, with outputs handed to whoever asked.
+
+Recovery, explanation, parity, rebuilds of a changed application and the conformance tests are its callers. Nothing here reads a
+clock, draws a random number, runs a model or sends anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from nextpaint.application import Application
+from nextpaint.ports import Disk
+from nextpaint.process import checkpoint
+from nextpaint.process.live import Tables
+from nextpaint.process.runner import Arriving, OutputRow, Runner
+from nextpaint.record.errors import ReplayError
+from nextpaint.stream.frame import Entry, EntryKind, Frame
+
+APPLICATION_TOPIC = "_app"
+DECISIONS_TOPIC = "decisions"
+STEP_RECORDS = 512  # a step of recovery: large enough to spread fixed costs, small enough to stay in cache
+
+Cut = Callable[[], int]
+OnOutputs = Callable[[list[OutputRow]], None]
+
+
+class Frames(Protocol):
+    """A ledger to read from."""
+
+    def frames(self, start: int = 0) -> Iterator[Frame]: ...
+
+
+class Switch:
+    """From `seq` on another application is in force."""
+
+    __slots__ = ("at_ms", "packed", "seq")
+
+    def __init__(self, seq: int, at_ms: int, packed: bytes) -> None:
+        self.seq = seq
+        self.at_ms = at_ms
+        self.packed = packed
+
+
+def arriving(entry: Entry) -> Iterable[Arriving | Switch]:
+    """What the engine applies of an entry: inputs and ticks; outputs are the engine's own and are passed over."""
+    if entry.kind is EntryKind.SWITCH:
+        return [Switch(entry.base_seq + at, entry.at, record.value or b"") for at, record in enumerate(entry.records)]
+    if entry.kind is EntryKind.OUTPUT:
+        return ()
+    return [
+        Arriving(entry.base_seq + at, entry.at, entry.topic, record.key, record.value, at == 0)
+        for at, record in enumerate(entry.records)
+    ]
+
+
+class _Records:
+    """The records of a ledger in order, handed out in steps; a switch is a step of its own."""
+
+    def __init__(self, ledger: Frames, first_frame: int, after_seq: int, cut: Cut | None) -> None:
+        self._items = (
+            each for frame in ledger.frames(first_frame) for entry in frame.entries for each in arriving(entry)
+            if each.seq > after_seq
+        )  # fmt: skip
+        self._held: Arriving | Switch | None = None
+        self._cut = cut
+
+    def steps(self, to_seq: int) -> Iterator[Switch | list[Arriving]]:
+        """Runs of records up to and including `to_seq`; what lies beyond stays for the next call."""
+        size = self._cut() if self._cut else STEP_RECORDS
+        step: list[Arriving] = []
+        while (each := self._next()) is not None and each.seq <= to_seq:
+            self._held = None
+            if isinstance(each, Switch):
+                if step:
+                    yield step
+                    step = []
+                yield each
+                continue
+            step.append(each)
+            if len(step) >= size:
+                yield step
+                step, size = [], self._cut() if self._cut else STEP_RECORDS
+        if step:
+            yield step
+
+    def _next(self) -> Arriving | Switch | None:
+        if self._held is None:
+            self._held = next(self._items, None)
+        return self._held
+
+
+class Rebuild:
+    """The state of an application as if it had been in force from the ledger's first record, built step by step."""
+
+    def __init__(self, ledger: Frames, application: Application, cut: Cut | None = None) -> None:
+        self.runner = Runner(application.design)
+        self._ledger = ledger
+        self._cut = cut
+        self._records = _Records(ledger, 0, -1, cut)
+
+    def steps(self, to_seq: int) -> Iterator[None]:
+        """Apply up to and including `to_seq`, yielding after each step."""
+        for step in self._records.steps(to_seq):
+            if not isinstance(step, Switch):
+                self.runner.apply(step)
+                yield
+        self._records = _Records(self._ledger, 0, max(to_seq, self.runner.applied), self._cut)
+
+    def finish(self, to_seq: int) -> Runner:
+        """The state at `to_seq`."""
+        for _ in self.steps(to_seq):
+            pass
+        return self.runner
+
+
+class Replay:
+    """A node's state moved along a ledger. `runner`, `tables` and `application` are those in force at `applied`."""
+
+    def __init__(
+        self,
+        ledger: Frames,
+        *,
+        start: checkpoint.Checkpoint | None = None,
+        disk: Disk | None = None,
+        cut: Cut | None = None,
+        on_outputs: OnOutputs | None = None,
+        applications: dict[str, Application] | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._disk = disk
+        self._cut = cut
+        self._on_outputs = on_outputs
+        self._applications = applications if applications is not None else {}
+        self.applied = -1
+        self.application: Application | None = None
+        self.runner: Runner | None = None
+        self._tables: Tables | None = None
+        if start is not None:
+            self._from(start)
+        self._records = _Records(ledger, start.header.next_frame if start else 0, self.applied, cut)
+
+    @property
+    def tables(self) -> Tables:
+        if self._tables is None or self._tables.runner is not self.runner:
+            if self.runner is None:
+                raise ReplayError("no application is in force yet at this position", where=f"seq {self.applied}")
+            self._tables = Tables(self.runner)
+        return self._tables
+
+    def _from(self, start: checkpoint.Checkpoint) -> None:
+        self.application = self._in_force_at(start.header.applied, start.header.application)
+        self.runner = Runner(self.application.design)
+        start.load(self.runner)
+        self.applied = start.header.applied
+
+    def _in_force_at(self, seq: int, digest: str) -> Application:
+        """The application a checkpoint names, from the ledger's switch records."""
+        if digest in self._applications:
+            return self._applications[digest]
+        for step in _Records(self._ledger, 0, -1, None).steps(seq):
+            if isinstance(step, Switch):
+                self._application(step.packed)
+        if digest not in self._applications:
+            raise ReplayError(
+                f"the application {digest[:12]} is no longer in the ledger",
+                where=f"checkpoint at seq {seq}",
+                cure="replay from a position within the replay horizon",
+            )
+        return self._applications[digest]
+
+    def _application(self, packed: bytes) -> Application:
+        application = Application.unpacked(packed)
+        return self._applications.setdefault(application.hash, application)
+
+    def advance(self, to_seq: int) -> None:
+        """Apply every record up to and including `to_seq`."""
+        for step in self._records.steps(to_seq):
+            if isinstance(step, Switch):
+                self._switch(step)
+            else:
+                self._apply(step)
+
+    def _apply(self, records: list[Arriving]) -> None:
+        if self.runner is None:
+            return  # before the first application nothing is remembered
+        outputs = self.runner.apply(records)
+        if outputs and self._on_outputs is not None:
+            self._on_outputs(outputs)
+        self.applied = records[-1].seq
+
+    def _switch(self, switch: Switch) -> None:
+        application = self._application(switch.packed)
+        runner = Rebuild(self._ledger, application, self._cut).finish(switch.seq - 1)
+        runner.applied = switch.seq
+        self.application, self.runner = application, runner
+        self.applied = switch.seq

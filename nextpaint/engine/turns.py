@@ -1,0 +1,108 @@
+"""Who gets the state thread, and when: decisions between slices of applying, earliest deadline first.
+
+A turn runs waiting decisions, then one slice of un-applied records, then gives the loop back so that sockets are read. With
+both waiting, decisions get at most `DECISION_SHARE` of the thread and applying the rest; with one waiting it gets all.
+A slice is sized by the measured cost of a record so that it takes about `SLICE_MS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+
+from nextpaint.ports import Clock
+from nextpaint.process.runner import Arriving
+
+from nextpaint.engine.replay import Switch
+
+SLICE_MS = 2.0  # a decision waits at most this long for a slice to end
+DECISION_SHARE = 0.7  # applying keeps 30 % of the thread even when decisions alone could fill it
+SLICE_RECORDS_MAX = 1024
+
+Apply = Callable[[list[Arriving]], None]
+
+
+class Turns:
+    """The state thread's schedule. `submit` decisions, `extend` records; everything runs on the loop."""
+
+    def __init__(self, clock: Clock, apply: Apply, switch: Callable[[Switch], None], idle: Callable[[], None]) -> None:
+        self._clock = clock
+        self._apply = apply
+        self._switch = switch
+        self._idle = idle
+        self._decisions: list[tuple[int, int, Callable[[], None]]] = []
+        self._records: deque[Arriving | Switch] = deque()
+        self._order = count()
+        self._scheduled = False
+        self._record_ms = 0.05  # cost of a record, smoothed
+        self._slice_ms = SLICE_MS
+        self.longest_slice_ms = 0.0
+
+    @property
+    def waiting_records(self) -> int:
+        return len(self._records)
+
+    @property
+    def waiting_decisions(self) -> int:
+        return len(self._decisions)
+
+    def submit(self, deadline_ns: int, decide: Callable[[], None]) -> None:
+        heapq.heappush(self._decisions, (deadline_ns, next(self._order), decide))
+        self._wake()
+
+    def extend(self, records: list[Arriving | Switch]) -> None:
+        self._records.extend(records)
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        self._decide()
+        self._slice()
+        if self._decisions or self._records:
+            self._wake()
+        else:
+            self._idle()
+
+    def drain(self) -> None:
+        """Run everything that waits, now; for start-up, shutdown and tools."""
+        while self._decisions or self._records:
+            self._decide()
+            self._slice()
+
+    def _decide(self) -> None:
+        """Waiting decisions, for at most their share of a turn when records wait too."""
+        started = self._clock.monotonic_ns()
+        limit_ns = int(self._slice_ms * 1e6 * DECISION_SHARE / (1 - DECISION_SHARE))
+        while self._decisions:
+            heapq.heappop(self._decisions)[2]()
+            if self._records and self._clock.monotonic_ns() - started >= limit_ns:
+                return
+
+    def _slice(self) -> None:
+        if not self._records:
+            return
+        if isinstance(self._records[0], Switch):
+            self._switch(self._records.popleft())  # type: ignore[arg-type]
+            return
+        size = max(1, min(SLICE_RECORDS_MAX, int(SLICE_MS / self._record_ms)))
+        taken: list[Arriving] = []
+        while self._records and len(taken) < size:
+            each = self._records[0]
+            if isinstance(each, Switch):
+                break
+            taken.append(each)
+            self._records.popleft()
+        started = self._clock.monotonic_ns()
+        self._apply(taken)
+        spent_ms = (self._clock.monotonic_ns() - started) / 1e6
+        self._record_ms = 0.8 * self._record_ms + 0.2 * (spent_ms / len(taken))
+        self._slice_ms = spent_ms
+        self.longest_slice_ms = max(self.longest_slice_ms, spent_ms)

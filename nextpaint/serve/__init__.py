@@ -1,0 +1,1 @@
+"""The HTTP edge: collecting, deciding, explaining, writing items, and the pages."""

@@ -1,0 +1,97 @@
+"""Deciding and explaining over HTTP. The shapes are those of the structs below and of the engine's answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from nextpaint.govern.access import DECIDE, READ
+from nextpaint.record.errors import InvalidInput
+from nextpaint.serve.http import Request, Response, Route, decode_json, json_response
+from nextpaint.serve.node import Node
+
+REQUEST_BYTES_MAX = 256 * 1024
+VIEWS = ("user", "support", "regulator")
+
+
+class DecideRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A request for one surface. `items` re-ranks a list the caller brings; `events` are applied before deciding."""
+
+    userId: str | int | UnsetType | None = UNSET
+    anonymousId: str | int | UnsetType | None = UNSET
+    inputs: dict[str, Any] | UnsetType = UNSET
+    items: list[str] | UnsetType = UNSET
+    limit: int | UnsetType = UNSET
+    exclude: list[str] | UnsetType = UNSET
+    events: list[dict[str, Any]] | UnsetType = UNSET
+    profiled: bool | UnsetType = UNSET
+    position: str | UnsetType = UNSET
+
+
+class PageRequest(DecideRequest, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A request for several surfaces, which do not repeat each other's items."""
+
+    surfaces: list[Any]
+
+
+class Decisions:
+    """Handlers of the decide and explain routes."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def routes(self) -> list[Route]:
+        return [
+            self._decide_route("/v1/decide/{surface}", self.decide, "Decide one surface", DecideRequest),
+            self._decide_route("/v1/decide", self.decide_page, "Decide several surfaces of a page", PageRequest),
+            Route(
+                "GET",
+                "/v1/decisions/{decision_id}",
+                self.explain,
+                "Why a decision was made (?view=user|support|regulator, ?replay=1)",
+                scope=READ,
+                tags=("decide",),
+            ),
+        ]
+
+    def _decide_route(self, path: str, handler: Any, summary: str, accepts: type) -> Route:
+        return Route(
+            "POST",
+            path,
+            handler,
+            summary,
+            scope=DECIDE,
+            lane="decide",
+            body_bytes_max=REQUEST_BYTES_MAX,
+            cross_origin=True,
+            accepts=accepts,
+            tags=("decide",),
+        )
+
+    async def decide(self, request: Request) -> Response:
+        surface = request.params["surface"]
+        asked = _fields(decode_json(request.body or b"{}", DecideRequest))
+        return json_response(await self._node.decide(request.caller(), surface, asked))
+
+    async def decide_page(self, request: Request) -> Response:
+        asked = _fields(decode_json(request.body or b"{}", PageRequest))
+        return json_response(await self._node.decide_page(request.caller(), asked))
+
+    async def explain(self, request: Request) -> Response:
+        query = request.query()
+        view = query.get("view", "support")
+        if view not in VIEWS:
+            raise InvalidInput(f"view {view[:40]!r} is unknown", where="query", cure="use " + ", ".join(VIEWS))
+        replay = query.get("replay", "0") not in ("0", "false", "")
+        record = await self._node.explain(request.caller(), request.params["decision_id"], view, replay)
+        return json_response(record)
+
+
+def _fields(asked: DecideRequest) -> dict[str, Any]:
+    """The fields that were sent, as the engine takes them. Raises InvalidInput for a limit below 1."""
+    sent = {name: value for name in asked.__struct_fields__ if (value := getattr(asked, name)) is not UNSET}
+    if sent.get("limit", 1) < 1:
+        raise InvalidInput("limit must be at least 1", where="body", cure="leave it out for the surface's own limit")
+    return sent

@@ -1,0 +1,173 @@
+"""Aggregate calls: what each takes, its result type and what its input must be.
+
+Result types are Flink's: SUM and AVG of an integer keep its type (AVG truncates, SUM wraps), SUM of DECIMAL(p, s) is
+DECIMAL(38, s), AVG of it DECIMAL(38, max(6, s)). DECAYED_SUM, DECAYED_COUNT and LAST_N are ours; they read the row's event
+time, which is the rowtime column of the aggregation's input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nextpaint.record import types
+from nextpaint.record.types import Kind, Type, array, decimal
+from nextpaint.sql import coercion, syntax
+from nextpaint.sql.binder import Binder
+from nextpaint.sql.plan import Aggregate, At, Changes, Expr, Literal
+from nextpaint.sql.refusal import Refusal
+from nextpaint.sql.relation import Inputs, is_orderable
+from nextpaint.sql.signatures import AGGREGATES
+
+# LAST_N keeps its rows in memory per key; a longer history belongs into a topic.
+LAST_N_MAX = 10_000
+
+_TIMED = ("DECAYED_SUM", "DECAYED_COUNT", "LAST_N")
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """`result` of the argument's type; `accepts` says what the argument may be."""
+
+    accepts: Callable[[Type], bool]
+    needs: str
+    result: Callable[[Type], Type]
+
+
+def _sum(type_: Type) -> Type:
+    return decimal(38, type_.scale) if type_.kind is Kind.DECIMAL else type_
+
+
+def _average(type_: Type) -> Type:
+    return decimal(38, max(6, type_.scale)) if type_.kind is Kind.DECIMAL else type_
+
+
+def _number(type_: Type) -> bool:
+    return type_.is_numeric
+
+
+def _ordered(type_: Type) -> bool:
+    return is_orderable(type_.kind)
+
+
+def _any(_type: Type) -> bool:
+    return True
+
+
+def _same(type_: Type) -> Type:
+    return type_
+
+
+_RULES = {
+    "COUNT": _Rule(_any, "a value", lambda _type: types.BIGINT),
+    "SUM": _Rule(_number, "a number", _sum),
+    "AVG": _Rule(_number, "a number", _average),
+    "MIN": _Rule(_ordered, "a value with an order", _same),
+    "MAX": _Rule(_ordered, "a value with an order", _same),
+    "FIRST_VALUE": _Rule(_any, "a value", _same),
+    "LAST_VALUE": _Rule(_any, "a value", _same),
+    "DECAYED_SUM": _Rule(_number, "a number", lambda _type: types.DOUBLE),
+    "LAST_N": _Rule(_any, "a value", array),
+}
+
+OVER_AGGREGATES = ("COUNT", "SUM", "AVG", "MIN", "MAX", "FIRST_VALUE", "LAST_VALUE")
+
+
+def is_aggregate(node: object) -> bool:
+    """A plain aggregate call, without OVER."""
+    return isinstance(node, syntax.Call) and node.name in AGGREGATES and node.over is None
+
+
+class AggregateCalls:
+    """The distinct aggregate calls of one SELECT, in order of appearance."""
+
+    def __init__(self, binder: Binder, inputs: Inputs, changes: Changes) -> None:
+        self._binder = binder
+        self._inputs = inputs
+        self._changes = changes
+        self.found: list[Aggregate] = []
+
+    @property
+    def needs_rowtime(self) -> bool:
+        return any(each.function in _TIMED for each in self.found)
+
+    def add(self, node: syntax.Call) -> int:
+        """The ordinal of the call among the aggregates."""
+        aggregate = self._bound(node)
+        if aggregate not in self.found:
+            self.found.append(aggregate)
+        return self.found.index(aggregate)
+
+    def _bound(self, node: syntax.Call) -> Aggregate:
+        for inner in syntax.walk((node.args, node.filter)):
+            if is_aggregate(inner):
+                raise Refusal("aggregates cannot be nested", inner.at, "aggregate a query over the first aggregation")
+        if node.name in _TIMED and self._changes is not Changes.APPEND:
+            raise Refusal(f"{node.name} over rows that are updated", node.at, "aggregate the stream of events itself")
+        condition: int | None = None
+        if node.filter is not None:
+            condition = self._inputs.add(self._binder.condition(node.filter, "FILTER"))
+        if node.star and node.name != "COUNT":
+            raise Refusal(f"{node.name}(*) is not a function", node.at, f"name what {node.name} takes")
+        if node.star:
+            return Aggregate("COUNT", (), types.BIGINT, False, condition, 0, node.at)
+        args, parameter = self._parameter(node)
+        if node.name == "DECAYED_COUNT":
+            return Aggregate(node.name, (), types.DOUBLE, False, condition, parameter, node.at)
+        rule = _RULES[node.name]
+        if len(args) != 1:
+            raise Refusal(f"{node.name} takes 1 argument, not {len(args)}", node.at)
+        value = self._binder.value(args[0])
+        if not rule.accepts(value.type):
+            raise Refusal(f"{node.name} needs {rule.needs}, not {value.type}", value.at)
+        if node.name == "DECAYED_SUM":
+            value = coercion.cast(value, types.DOUBLE, value.at)
+        if node.distinct:
+            self._check_distinct(node, value)
+        index = self._inputs.add(value)
+        return Aggregate(node.name, (index,), rule.result(value.type), node.distinct, condition, parameter, node.at)
+
+    def _parameter(self, node: syntax.Call) -> tuple[tuple[syntax.Expression, ...], int]:
+        """The arguments without the constant one, and that constant."""
+        if node.name in ("DECAYED_SUM", "DECAYED_COUNT"):
+            wanted = 2 if node.name == "DECAYED_SUM" else 1
+            usage = "DECAYED_SUM(x, INTERVAL '10' MINUTE)" if wanted == 2 else "DECAYED_COUNT(INTERVAL '10' MINUTE)"
+            if len(node.args) != wanted:
+                raise Refusal(f"{node.name} takes {wanted} argument{'s' if wanted > 1 else ''}", node.at, usage)
+            return node.args[:-1], positive_ms(self._binder.value(node.args[-1]), "the half-life", usage)
+        if node.name == "LAST_N":
+            if len(node.args) != 2:
+                raise Refusal("LAST_N takes 2 arguments", node.at, "LAST_N(ROW(item_id, ts), 50)")
+            size = self._binder.value(node.args[1])
+            if not (isinstance(size, Literal) and isinstance(size.value, int) and 1 <= size.value <= LAST_N_MAX):
+                raise Refusal(f"LAST_N needs a constant from 1 to {LAST_N_MAX}", node.args[1].at)
+            return node.args[:1], size.value
+        return node.args, 0
+
+    def _check_distinct(self, node: syntax.Call, value: Expr) -> None:
+        if node.name in (*_TIMED, "FIRST_VALUE", "LAST_VALUE"):
+            raise Refusal(f"{node.name} takes no DISTINCT", node.at)
+        if not is_orderable(value.type.kind):
+            raise Refusal(f"DISTINCT of {value.type} is not supported", value.at, "use one of its fields")
+
+
+def positive_ms(value: Expr, what: str, usage: str) -> int:
+    """The milliseconds of a constant interval above zero."""
+    if value.type.kind is Kind.INTERVAL_YEAR:
+        raise Refusal(f"{what} in months has no fixed length", value.at, "use days")
+    if not (isinstance(value, Literal) and value.type.kind is Kind.INTERVAL_DAY and isinstance(value.value, int)):
+        raise Refusal(f"{what} must be a constant interval, not {value.type}", value.at, usage)
+    if value.value <= 0:
+        raise Refusal(f"{what} must be above zero", value.at, usage)
+    return value.value
+
+
+def check_time(aggregates: list[Aggregate], has_rowtime: bool, at: At) -> None:
+    """Decay and LAST_N order rows by event time."""
+    for each in aggregates:
+        if each.function in _TIMED and not has_rowtime:
+            raise Refusal(
+                f"{each.function} needs event time, and its input has no time attribute",
+                each.at if each.at.line else at,
+                "declare WATERMARK FOR on the table and keep that column in the views between",
+            )

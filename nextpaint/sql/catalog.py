@@ -1,0 +1,125 @@
+"""The tables and views a statement may name, the findings so far, and what a statement has read.
+
+Views are planned once, when first named; a view that has errors is reported once and stops its readers silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from nextpaint.sql.plan import At, Changes, Node, Scan, Schema, Table
+from nextpaint.sql.refusal import AlreadyReported, Refusal, near
+from nextpaint.sql.relation import renamed
+from nextpaint.sql.syntax import CreateView, Ident, Query
+
+PlanView = Callable[["Catalog", Query], Node]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedView:
+    """A view's node and everything it reads, its views before itself."""
+
+    node: Node
+    tables: tuple[str, ...]
+    views: tuple[str, ...]
+
+
+@dataclass
+class Catalog:
+    """`live`: the query runs over the content of tables (a snapshot), not over their changes."""
+
+    tables: Mapping[str, Table]
+    views: Mapping[str, CreateView]
+    plan_view: PlanView
+    live: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    findings: list[Refusal] = field(default_factory=list)
+    _planned: dict[str, PlannedView] = field(default_factory=dict)
+    _open: list[str] = field(default_factory=list)
+    _tables_read: dict[str, None] = field(default_factory=dict)
+    _views_read: dict[str, None] = field(default_factory=dict)
+
+    def report(self, refusal: Refusal) -> None:
+        self.findings.append(refusal)
+
+    def start(self) -> None:
+        """Forget what was read: a new statement begins."""
+        self._tables_read, self._views_read = {}, {}
+
+    def read(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Tables (sorted) and views (definitions before uses) the statement has named."""
+        return tuple(sorted(self._tables_read)), tuple(self._views_read)
+
+    def node(self, name: Ident) -> Node:
+        """The scan of a table, or the node of a view."""
+        if name.text in self.broken:
+            raise AlreadyReported(name.text)
+        table = self.tables.get(name.text)
+        if table is not None:
+            self._tables_read[name.text] = None
+            return scan(table, name.at, live=self.live)
+        if name.text in self.views:
+            return self._view(name)
+        raise Refusal(f"unknown table {name.text}", name.at, near(name.text, [*self.tables, *self.views, *self.broken]))
+
+    def _view(self, name: Ident) -> Node:
+        planned = self._planned.get(name.text)
+        if planned is None:
+            if name.text in self._open:
+                path = " -> ".join([*self._open[self._open.index(name.text) :], name.text])
+                raise Refusal(f"the view reads itself: {path}", name.at, "break the circle")
+            planned = self._plan(name.text)
+        self._tables_read.update(dict.fromkeys(planned.tables))
+        self._views_read.update(dict.fromkeys(planned.views))
+        return planned.node
+
+    def _plan(self, name: str) -> PlannedView:
+        view = self.views[name]
+        outer = self._tables_read, self._views_read
+        self.start()
+        self._open.append(name)
+        try:
+            node = self.plan_view(self, view.query)
+            if view.columns:
+                node = named(node, view.columns, view.name)
+            tables, views = self.read()
+            planned = PlannedView(node, tables, (*views, name))
+        except Refusal as refusal:
+            self.broken.add(name)
+            self.report(refusal)
+            raise AlreadyReported(name) from refusal
+        except AlreadyReported:
+            self.broken.add(name)
+            raise
+        finally:
+            self._open.pop()
+            self._tables_read, self._views_read = outer
+        self._planned[name] = planned
+        return planned
+
+
+def scan(table: Table, at: At, *, live: bool) -> Scan:
+    """The rows of a table: of a keyed one its changes by key, or its content when `live`."""
+    rowtime = table.watermark.column if table.watermark is not None else None
+    keyed = Changes.UPSERT if table.primary_key and not live else Changes.APPEND
+    return Scan(Schema(table.fields, rowtime, table.primary_key, keyed), table.name, at)
+
+
+def named(node: Node, columns: tuple[Ident, ...], owner: Ident) -> Node:
+    """`node` under the column names of `owner (a, b, ...)`."""
+    if len(columns) != len(node.schema.fields):
+        raise Refusal(
+            f"{owner.text} names {len(columns)} columns, its query has {len(node.schema.fields)}", columns[0].at
+        )
+    return renamed(node, [each.text for each in columns], owner.at)
+
+
+def unique_names(node: Node, at: At) -> Node:
+    """A subquery's columns must have names of their own: a reader could not tell them apart."""
+    names = node.schema.names
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise Refusal(f"two columns are named {name}", at, f"write x AS {name}_2 for one of them")
+    return node

@@ -1,0 +1,238 @@
+"""A plan as text: one line per node, inputs indented. For `nextpaint check`, tests, and canonical definitions of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nextpaint.record.columns import Value
+from nextpaint.record.types import Kind, Type
+from nextpaint.sql.canonical import quoted
+from nextpaint.sql.literals import shown_time
+from nextpaint.sql.plan import (
+    Aggregate,
+    Call,
+    Changes,
+    ColumnRef,
+    Expr,
+    Filter,
+    GroupAggregate,
+    Literal,
+    Node,
+    OverAggregate,
+    Project,
+    Scan,
+    Schema,
+    Sort,
+    Table,
+    TemporalJoin,
+    Union,
+    Values,
+    WindowAggregate,
+)
+
+_INFIX = frozenset("+ - * / % || = <> < <= > >= AND OR LIKE".split()) | {"IS DISTINCT FROM"}
+_POSTFIX = frozenset(["IS NULL", "IS NOT NULL", "IS TRUE", "IS FALSE"])
+
+
+def describe(node: Node) -> str:
+    """The tree of nodes, the root first."""
+    return "\n".join(_lines(node, 0))
+
+
+def _lines(node: Node, depth: int) -> list[str]:
+    lines = ["  " * depth + f"{_line(node)}{_traits(node.schema)}"]
+    for each in inputs_of(node):
+        lines.extend(_lines(each, depth + 1))
+    return lines
+
+
+def inputs_of(node: Node) -> tuple[Node, ...]:
+    """The nodes a node reads."""
+    match node:
+        case Scan() | Values():
+            return ()
+        case TemporalJoin():
+            return (node.left, node.right)
+        case Union():
+            return node.inputs
+    return (node.input,)
+
+
+def _line(node: Node) -> str:
+    match node:
+        case Scan():
+            return f"Scan {node.table}"
+        case Values():
+            return f"Values {len(node.rows)}"
+        case Filter():
+            return f"Filter {describe_expr(node.predicate)}"
+        case Project():
+            parts = (_named(expr, name) for expr, name in zip(node.exprs, node.schema.names, strict=True))
+            return f"Project {', '.join(parts)}"
+        case GroupAggregate():
+            return f"GroupAggregate by ({_names(node.input, node.keys)}): {_aggregates(node.input, node.aggregates)}"
+        case WindowAggregate():
+            return (
+                f"WindowAggregate {_window(node)} on {_name(node.input, node.time)} by ({_names(node.input, node.keys)}): "
+                f"{_aggregates(node.input, node.aggregates)}"
+            )
+        case OverAggregate():
+            reach = (
+                "unbounded" if node.preceding is None else str(node.preceding) + (" ms" if node.unit == "RANGE" else "")
+            )
+            return (
+                f"OverAggregate {node.unit} {reach} preceding by ({_names(node.input, node.partition)}) "
+                f"order {_name(node.input, node.order)}: {_aggregates(node.input, node.aggregates)}"
+            )
+        case TemporalJoin():
+            return _join(node)
+        case Union():
+            return "Union"
+        case Sort():
+            keys = (_name(node.input, each.index) + (" DESC" if each.descending else "") for each in node.keys)
+            limit = "" if node.limit is None else f" limit {node.limit}"
+            return f"Sort {', '.join(keys)}{limit}"
+
+
+def _join(node: TemporalJoin) -> str:
+    pairs = zip(node.left_keys, node.right_keys, strict=True)
+    keys = " AND ".join(f"{_name(node.left, left)} = {_name(node.right, right)}" for left, right in pairs)
+    residual = "" if node.residual is None else f" if {describe_expr(node.residual)}"
+    kind = "left" if node.outer else "inner"
+    return f"TemporalJoin {kind} on {keys} as of {_name(node.left, node.left_time)}{residual}"
+
+
+def _window(node: WindowAggregate) -> str:
+    window = node.window
+    parts = [f"{window.size} ms"]
+    if window.step:
+        parts.append(f"step {window.step} ms")
+    if window.offset:
+        parts.append(f"offset {window.offset} ms")
+    return f"{window.kind}({', '.join(parts)})"
+
+
+def _traits(schema: Schema) -> str:
+    parts: list[str] = []
+    if schema.rowtime is not None:
+        parts.append(f"rowtime {schema.fields[schema.rowtime].name}")
+    if schema.key:
+        parts.append(f"key {', '.join(schema.fields[index].name for index in schema.key)}")
+    if schema.changes is not Changes.APPEND:
+        parts.append(schema.changes.value)
+    return f"  [{'; '.join(parts)}]" if parts else ""
+
+
+def _name(node: Node, index: int) -> str:
+    return quoted(node.schema.fields[index].name)
+
+
+def _names(node: Node, indices: Sequence[int]) -> str:
+    return ", ".join(_name(node, index) for index in indices)
+
+
+def _aggregates(node: Node, aggregates: Sequence[Aggregate]) -> str:
+    return ", ".join(_aggregate(node, each) for each in aggregates) or "nothing"
+
+
+def _aggregate(node: Node, aggregate: Aggregate) -> str:
+    args = [_name(node, index) for index in aggregate.args]
+    if aggregate.function == "COUNT" and not args:
+        args = ["*"]
+    if aggregate.parameter:
+        args.append(str(aggregate.parameter))
+    distinct = "DISTINCT " if aggregate.distinct else ""
+    condition = "" if aggregate.filter is None else f" FILTER {_name(node, aggregate.filter)}"
+    return f"{aggregate.function}({distinct}{', '.join(args)}){condition}"
+
+
+def _named(expr: Expr, name: str) -> str:
+    text = describe_expr(expr)
+    return text if text == quoted(name) else f"{text} AS {quoted(name)}"
+
+
+# ---------------------------------------------------------------- expressions
+
+
+def describe_expr(expr: Expr) -> str:
+    """An expression as SQL, fully parenthesised; columns by name."""
+    match expr:
+        case Literal():
+            return _literal(expr.type, expr.value)
+        case ColumnRef():
+            return ".".join(quoted(part) for part in expr.name.split("."))
+        case Call():
+            return _call(expr)
+
+
+def _literal(type_: Type, value: Value) -> str:
+    if value is None:
+        return f"CAST(NULL AS {type_})"
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, int):
+        match type_.kind:
+            case Kind.INTERVAL_DAY:
+                return f"INTERVAL {value} ms"
+            case Kind.INTERVAL_YEAR:
+                return f"INTERVAL {value} months"
+            case Kind.DATE | Kind.TIME | Kind.TIMESTAMP:
+                return f"{type_.kind.value} '{shown_time(type_.kind, value)}'"
+    return str(value)
+
+
+def _call(call: Call) -> str:
+    args = [describe_expr(each) for each in call.args]
+    options = dict(call.options)
+    if call.function in _INFIX and len(args) == 2:
+        return f"({args[0]} {call.function} {args[1]})"
+    if call.function in _POSTFIX:
+        return f"({args[0]} {call.function})"
+    match call.function:
+        case "NOT":
+            return f"NOT {args[0]}"
+        case "IN":
+            return f"({args[0]} IN ({', '.join(args[1:])}))"
+        case "FIELD":
+            return f"{args[0]}.{quoted(str(options['name']))}"
+        case "ITEM":
+            return f"{args[0]}[{args[1]}]"
+        case "CAST" | "TRY_CAST":
+            return f"{call.function}({args[0]} AS {call.type})"
+        case "CASE":
+            pairs = zip(args[0:-1:2], args[1:-1:2], strict=True)
+            whens = " ".join(f"WHEN {when} THEN {then}" for when, then in pairs)
+            return f"CASE {whens} ELSE {args[-1]} END"
+    settings = [f"{name} => {_option(value)}" for name, value in call.options]
+    returning = (
+        [f"returning => {call.type}"] if call.function == "JSON_VALUE" and call.type.kind is not Kind.STRING else []
+    )
+    return f"{call.function}({', '.join([*args, *settings, *returning])})"
+
+
+def _option(value: Value) -> str:
+    return f"'{value}'" if isinstance(value, str) else str(value).upper()
+
+
+# ---------------------------------------------------------------- tables
+
+
+def describe_table(table: Table) -> str:
+    """The definition of a table on one line; equal definitions give equal text."""
+    computed = dict(table.computed)
+    parts: list[str] = []
+    for index, field in enumerate(table.fields):
+        if index in computed:
+            parts.append(f"{quoted(field.name)} AS {describe_expr(computed[index])}")
+        else:
+            parts.append(f"{quoted(field.name)} {field.type}{'' if field.nullable else ' NOT NULL'}")
+    if table.watermark is not None:
+        name = quoted(table.fields[table.watermark.column].name)
+        parts.append(f"WATERMARK FOR {name} AS {name} - {table.watermark.delay_ms} ms")
+    if table.primary_key:
+        names = ", ".join(quoted(table.fields[index].name) for index in table.primary_key)
+        parts.append(f"PRIMARY KEY ({names}) NOT ENFORCED")
+    options = ", ".join(f"'{key}' = '{value}'" for key, value in table.options)
+    return f"TABLE {quoted(table.name)} ({', '.join(parts)})" + (f" WITH ({options})" if options else "")

@@ -1,0 +1,202 @@
+"""INSERT INTO: the query fitted to its target, and the order and rules of all INSERTs of an application."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nextpaint.record.types import Field, Kind
+from nextpaint.sql import coercion, syntax
+from nextpaint.sql.catalog import Catalog
+from nextpaint.sql.describe import describe_table
+from nextpaint.sql.plan import At, Changes, ColumnRef, Expr, Insert, Node, Project, Schema, Table
+from nextpaint.sql.queries import plan_statement_query
+from nextpaint.sql.refusal import Refusal, near
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedInsert:
+    """An INSERT and the tables it reads."""
+
+    insert: Insert
+    reads: tuple[str, ...]
+
+
+def plan_insert(catalog: Catalog, statement: syntax.InsertInto, builtins: Mapping[str, Table]) -> PlannedInsert:
+    """The statement against its target. Raises Refusal (or AlreadyReported)."""
+    target = _target(catalog, statement, builtins)
+    catalog.start()
+    node = plan_statement_query(catalog, statement.query)
+    reads, views = catalog.read()
+    columns = _columns(statement, target)
+    width = len(node.schema.fields)
+    if width != len(columns):
+        raise Refusal(
+            f"the query has {width} columns, {target.name} takes {len(columns)}",
+            statement.query.at,
+            f"in this order: {', '.join(target.fields[index].name for index in columns)}",
+        )
+    _check_changes(statement, target, node, columns)
+    node = _cast(node, target, columns, statement)
+    return PlannedInsert(
+        Insert(target.name, node, columns, _canonical(catalog, statement, reads, views), statement.at), reads
+    )
+
+
+def _target(catalog: Catalog, statement: syntax.InsertInto, builtins: Mapping[str, Table]) -> Table:
+    name = statement.target
+    if name.text in catalog.views:
+        raise Refusal(f"{name.text} is a view", name.at, "INSERT INTO a table")
+    if name.text in builtins:
+        raise Refusal(f"{name.text} is built in and written by the node", name.at, "INSERT INTO a table of your own")
+    table = catalog.tables.get(name.text)
+    if table is None:
+        raise Refusal(f"unknown table {name.text}", name.at, near(name.text, catalog.tables))
+    return table
+
+
+def _columns(statement: syntax.InsertInto, target: Table) -> tuple[int, ...]:
+    """The target columns in the order of the query's; computed ones take no value."""
+    computed = {index for index, _ in target.computed}
+    if not statement.columns:
+        return tuple(index for index in range(len(target.fields)) if index not in computed)
+    found: list[int] = []
+    for each in statement.columns:
+        if each.text not in target.names:
+            raise Refusal(f"{target.name} has no column {each.text}", each.at, near(each.text, target.names))
+        index = target.names.index(each.text)
+        if index in computed:
+            raise Refusal(f"{each.text} is a computed column", each.at, "leave it out")
+        if index in found:
+            raise Refusal(f"{each.text} is given twice", each.at)
+        found.append(index)
+    for index, field in enumerate(target.fields):
+        if not field.nullable and index not in found and index not in computed:
+            raise Refusal(f"{field.name} of {target.name} is NOT NULL and gets no value", statement.at, "select it too")
+    return tuple(found)
+
+
+def _check_changes(statement: syntax.InsertInto, target: Table, node: Node, columns: Sequence[int]) -> None:
+    """Flink's rules for updating queries; ON CONFLICT decides where the keys differ."""
+    schema = node.schema
+    if schema.changes is Changes.APPEND:
+        if statement.conflict in ("NOTHING", "ERROR"):
+            raise Refusal(
+                f"ON CONFLICT DO {statement.conflict} is not supported yet", statement.at, "ON CONFLICT DO DEDUPLICATE"
+            )
+        return
+    if not target.primary_key:
+        raise Refusal(
+            f"{target.name} has no PRIMARY KEY and cannot take updates, and this query updates its rows",
+            statement.at,
+            "declare PRIMARY KEY (...) NOT ENFORCED on the table, or aggregate over a window",
+        )
+    key = {columns[index] for index in schema.key}
+    if not key or not key <= set(target.primary_key):
+        own = ", ".join(target.fields[index].name for index in target.primary_key)
+        query = ", ".join(schema.fields[index].name for index in schema.key) or "nothing"
+        raise Refusal(
+            f"the query's rows are unique by ({query}), {target.name} by ({own})",
+            statement.at,
+            "make the PRIMARY KEY the columns of GROUP BY, and select all of them",
+        )
+
+
+def _cast(node: Node, target: Table, columns: Sequence[int], statement: syntax.InsertInto) -> Node:
+    """The query's columns in the target's types; one projection, when any type differs."""
+    exprs: list[Expr] = []
+    changed = False
+    for index, (field, position) in enumerate(zip(node.schema.fields, columns, strict=True)):
+        wanted = target.fields[position]
+        at = _item_at(statement.query, index)
+        ref = ColumnRef(field.type, index, field.name, at)
+        if not coercion.stores(field.type, wanted.type):
+            word = "TRY_CAST" if field.type.kind is Kind.STRING else "CAST"
+            raise Refusal(
+                f"column {index + 1} ({field.name}) is {field.type}, {target.name}.{wanted.name} is {wanted.type}",
+                at,
+                f"write {word}({field.name} AS {wanted.type})",
+            )
+        expr = coercion.cast(ref, wanted.type, at)
+        changed = changed or expr is not ref
+        exprs.append(expr)
+    if not changed:
+        return node
+    schema = node.schema
+    fields = tuple(Field(each.name, expr.type, each.nullable) for each, expr in zip(schema.fields, exprs, strict=True))
+    # A cast to a wider type keeps rows apart, so the key stays; a cast time column is no time attribute any more.
+    rowtime = schema.rowtime
+    if rowtime is not None and not isinstance(exprs[rowtime], ColumnRef):
+        rowtime = None
+    return Project(Schema(fields, rowtime, schema.key, schema.changes), node, tuple(exprs), statement.at)
+
+
+def _item_at(query: syntax.Query, index: int) -> At:
+    """Where output column `index` was written, when the SELECT list says so."""
+    body = query.body
+    while isinstance(body, syntax.UnionAll):
+        body = body.inputs[0].body
+    if index < len(body.items) and not any(
+        isinstance(each.expression, syntax.Star) for each in body.items[: index + 1]
+    ):
+        return body.items[index].at
+    return body.at
+
+
+def _canonical(catalog: Catalog, statement: syntax.InsertInto, reads: Sequence[str], views: Sequence[str]) -> str:
+    """Everything the statement's state depends on: the tables and views it reads, then itself."""
+    lines = [describe_table(catalog.tables[name]) for name in reads]
+    for name in views:
+        view = catalog.views[name]
+        columns = f" ({', '.join(each.text for each in view.columns)})" if view.columns else ""
+        lines.append(f"VIEW {name}{columns} AS {view.text}")
+    return ";\n".join([*lines, statement.text])
+
+
+# ---------------------------------------------------------------- all INSERTs together
+
+
+def one_writer(planned: Sequence[PlannedInsert]) -> list[Refusal]:
+    """A target has one INSERT: two would interleave in an order nobody declared."""
+    first: dict[str, At] = {}
+    refused: list[Refusal] = []
+    for each in planned:
+        target = each.insert.target
+        if target in first:
+            refused.append(
+                Refusal(
+                    f"{target} is written twice (first at {first[target]})",
+                    each.insert.at,
+                    "join the queries with UNION ALL in one INSERT",
+                )
+            )
+        first.setdefault(target, each.insert.at)
+    return refused
+
+
+def in_order(planned: Sequence[PlannedInsert]) -> tuple[list[Insert], list[Refusal]]:
+    """INSERTs so that each comes after those that fill the tables it reads; else the circles, by name."""
+    by_target = {each.insert.target: each for each in planned}
+    order: list[Insert] = []
+    done: set[str] = set()
+    refused: list[Refusal] = []
+
+    def visit(target: str, path: tuple[str, ...]) -> None:
+        if target in done:
+            return
+        each = by_target[target]
+        if target in path:
+            circle = " -> ".join([*path[path.index(target) :], target])
+            refused.append(Refusal(f"tables feed each other in a circle: {circle}", each.insert.at, "break it"))
+            done.add(target)
+            return
+        for name in each.reads:
+            if name in by_target:
+                visit(name, (*path, target))
+        if target not in done:
+            done.add(target)
+            order.append(each.insert)
+
+    for each in planned:
+        visit(each.insert.target, ())
+    return order, refused

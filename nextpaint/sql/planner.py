@@ -1,0 +1,246 @@
+"""The sql room's door: texts in, checked plans out, or one ApplicationError with everything that is wrong.
+
+`plan_program` for an application's files, `plan_query` for a question over live tables, `plan_condition` for the
+conditions that surfaces and journeys write. Nothing else leaves the room but `ApplicationError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from nextpaint.record.errors import ApplicationError, Diagnostic
+from nextpaint.record.types import Type
+from nextpaint.sql import syntax
+from nextpaint.sql.binder import Binder
+from nextpaint.sql.catalog import Catalog
+from nextpaint.sql.cursor import Cursor
+from nextpaint.sql.describe import inputs_of
+from nextpaint.sql.dialect import tokenize
+from nextpaint.sql.expression_grammar import parse_expression
+from nextpaint.sql.inserts import PlannedInsert, in_order, one_writer, plan_insert
+from nextpaint.sql.plan import At, Changes, Expr, Node, Program, Scan, Table, TemporalJoin
+from nextpaint.sql.queries import plan_statement_query
+from nextpaint.sql.query_grammar import parse_query
+from nextpaint.sql.refusal import AlreadyReported, Refusal
+from nextpaint.sql.scope import ConditionNames
+from nextpaint.sql.statement_grammar import parse_statements
+from nextpaint.sql.tables import build_table
+
+_IDLE_TIMEOUT = "table.exec.source.idle-timeout"
+_TABLE_IDLE_TIMEOUT = "scan.watermark.idle-timeout"
+
+
+def plan_program(sources: Sequence[tuple[str, str]], builtins: Mapping[str, Table]) -> Program:
+    """All statements of an application's files ((name, text), any order) as a checked program.
+
+    Tables and views may be used before the line or file that declares them. Raises ApplicationError with every finding.
+    """
+    findings: list[Refusal] = []
+    statements: list[syntax.Statement] = []
+    for file, text in sources:
+        statements.extend(parse_statements(file, text, findings.append))
+    broken = _unparsed_names(sources)
+    tables, views = _declare(statements, builtins, broken, findings)
+    catalog = Catalog(tables, views, plan_statement_query, broken=broken, findings=findings)
+    settings = _settings(statements, findings)
+    catalog.settings = settings
+    for view in views.values():
+        _attempt_view(catalog, view)
+    planned: list[PlannedInsert] = []
+    for statement in statements:
+        if isinstance(statement, syntax.InsertInto):
+            try:
+                planned.append(plan_insert(catalog, statement, builtins))
+            except Refusal as refusal:
+                findings.append(refusal)
+            except AlreadyReported:
+                continue
+    findings.extend(one_writer(planned))
+    order, circles = in_order(planned)
+    findings.extend(circles)
+    if findings:
+        raise ApplicationError(_diagnostics(findings, [file for file, _ in sources]))
+    return Program(tables, tuple(order), settings, {name: view.text for name, view in views.items()})
+
+
+def plan_query(text: str, tables: Mapping[str, Table], views: Mapping[str, str] | None = None) -> Node:
+    """One SELECT over the content of live tables; the root may be a Sort. `views`: name -> query text."""
+    findings: list[Refusal] = []
+    try:
+        cursor = Cursor(tokenize(text))
+        query = parse_query(cursor)
+        cursor.take(";")
+        cursor.expect_end()
+        catalog = Catalog(tables, _parsed_views(views or {}), plan_statement_query, live=True, findings=findings)
+        return plan_statement_query(catalog, query)
+    except Refusal as refusal:
+        findings.append(refusal)
+    except AlreadyReported:
+        pass
+    raise ApplicationError(_diagnostics(findings, [""]))
+
+
+def plan_condition(text: str, columns: Mapping[str, Type], where: At) -> tuple[Expr, tuple[str, ...]]:
+    """A condition as surfaces write it. `columns`: dotted or plain names with their types.
+
+    Returns the BOOLEAN expression, whose ColumnRefs index the returned tuple of used names. Raises ApplicationError; places
+    count from `where`, the first character of the text.
+    """
+    names = ConditionNames(columns)
+    try:
+        cursor = Cursor(tokenize(text, where.file))
+        node = parse_expression(cursor)
+        cursor.expect_end()
+        return Binder(names).condition(node, "the condition"), tuple(names.used)
+    except Refusal as refusal:
+        moved = Refusal(refusal.what, _moved(refusal.at, where), refusal.cure)
+        raise ApplicationError([moved.diagnostic()]) from refusal
+
+
+def _moved(at: At, where: At) -> At:
+    """A place inside the condition as a place in its file."""
+    if not where.line:
+        return At(where.file, at.line, at.column)
+    column = where.column + at.column - 1 if at.line == 1 else at.column
+    return At(where.file, where.line + at.line - 1, max(column, 1))
+
+
+# ---------------------------------------------------------------- declarations
+
+
+def _declare(
+    statements: Sequence[syntax.Statement], builtins: Mapping[str, Table], broken: set[str], findings: list[Refusal]
+) -> tuple[dict[str, Table], dict[str, syntax.CreateView]]:
+    """Tables and views by name. A name that fails here is `broken`: its readers are not reported again."""
+    tables = dict(builtins)
+    views: dict[str, syntax.CreateView] = {}
+    places: dict[str, At] = {}
+    for statement in statements:
+        if not isinstance(statement, syntax.CreateTable | syntax.CreateView):
+            continue
+        name = statement.name.text
+        if name in builtins:
+            findings.append(Refusal(f"{name} is built in", statement.name.at, "choose another name"))
+            continue
+        if name in places:
+            if not statement.if_not_exists:
+                findings.append(
+                    Refusal(f"{name} is declared twice (first at {places[name]})", statement.name.at, "rename one")
+                )
+            continue
+        places[name] = statement.name.at
+        broken.discard(name)
+        if isinstance(statement, syntax.CreateView):
+            views[name] = statement
+            continue
+        try:
+            tables[name] = build_table(statement)
+        except Refusal as refusal:
+            broken.add(name)
+            findings.append(refusal)
+    return tables, views
+
+
+def _unparsed_names(sources: Sequence[tuple[str, str]]) -> set[str]:
+    """Names after CREATE TABLE or VIEW, also of statements that do not parse."""
+    names: set[str] = set()
+    for file, text in sources:
+        try:
+            tokens = tokenize(text, file)
+        except Refusal:
+            continue
+        for index, token in enumerate(tokens[:-1]):
+            if token.upper in ("TABLE", "VIEW") and index and tokens[index - 1].upper in ("CREATE", "TEMPORARY"):
+                skip = 3 if tokens[index + 1].upper == "IF" else 0
+                names.add(tokens[min(index + 1 + skip, len(tokens) - 1)].text)
+    return names
+
+
+def _attempt_view(catalog: Catalog, view: syntax.CreateView) -> None:
+    try:
+        catalog.node(view.name)
+    except Refusal as refusal:
+        catalog.report(refusal)
+    except AlreadyReported:
+        return
+
+
+def _settings(statements: Sequence[syntax.Statement], findings: list[Refusal]) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    for statement in statements:
+        if not isinstance(statement, syntax.SetOption):
+            continue
+        if settings.get(statement.key, statement.value) != statement.value:
+            findings.append(Refusal(f"'{statement.key}' is set to two values", statement.at, "keep one SET"))
+        settings[statement.key] = statement.value
+    return settings
+
+
+def _parsed_views(views: Mapping[str, str]) -> dict[str, syntax.CreateView]:
+    parsed: dict[str, syntax.CreateView] = {}
+    for name, text in views.items():
+        query = parse_query(Cursor(tokenize(text, name)))
+        parsed[name] = syntax.CreateView(syntax.Ident(name), (), query, text, False)
+    return parsed
+
+
+def _diagnostics(findings: Sequence[Refusal], files: Sequence[str]) -> list[Diagnostic]:
+    """Each finding once, in the order of files and lines."""
+    unique = dict.fromkeys(each.diagnostic() for each in findings)
+    rank = {file: index for index, file in enumerate(files)}
+    return sorted(unique, key=lambda each: (rank.get(each.file, len(rank)), each.line, each.column))
+
+
+# ---------------------------------------------------------------- warnings
+
+
+def warnings(program: Program) -> list[Diagnostic]:
+    """What is allowed and probably not meant, with places."""
+    found: list[Diagnostic] = []
+    for insert in program.inserts:
+        found.extend(_silent_sides(program, insert.root))
+        target = program.tables[insert.target]
+        if (
+            target.primary_key
+            and insert.root.schema.changes is Changes.APPEND
+            and "ON CONFLICT" not in insert.sql.upper()
+        ):
+            found.append(
+                _warning(
+                    insert.at,
+                    f"rows of {insert.target} replace each other by key; Flink 2.3 asks for this to be said",
+                    "end the INSERT with ON CONFLICT DO DEDUPLICATE",
+                )
+            )
+    return list(dict.fromkeys(found))
+
+
+def _silent_sides(program: Program, node: Node) -> list[Diagnostic]:
+    """Temporal joins that wait forever when their right side is silent."""
+    found: list[Diagnostic] = []
+    if isinstance(node, TemporalJoin) and not _has_timeout(program, node.right):
+        found.append(
+            _warning(
+                node.at,
+                "this join waits for its right side: while that is silent no row comes out",
+                f"SET '{_IDLE_TIMEOUT}' = '5 s'",
+            )
+        )
+    for each in inputs_of(node):
+        found.extend(_silent_sides(program, each))
+    return found
+
+
+def _has_timeout(program: Program, node: Node) -> bool:
+    if program.settings.get(_IDLE_TIMEOUT, "0").strip().split(" ")[0] not in ("0", "0ms", "0s", ""):
+        return True
+    while not isinstance(node, Scan):
+        inputs = inputs_of(node)
+        if not inputs:
+            return True
+        node = inputs[0]
+    return bool(program.tables[node.table].option(_TABLE_IDLE_TIMEOUT))
+
+
+def _warning(at: At, what: str, cure: str) -> Diagnostic:
+    return Diagnostic(at.file, at.line, at.column, what, cure, "warning")

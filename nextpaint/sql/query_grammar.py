@@ -1,0 +1,395 @@
+"""The grammar of queries: WITH, SELECT, FROM with window table functions and temporal joins, UNION ALL, ORDER BY, LIMIT.
+
+What Flink knows and this engine does not yet is refused here at its word, with what to write instead.
+"""
+
+from __future__ import annotations
+
+from nextpaint.sql.cursor import Cursor
+from nextpaint.sql.dialect import Kind
+from nextpaint.sql.expression_grammar import parse_expression, parse_order_item, parse_window
+from nextpaint.sql.plan import At
+from nextpaint.sql.refusal import Refusal, near
+from nextpaint.sql.syntax import (
+    Derived,
+    Expression,
+    Ident,
+    Join,
+    Name,
+    OrderItem,
+    Over,
+    Query,
+    Select,
+    SelectItem,
+    Source,
+    Star,
+    TableName,
+    UnionAll,
+    WindowTable,
+)
+
+# Arguments after the table and the time column: (name, required). HOP takes the slide, CUMULATE the step first.
+WINDOW_FUNCTIONS: dict[str, tuple[tuple[str, bool], ...]] = {
+    "TUMBLE": (("SIZE", True), ("OFFSET", False)),
+    "HOP": (("SLIDE", True), ("SIZE", True), ("OFFSET", False)),
+    "CUMULATE": (("STEP", True), ("SIZE", True), ("OFFSET", False)),
+    "SESSION": (("GAP", True),),
+}
+
+_LATER = {
+    "QUALIFY": "filter in an outer query",
+    "OFFSET": "LIMIT n only",
+    "FETCH": "use LIMIT n",
+    "MATCH_RECOGNIZE": "use a window aggregation or a journey",
+    "TABLESAMPLE": "filter on a hash of the key",
+    "PIVOT": "use CASE in aggregates",
+    "UNPIVOT": "use UNION ALL",
+}
+_SET_OPERATIONS = {
+    "INTERSECT": "use a temporal join",
+    "EXCEPT": "use a filter",
+    "MINUS": "use a filter",
+}
+
+
+def parse_query(cursor: Cursor) -> Query:
+    """`[WITH ...] SELECT ... [UNION ALL ...] [ORDER BY ...] [LIMIT n]`."""
+    with cursor.nested():
+        start = cursor.at
+        ctes = _with(cursor) if cursor.take("WITH") else ()
+        body = _body(cursor)
+        order: tuple[OrderItem, ...] = ()
+        if cursor.take("ORDER"):
+            cursor.expect("BY")
+            order = cursor.comma_separated(lambda: parse_order_item(cursor))
+        limit = cursor.integer("a number of rows") if cursor.take("LIMIT") else None
+        _refuse(cursor, _LATER)
+        return Query(body, ctes, order, limit, start)
+
+
+def _refuse(cursor: Cursor, words: dict[str, str]) -> None:
+    cure = words.get(cursor.current.upper)
+    if cure is not None:
+        raise Refusal(f"{cursor.current.upper} is not supported yet", cursor.at, cure)
+
+
+def _with(cursor: Cursor) -> tuple[tuple[Ident, tuple[Ident, ...], Query], ...]:
+    if cursor.sees("RECURSIVE"):
+        raise Refusal("recursive WITH is not supported", cursor.at)
+    return cursor.comma_separated(lambda: _cte(cursor))
+
+
+def _cte(cursor: Cursor) -> tuple[Ident, tuple[Ident, ...], Query]:
+    name = cursor.identifier("a name for the WITH query")
+    columns = cursor.in_parentheses(lambda: cursor.identifier("a column name")) if cursor.sees("(") else ()
+    cursor.expect("AS", "(")
+    query = parse_query(cursor)
+    cursor.expect(")")
+    return name, columns, query
+
+
+def _body(cursor: Cursor) -> Select | UnionAll:
+    start = cursor.at
+    inputs = [_operand(cursor)]
+    while True:
+        _refuse(cursor, _SET_OPERATIONS)
+        if not cursor.sees("UNION"):
+            break
+        at = cursor.advance().at
+        if not cursor.take("ALL"):
+            raise Refusal("UNION without ALL is not supported", at, "write UNION ALL, and GROUP BY to drop duplicates")
+        inputs.append(_operand(cursor))
+    if len(inputs) == 1:
+        only = inputs[0]
+        if not only.ctes and not only.order and only.limit is None:
+            return only.body
+        raise Refusal("a query in parentheses with its own WITH, ORDER BY or LIMIT is not supported here", start)
+    return UnionAll(tuple(inputs), start)
+
+
+def _operand(cursor: Cursor) -> Query:
+    if cursor.sees("("):
+        cursor.advance()
+        query = parse_query(cursor)
+        cursor.expect(")")
+        return query
+    if cursor.sees("VALUES"):
+        raise Refusal("VALUES is not supported in a continuous statement", cursor.at, "send the rows to the table")
+    select = _select(cursor)
+    return Query(select, at=select.at)
+
+
+def _select(cursor: Cursor) -> Select:
+    start = cursor.expect("SELECT").at
+    if cursor.sees("DISTINCT"):
+        raise Refusal("SELECT DISTINCT is not supported yet", cursor.at, "use GROUP BY over the same columns")
+    cursor.take("ALL")
+    items = cursor.comma_separated(lambda: _item(cursor))
+    source = _from(cursor) if cursor.take("FROM") else None
+    where = parse_expression(cursor) if cursor.take("WHERE") else None
+    group: tuple[Expression, ...] = ()
+    if cursor.take("GROUP"):
+        cursor.expect("BY")
+        group = cursor.comma_separated(lambda: _group_item(cursor))
+    having = parse_expression(cursor) if cursor.take("HAVING") else None
+    windows: tuple[tuple[Ident, Over], ...] = ()
+    if cursor.take("WINDOW"):
+        windows = cursor.comma_separated(lambda: _named_window(cursor))
+    _refuse(cursor, _LATER)
+    return Select(items, source, where, group, having, windows, start)
+
+
+def _named_window(cursor: Cursor) -> tuple[Ident, Over]:
+    name = cursor.identifier("a window name")
+    cursor.expect("AS")
+    return name, parse_window(cursor)
+
+
+def _group_item(cursor: Cursor) -> Expression:
+    if cursor.sees("GROUPING", "SETS") or cursor.sees("ROLLUP", "(") or cursor.sees("CUBE", "("):
+        raise Refusal(f"{cursor.current.upper} is not supported yet", cursor.at, "use UNION ALL of several GROUP BYs")
+    if cursor.current.kind is Kind.NUMBER:
+        raise Refusal("GROUP BY takes expressions, not positions", cursor.at, "repeat the expression")
+    return parse_expression(cursor)
+
+
+def _item(cursor: Cursor) -> SelectItem:
+    start = cursor.at
+    if cursor.take("*"):
+        return SelectItem(Star(None, start), None, start)
+    ahead = 0
+    while cursor.peek(ahead).kind in (Kind.WORD, Kind.QUOTED) and cursor.peek(ahead + 1).text == ".":
+        ahead += 2
+    if ahead and cursor.peek(ahead).kind is Kind.SIGN and cursor.peek(ahead).text == "*":
+        parts = []
+        for _ in range(ahead // 2):
+            parts.append(cursor.identifier())
+            cursor.expect(".")
+        cursor.expect("*")
+        return SelectItem(Star(Name(tuple(parts), start), start), None, start)
+    expression = parse_expression(cursor)
+    return SelectItem(expression, _alias(cursor, "a column name"), start)
+
+
+def _alias(cursor: Cursor, what: str) -> Ident | None:
+    if cursor.take("AS"):
+        return cursor.identifier(what)
+    return cursor.identifier(what) if cursor.sees_identifier() else None
+
+
+# ---------------------------------------------------------------- FROM
+
+
+def _from(cursor: Cursor) -> Source:
+    source: Source = _table(cursor)
+    joins = 0
+    while True:
+        if cursor.sees(","):
+            after = cursor.peek()
+            cure = "use LEFT JOIN ... FOR SYSTEM_TIME AS OF"
+            if after.upper == "LATERAL":
+                raise Refusal("LATERAL TABLE(...) is not supported yet", after.at, "compute it in a later stage")
+            raise Refusal("regular joins are not supported yet", cursor.at, cure)
+        kind = _join_kind(cursor)
+        if kind is None:
+            return source
+        joins += 1
+        if joins > 16:
+            raise Refusal("more than 16 joins in one SELECT", cursor.at, "split it with a view")
+        source = _join(cursor, source, kind)
+
+
+def _join_kind(cursor: Cursor) -> str | None:
+    """The kind of the join that starts here; the cursor stays before JOIN's table."""
+    at = cursor.at
+    for word, cure in (
+        ("CROSS", "use FOR SYSTEM_TIME AS OF"),
+        ("NATURAL", "write the keys after ON"),
+        ("RIGHT", "swap the sides and use LEFT JOIN"),
+        ("FULL", "use LEFT JOIN"),
+    ):
+        if cursor.sees(word):
+            raise Refusal(f"{word} JOIN is not supported", at, cure)
+    if cursor.take("JOIN"):
+        return "INNER"
+    if cursor.take("INNER"):
+        cursor.expect("JOIN")
+        return "INNER"
+    if cursor.take("LEFT"):
+        cursor.take("OUTER")
+        cursor.expect("JOIN")
+        return "LEFT"
+    return None
+
+
+def _join(cursor: Cursor, left: Source, kind: str) -> Join:
+    at = cursor.at
+    right = _table(cursor)
+    if cursor.sees("USING"):
+        raise Refusal("JOIN ... USING is not supported", cursor.at, "write ON l.key = r.key")
+    if not (isinstance(right, TableName) and right.as_of is not None):
+        raise Refusal(
+            "regular joins are not supported yet",
+            at,
+            "join the version in force: FOR SYSTEM_TIME AS OF l.ts AS r ON ...",
+        )
+    cursor.expect("ON")
+    return Join(left, right, kind, parse_expression(cursor), at)
+
+
+def _table(cursor: Cursor) -> TableName | Derived | WindowTable:
+    with cursor.nested():
+        return _table_primary(cursor)
+
+
+def _table_primary(cursor: Cursor) -> TableName | Derived | WindowTable:
+    start = cursor.at
+    if cursor.sees("TABLE", "("):
+        cursor.expect("TABLE", "(")
+        table = _window_table(cursor)
+        cursor.expect(")")
+        return _window_alias(cursor, table)
+    if cursor.sees("("):
+        return _derived(cursor)
+    for word in ("LATERAL", "UNNEST", "VALUES"):
+        if cursor.sees(word):
+            raise Refusal(f"{word} in FROM is not supported yet", start)
+    if cursor.current.kind is Kind.WORD and cursor.peek().kind is Kind.SIGN and cursor.peek().text == "(":
+        return _window_alias(cursor, _window_table(cursor))
+    name = _table_name(cursor)
+    as_of: Expression | None = None
+    if cursor.take("FOR"):
+        cursor.expect("SYSTEM_TIME", "AS", "OF")
+        as_of = parse_expression(cursor)
+    alias, columns = _table_alias(cursor)
+    if cursor.sees("FOR"):
+        raise Refusal("FOR SYSTEM_TIME comes before the alias", cursor.at, "t FOR SYSTEM_TIME AS OF l.ts AS r")
+    _refuse(cursor, _LATER)
+    return TableName(name, alias, columns, as_of, start)
+
+
+def _table_name(cursor: Cursor) -> Ident:
+    name = cursor.identifier("a table name")
+    if cursor.sees("."):
+        raise Refusal("catalog and database names are not supported", cursor.at, "write the table's own name")
+    return name
+
+
+def _table_alias(cursor: Cursor) -> tuple[Ident | None, tuple[Ident, ...]]:
+    alias = _alias(cursor, "a table alias")
+    columns: tuple[Ident, ...] = ()
+    if alias is not None and cursor.sees("("):
+        columns = cursor.in_parentheses(lambda: cursor.identifier("a column name"))
+    return alias, columns
+
+
+def _derived(cursor: Cursor) -> Derived:
+    start = cursor.expect("(").at
+    if not (cursor.sees("SELECT") or cursor.sees("WITH") or cursor.sees("(")):
+        raise Refusal(f"expected SELECT but found {cursor.current}", cursor.at, "a table's name needs no parentheses")
+    query = parse_query(cursor)
+    cursor.expect(")")
+    alias, columns = _table_alias(cursor)
+    return Derived(query, alias, columns, start)
+
+
+# ---------------------------------------------------------------- window table functions
+
+
+def _window_table(cursor: Cursor) -> WindowTable:
+    name = cursor.current
+    function = name.upper
+    if function not in WINDOW_FUNCTIONS:
+        raise Refusal(f"{name.text}(...) is not a table function here", name.at, near(name.text, WINDOW_FUNCTIONS))
+    cursor.advance()
+    cursor.expect("(")
+    _named(cursor, "DATA")
+    source, partition = _window_source(cursor)
+    cursor.expect(",")
+    _named(cursor, "TIMECOL")
+    time = _descriptor(cursor)
+    sizes = _window_sizes(cursor, function, name.at)
+    cursor.expect(")")
+    if partition and function != "SESSION":
+        raise Refusal(f"{function} takes no PARTITION BY", name.at, "put the keys into GROUP BY")
+    return WindowTable(function, source, partition, time, sizes, None, name.at)
+
+
+def _named(cursor: Cursor, expected: str) -> None:
+    if cursor.peek().text != "=>":
+        return
+    if cursor.current.text.upper() != expected:
+        raise Refusal(
+            f"expected {expected} => but found {cursor.current}", cursor.at, "DATA, TIMECOL, then the lengths"
+        )
+    cursor.advance()
+    cursor.expect("=>")
+
+
+def _window_source(cursor: Cursor) -> tuple[TableName | Derived, tuple[Expression, ...]]:
+    start = cursor.at
+    if cursor.sees("(", "SELECT") or cursor.sees("(", "WITH"):
+        return _derived(cursor), ()
+    if not cursor.take("TABLE"):
+        raise Refusal(f"expected TABLE but found {cursor.current}", cursor.at, "TUMBLE(TABLE t, DESCRIPTOR(ts), ...)")
+    if cursor.sees("("):
+        raise Refusal("TABLE (SELECT ...) is not SQL", cursor.at, "leave the word TABLE out before a query")
+    source = TableName(_table_name(cursor), at=start)
+    partition: tuple[Expression, ...] = ()
+    if cursor.take("PARTITION"):
+        cursor.expect("BY")
+        partition = _partition(cursor)
+    return source, partition
+
+
+def _partition(cursor: Cursor) -> tuple[Expression, ...]:
+    """Keys up to the comma before DESCRIPTOR."""
+    if cursor.sees("("):
+        return cursor.in_parentheses(lambda: parse_expression(cursor))
+    keys = [parse_expression(cursor)]
+    while cursor.sees(",") and cursor.peek().upper != "DESCRIPTOR" and cursor.peek(2).text != "=>":
+        cursor.advance()
+        keys.append(parse_expression(cursor))
+    return tuple(keys)
+
+
+def _descriptor(cursor: Cursor) -> Name:
+    start = cursor.at
+    cursor.expect("DESCRIPTOR", "(")
+    column = cursor.identifier("the time column")
+    cursor.expect(")")
+    return Name((column,), start)
+
+
+def _window_sizes(cursor: Cursor, function: str, at: At) -> tuple[tuple[str, Expression], ...]:
+    wanted = WINDOW_FUNCTIONS[function]
+    names = [name for name, _ in wanted]
+    found: dict[str, Expression] = {}
+    while cursor.take(","):
+        place = cursor.at
+        if cursor.peek().text == "=>":
+            name = cursor.advance().text.upper()
+            cursor.expect("=>")
+        else:
+            free = [each for each in names if each not in found]
+            name = free[0] if free else ""
+        if name not in names or name in found:
+            raise Refusal(f"{function} takes {_listed(names)} after the time column", place)
+        found[name] = parse_expression(cursor)
+    missing = [name for name, required in wanted if required and name not in found]
+    if missing:
+        raise Refusal(
+            f"{function} needs {_listed(missing)}", at, f"{function}(TABLE t, DESCRIPTOR(ts), {_listed(names)})"
+        )
+    return tuple((name, found[name]) for name in names if name in found)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(name.lower() for name in names)
+
+
+def _window_alias(cursor: Cursor, table: WindowTable) -> WindowTable:
+    alias, columns = _table_alias(cursor)
+    if columns:
+        raise Refusal("a column list after a window table function is not supported", columns[0].at)
+    return WindowTable(table.function, table.source, table.partition, table.time, table.sizes, alias, table.at)

@@ -1,0 +1,132 @@
+"""Name resolution: what `a`, `t.a` and `t.row.field` mean over the columns of a FROM clause.
+
+Names are case-sensitive. A name that two tables have must be qualified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from nextpaint.record.types import Kind, Type
+from nextpaint.sql.canonical import quoted
+from nextpaint.sql.plan import At, Call, ColumnRef, Expr, Schema
+from nextpaint.sql.refusal import Refusal, near
+from nextpaint.sql.syntax import Ident, Name
+
+
+class Names(Protocol):
+    """Anything a binder can look names up in."""
+
+    def resolve(self, name: Name) -> Expr: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeColumn:
+    qualifier: str
+    name: str
+    type: Type
+    index: int
+
+
+class Scope:
+    """The columns a SELECT sees. `index` counts over the input node's output."""
+
+    def __init__(self, columns: Sequence[ScopeColumn]) -> None:
+        self.columns = tuple(columns)
+        self.qualifiers = tuple(dict.fromkeys(each.qualifier for each in columns))
+
+    @staticmethod
+    def of(schema: Schema, qualifier: str, offset: int = 0) -> Scope:
+        return Scope(
+            [ScopeColumn(qualifier, each.name, each.type, offset + index) for index, each in enumerate(schema.fields)]
+        )
+
+    def joined(self, other: Scope) -> Scope:
+        return Scope((*self.columns, *other.columns))
+
+    def resolve(self, name: Name) -> Expr:
+        """The column (and the fields after it) that `name` means. Raises Refusal when none or several."""
+        parts = name.parts
+        if len(parts) > 1 and parts[0].text in self.qualifiers:
+            own = [each for each in self.columns if each.qualifier == parts[0].text]
+            found = [each for each in own if each.name == parts[1].text]
+            if found:
+                return self._reference(found, parts[:2], parts[2:], name.at)
+            if not any(each.name == parts[0].text for each in self.columns):
+                raise Refusal(
+                    f"{parts[0].text} has no column {parts[1].text}", parts[1].at, near(parts[1].text, self._of(own))
+                )
+        found = [each for each in self.columns if each.name == parts[0].text]
+        if not found:
+            raise self._unknown(name)
+        return self._reference(found, parts[:1], parts[1:], name.at)
+
+    @staticmethod
+    def _of(columns: Sequence[ScopeColumn]) -> list[str]:
+        return [each.name for each in columns]
+
+    def _unknown(self, name: Name) -> Refusal:
+        first = name.parts[0]
+        known = self._of(self.columns)
+        if len(name.parts) > 1:
+            return Refusal(
+                f"unknown table or column {first.text}", first.at, near(first.text, [*self.qualifiers, *known])
+            )
+        return Refusal(f"unknown column {first.text}", first.at, near(first.text, known))
+
+    @staticmethod
+    def _reference(found: Sequence[ScopeColumn], own: Sequence[Ident], fields: Sequence[Ident], at: At) -> Expr:
+        if len(found) > 1:
+            shown = " or ".join(f"{each.qualifier}.{each.name}" for each in found)
+            raise Refusal(f"{own[-1].text} is ambiguous", own[-1].at, f"write {shown}")
+        column = found[0]
+        result: Expr = ColumnRef(column.type, column.index, column.name, at)
+        for each in fields:
+            result = field_of(result, each)
+        return result
+
+    def expand(self, qualifier: Name | None, at: At) -> list[ScopeColumn]:
+        """The columns of `*` or `t.*`."""
+        if qualifier is None:
+            return list(self.columns)
+        text = str(qualifier)
+        found = [each for each in self.columns if each.qualifier == text]
+        if not found:
+            raise Refusal(f"unknown table {text}", at, near(text, self.qualifiers))
+        return found
+
+
+def field_of(operand: Expr, name: Ident) -> Expr:
+    """`operand.name` of a ROW."""
+    if operand.type.kind is not Kind.ROW:
+        raise Refusal(f"{operand.type} has no fields: .{name.text} needs a ROW", name.at)
+    for each in operand.type.fields:
+        if each.name == name.text:
+            return Call(each.type, "FIELD", (operand,), (("name", name.text),), name.at)
+    known = [each.name for each in operand.type.fields]
+    raise Refusal(f"the ROW has no field {name.text}", name.at, near(name.text, known))
+
+
+class ConditionNames:
+    """Names of a condition outside a query: dotted or plain, given with their types. Notes which were used, in order."""
+
+    def __init__(self, columns: Mapping[str, Type]) -> None:
+        self._columns = columns
+        self.used: list[str] = []
+
+    def resolve(self, name: Name) -> Expr:
+        texts = [part.text for part in name.parts]
+        for length in range(len(texts), 0, -1):
+            key = ".".join(texts[:length])
+            if key not in self._columns:
+                continue
+            if key not in self.used:
+                self.used.append(key)
+            result: Expr = ColumnRef(self._columns[key], self.used.index(key), key, name.at)
+            for part in name.parts[length:]:
+                result = field_of(result, part)
+            return result
+        shown = ".".join(quoted(text) for text in texts)
+        raise Refusal(f"unknown name {shown}", name.at, near(str(name), self._columns))

@@ -1,0 +1,410 @@
+"""The syntax tree of a statement: what was written, before names and types are known.
+
+Nodes compare without their places, so two spellings of one expression are equal. No rule of the language lives here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+
+from nextpaint.record.types import Type
+from nextpaint.sql.plan import At
+
+_NOWHERE = At()
+
+
+@dataclass(frozen=True, slots=True)
+class Ident:
+    """One name as written; quoted names keep their case and may be reserved words (so do all others: case matters)."""
+
+    text: str
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+# ---------------------------------------------------------------- expressions
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """`a`, `t.a`, `t.row.field`."""
+
+    parts: tuple[Ident, ...]
+    at: At = field(default=_NOWHERE, compare=False)
+
+    def __str__(self) -> str:
+        return ".".join(part.text for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Star:
+    qualifier: Name | None
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    text: str
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class String:
+    text: str
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """TRUE, FALSE, UNKNOWN and NULL (both None)."""
+
+    value: bool | None
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLiteral:
+    """`DATE '...'`, `TIME '...'`, `TIMESTAMP '...'`."""
+
+    kind: str
+    text: str
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalLiteral:
+    """`amount`: milliseconds, or months when `months`."""
+
+    amount: int
+    months: bool
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """`operator`: `-`, `+`, `NOT`."""
+
+    operator: str
+    operand: Expression
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """`operator`: AND OR = <> < <= > >= + - * / % ||."""
+
+    operator: str
+    left: Expression
+    right: Expression
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Is:
+    """`what`: NULL TRUE FALSE UNKNOWN, JSON kinds as `JSON VALUE`."""
+
+    operand: Expression
+    what: str
+    negated: bool
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IsDistinct:
+    left: Expression
+    right: Expression
+    negated: bool
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InList:
+    operand: Expression
+    items: tuple[Expression, ...]
+    negated: bool
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    operand: Expression
+    low: Expression
+    high: Expression
+    negated: bool
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    operand: Expression
+    pattern: Expression
+    escape: Expression | None
+    negated: bool
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    operand: Expression | None
+    whens: tuple[tuple[Expression, Expression], ...]
+    default: Expression | None
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    operand: Expression
+    type: Type
+    safe: bool
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """`a[i]`, `m[k]`."""
+
+    operand: Expression
+    key: Expression
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldOf:
+    """`.name` after something that is not a plain name."""
+
+    operand: Expression
+    name: Ident
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """`unit`: RANGE or ROWS; `preceding`: None = UNBOUNDED."""
+
+    unit: str
+    preceding: Expression | None
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """`base`: the name of a WINDOW clause entry."""
+
+    base: Ident | None
+    partition: tuple[Expression, ...]
+    order: tuple[OrderItem, ...]
+    frame: Frame | None
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function call. `options` are the words of its special syntax (unit, side, JSON clauses), already checked."""
+
+    name: str
+    args: tuple[Expression, ...]
+    options: tuple[tuple[str, str | bool | Expression | Type], ...] = ()
+    star: bool = False
+    distinct: bool = False
+    filter: Expression | None = None
+    over: Over | None = None
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Subquery:
+    """A query where a value is expected: `IN (SELECT`, `EXISTS (`, scalar."""
+
+    form: str
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+Expression = (
+    Name
+    | Star
+    | Number
+    | String
+    | Constant
+    | TimeLiteral
+    | IntervalLiteral
+    | Unary
+    | Binary
+    | Is
+    | IsDistinct
+    | InList
+    | Between
+    | Like
+    | Case
+    | Cast
+    | Item
+    | FieldOf
+    | Call
+    | Subquery
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderItem:
+    expression: Expression
+    descending: bool = False
+    nulls_first: bool = True
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+def walk(node: object) -> Iterator[Call | Name]:
+    """Every call and name in an expression, outer ones first. Does not enter the windows of OVER."""
+    if isinstance(node, Call | Name):
+        yield node
+    if isinstance(node, Over | At | Type):
+        return
+    if isinstance(node, tuple):
+        for each in node:
+            yield from walk(each)
+    elif hasattr(node, "__dataclass_fields__"):
+        for each in fields(node):  # type: ignore[arg-type]
+            yield from walk(getattr(node, each.name))
+
+
+# ---------------------------------------------------------------- queries
+
+
+@dataclass(frozen=True, slots=True)
+class SelectItem:
+    expression: Expression
+    alias: Ident | None
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """`t [FOR SYSTEM_TIME AS OF x] [AS a [(c, ...)]]`."""
+
+    name: Ident
+    alias: Ident | None = None
+    columns: tuple[Ident, ...] = ()
+    as_of: Expression | None = None
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """`(SELECT ...) AS a [(c, ...)]`."""
+
+    query: Query
+    alias: Ident | None = None
+    columns: tuple[Ident, ...] = ()
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowTable:
+    """`TUMBLE(TABLE t [PARTITION BY k], DESCRIPTOR(ts), INTERVAL ...)`; `sizes` in the order of the function."""
+
+    function: str
+    source: TableName | Derived
+    partition: tuple[Expression, ...]
+    time: Name
+    sizes: tuple[tuple[str, Expression], ...]
+    alias: Ident | None = None
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """`kind`: INNER, LEFT; others are refused by the grammar."""
+
+    left: Source
+    right: Source
+    kind: str
+    on: Expression | None
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+Source = TableName | Derived | WindowTable | Join
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    items: tuple[SelectItem, ...]
+    source: Source | None
+    where: Expression | None
+    group: tuple[Expression, ...]
+    having: Expression | None
+    windows: tuple[tuple[Ident, Over], ...]
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class UnionAll:
+    inputs: tuple[Query, ...]
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """`[WITH ...] body [ORDER BY ...] [LIMIT n]`."""
+
+    body: Select | UnionAll
+    ctes: tuple[tuple[Ident, tuple[Ident, ...], Query], ...] = ()
+    order: tuple[OrderItem, ...] = ()
+    limit: int | None = None
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+# ---------------------------------------------------------------- statements
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDefinition:
+    """A physical column (`type`), or a computed one (`computed`)."""
+
+    name: Ident
+    type: Type | None = None
+    not_null: bool = False
+    computed: Expression | None = None
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTable:
+    name: Ident
+    columns: tuple[ColumnDefinition, ...]
+    watermark: tuple[Ident, Expression] | None
+    primary_key: tuple[Ident, ...]
+    options: tuple[tuple[str, str], ...]
+    if_not_exists: bool
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateView:
+    """`text`: the canonical text of the query."""
+
+    name: Ident
+    columns: tuple[Ident, ...]
+    query: Query
+    text: str
+    if_not_exists: bool
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InsertInto:
+    """`conflict`: NOTHING, ERROR, DEDUPLICATE or empty. `text`: the canonical text of the statement."""
+
+    target: Ident
+    columns: tuple[Ident, ...]
+    query: Query
+    conflict: str
+    text: str
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SetOption:
+    key: str
+    value: str
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+Statement = CreateTable | CreateView | InsertInto | SetOption

@@ -1,0 +1,225 @@
+"""Type names as written: `INT`, `DECIMAL(10, 2)`, `ROW<a INT, b STRING>`, `ARRAY<T>`, `T ARRAY`.
+
+What the columns cannot hold exactly is refused here: CHAR(n) (padding), times finer than a millisecond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nextpaint.record import types
+from nextpaint.record.types import Field, Kind, Type
+from nextpaint.sql.cursor import Cursor
+from nextpaint.sql.plan import At
+from nextpaint.sql.refusal import Refusal, near
+
+_MILLIS = 3
+_PRECISION_MAX = 38
+
+
+def parse_type(cursor: Cursor) -> Type:
+    """One type at the cursor. Raises Refusal for unknown or unsupported ones."""
+    with cursor.nested():
+        token = cursor.current
+        rule = _RULES.get(token.upper)
+        if rule is None:
+            reason = _REFUSED.get(token.upper)
+            if reason:
+                raise Refusal(f"the type {token.upper} is not supported", token.at, reason)
+            raise Refusal(f"expected a type but found {token}", token.at, near(token.text, _RULES))
+        cursor.advance()
+        result = rule(cursor, token.at)
+        while cursor.take("ARRAY"):
+            result = types.array(result)
+        if cursor.sees("MULTISET"):
+            raise Refusal("the type MULTISET is not supported", cursor.at, "use ARRAY")
+        return result
+
+
+def _plain(result: Type) -> Callable[[Cursor, At], Type]:
+    return lambda _cursor, _at: result
+
+
+def _double(cursor: Cursor, _at: At) -> Type:
+    cursor.take("PRECISION")
+    return types.DOUBLE
+
+
+def _varchar(cursor: Cursor, at: At) -> Type:
+    if not cursor.take("("):
+        return Type(Kind.STRING, length=1)  # as in Flink: VARCHAR alone is VARCHAR(1)
+    length = cursor.integer("a length")
+    cursor.expect(")")
+    if not 1 <= length <= 2147483647:
+        raise Refusal(f"VARCHAR({length}) is not a type", at, "the length is between 1 and 2147483647")
+    return Type(Kind.STRING, length=0 if length == 2147483647 else length)
+
+
+def _char(_cursor: Cursor, at: At) -> Type:
+    raise Refusal("the type CHAR is not supported", at, "use STRING or VARCHAR(n)")
+
+
+def _varbinary(cursor: Cursor, at: At) -> Type:
+    cursor.expect("(")
+    length = cursor.integer("a length")
+    cursor.expect(")")
+    if length != 2147483647:
+        raise Refusal(f"the type VARBINARY({length}) is not supported", at, "use BYTES")
+    return types.BYTES
+
+
+def _decimal(cursor: Cursor, at: At) -> Type:
+    precision, scale = 10, 0
+    if cursor.take("("):
+        precision = cursor.integer("a precision")
+        if cursor.take(","):
+            scale = cursor.integer("a scale")
+        cursor.expect(")")
+    if not 1 <= precision <= _PRECISION_MAX or scale > precision:
+        raise Refusal(
+            f"DECIMAL({precision}, {scale}) is not a type",
+            at,
+            f"the precision is 1 to {_PRECISION_MAX}, the scale at most the precision",
+        )
+    return types.decimal(precision, scale)
+
+
+def _time(cursor: Cursor, at: At) -> Type:
+    precision = _digits(cursor, default=0)
+    _without_zone(cursor)
+    if precision > 0:
+        raise Refusal(f"the type TIME({precision}) is not supported", at, "use TIME or TIME(0)")
+    return types.TIME
+
+
+def _timestamp(cursor: Cursor, at: At) -> Type:
+    precision = _digits(cursor, default=6)
+    kind = Kind.TIMESTAMP
+    if cursor.take("WITH", "LOCAL", "TIME", "ZONE"):
+        kind = Kind.TIMESTAMP_LTZ
+    elif cursor.sees("WITH", "TIME", "ZONE"):
+        raise Refusal("TIMESTAMP WITH TIME ZONE is not supported", at, "use TIMESTAMP_LTZ(3)")
+    else:
+        _without_zone(cursor)
+    return _millis(kind, precision, at)
+
+
+def _timestamp_ltz(cursor: Cursor, at: At) -> Type:
+    return _millis(Kind.TIMESTAMP_LTZ, _digits(cursor, default=6), at)
+
+
+def _millis(kind: Kind, precision: int, at: At) -> Type:
+    if precision > _MILLIS:
+        raise Refusal(
+            f"{kind}({precision}) is finer than a millisecond", at, f"write {kind}(3); {kind} alone means {kind}(6)"
+        )
+    return Type(kind, precision=precision)
+
+
+def _digits(cursor: Cursor, default: int) -> int:
+    if not cursor.take("("):
+        return default
+    value = cursor.integer("a number of fraction digits")
+    cursor.expect(")")
+    return value
+
+
+def _without_zone(cursor: Cursor) -> None:
+    cursor.take("WITHOUT", "TIME", "ZONE")
+
+
+def _array(cursor: Cursor, _at: At) -> Type:
+    cursor.expect("<")
+    element = parse_type(cursor)
+    _element_nullability(cursor)
+    _close(cursor)
+    return types.array(element)
+
+
+def _map(cursor: Cursor, _at: At) -> Type:
+    cursor.expect("<")
+    key = parse_type(cursor)
+    _element_nullability(cursor)
+    cursor.expect(",")
+    value = parse_type(cursor)
+    _element_nullability(cursor)
+    _close(cursor)
+    return types.mapping(key, value)
+
+
+def _row(cursor: Cursor, at: At) -> Type:
+    closing = ")" if cursor.take("(") else ">"
+    if closing == ">":
+        cursor.expect("<")
+    fields = cursor.comma_separated(lambda: _field(cursor))
+    if closing == ")":
+        cursor.expect(")")
+    else:
+        _close(cursor)
+    names = [each.name for each in fields]
+    for name in names:
+        if names.count(name) > 1:
+            raise Refusal(f"the ROW has two fields named {name}", at, "rename one")
+    return types.row(*fields)
+
+
+def _field(cursor: Cursor) -> Field:
+    name = cursor.identifier("a field name")
+    type_ = parse_type(cursor)
+    nullable = not cursor.take("NOT", "NULL")
+    if nullable:
+        cursor.take("NULL")
+    if cursor.take("COMMENT"):
+        cursor.string("a comment")
+    return Field(name.text, type_, nullable)
+
+
+def _element_nullability(cursor: Cursor) -> None:
+    if not cursor.take("NOT", "NULL"):
+        cursor.take("NULL")
+
+
+def _close(cursor: Cursor) -> None:
+    """`>` of a nested type; the lexer never joins two of them."""
+    cursor.expect(">")
+
+
+_REFUSED = {
+    "BINARY": "use BYTES",
+    "MULTISET": "use ARRAY",
+    "RAW": "use BYTES",
+    "VARIANT": "use STRING with JSON text",
+    "TEXT": "use STRING",
+    "DATETIME": "use TIMESTAMP(3)",
+    "BOOL": "use BOOLEAN",
+    "INT64": "use BIGINT",
+    "FLOAT64": "use DOUBLE",
+    "INTERVAL": "a column cannot hold an interval; store a number and its unit",
+}
+
+_RULES: dict[str, Callable[[Cursor, At], Type]] = {
+    "BOOLEAN": _plain(types.BOOLEAN),
+    "TINYINT": _plain(types.TINYINT),
+    "SMALLINT": _plain(types.SMALLINT),
+    "INT": _plain(types.INT),
+    "INTEGER": _plain(types.INT),
+    "BIGINT": _plain(types.BIGINT),
+    "FLOAT": _plain(types.FLOAT),
+    "DOUBLE": _double,
+    "DECIMAL": _decimal,
+    "DEC": _decimal,
+    "NUMERIC": _decimal,
+    "STRING": _plain(types.STRING),
+    "VARCHAR": _varchar,
+    "CHAR": _char,
+    "CHARACTER": _char,
+    "BYTES": _plain(types.BYTES),
+    "VARBINARY": _varbinary,
+    "DATE": _plain(types.DATE),
+    "TIME": _time,
+    "TIMESTAMP": _timestamp,
+    "TIMESTAMP_LTZ": _timestamp_ltz,
+    "ARRAY": _array,
+    "MAP": _map,
+    "ROW": _row,
+}

@@ -1,0 +1,139 @@
+"""Tokens: stable, separate by kind, durable after commit, found again after a restart, and the text kept nowhere."""
+
+import sqlite3
+import threading
+
+import pytest
+
+from nextpaint.govern import subjects as module
+from nextpaint.govern.subjects import TOKEN_LENGTH, Subjects
+from nextpaint.ports.random import SystemRandom
+from nextpaint.record.errors import LedgerReadOnly, NextpaintError, Overloaded
+
+
+@pytest.fixture
+def opened(tmp_path):
+    subjects = Subjects.open(tmp_path / "keys.db", SystemRandom())
+    yield subjects
+    subjects.close()
+
+
+def test_a_token_is_stable_and_kinds_are_separate(opened):
+    one = opened.token("user", "ada@example.org")
+    assert one == opened.token("user", "ada@example.org")
+    assert len({one, opened.token("anonymous", "ada@example.org"), opened.token("user", "bob")}) == 3
+    assert len(one) == TOKEN_LENGTH and one.isalnum()
+
+
+def test_committed_tokens_survive_a_restart_and_uncommitted_ones_do_not(tmp_path):
+    first = Subjects.open(tmp_path / "keys.db", SystemRandom())
+    kept = first.token("user", "kept")
+    assert first.commit() == 1
+    lost = first.token("user", "lost")
+    first._reader.close(), first._writer.close()  # a crash: nothing more is written
+    second = Subjects.open(tmp_path / "keys.db", SystemRandom())
+    assert second.known("user", "kept") == kept == second.token("user", "kept")
+    assert second.known("user", "lost") is None
+    assert second.token("user", "lost") != lost
+    second.close()
+
+
+def test_the_text_of_an_identifier_is_in_no_file(tmp_path, opened):
+    opened.token("email", "ada.lovelace@example.org")
+    opened.token("user", "customer-4711")
+    opened.commit()
+    for path in tmp_path.iterdir():
+        data = path.read_bytes()
+        assert b"lovelace" not in data and b"customer-4711" not in data, path
+
+
+def test_a_small_cache_forgets_and_still_answers_the_same(tmp_path):
+    subjects = Subjects.open(tmp_path / "keys.db", SystemRandom(), cache_entries=3)
+    tokens = {f"u{n}": subjects.token("user", f"u{n}") for n in range(20)}
+    assert {name: subjects.token("user", name) for name in tokens} == tokens  # pending
+    subjects.commit()
+    assert {name: subjects.token("user", name) for name in tokens} == tokens  # stored
+    assert len(subjects._cache) == 3
+    subjects.close()
+
+
+def test_commit_on_another_thread_never_changes_a_token(opened):
+    seen: dict[str, str] = {}
+    stop = threading.Event()
+
+    def commit() -> None:
+        while not stop.is_set():
+            opened.commit()
+
+    writer = threading.Thread(target=commit)
+    writer.start()
+    opened._cache_entries = 10
+    try:
+        for n in range(3000):
+            name = f"u{n * 7919 % 400}"
+            assert seen.setdefault(name, opened.token("user", name)) == opened.token("user", name)
+    finally:
+        stop.set()
+        writer.join()
+    opened.commit()
+    assert all(opened.known("user", name) == token for name, token in seen.items())
+
+
+def test_forgetting_destroys_the_link_and_a_new_call_is_a_new_person(tmp_path, opened):
+    token = opened.token("user", "ada")
+    opened.commit()
+    ((kind, digest),) = opened.identifiers(token)
+    assert kind == "user"
+    assert opened.forget(token) == 1
+    assert opened.identifiers(token) == []
+    assert opened.known("user", "ada") is None
+    assert all(bytes.fromhex(digest) not in path.read_bytes() for path in tmp_path.iterdir())
+    assert opened.token("user", "ada") != token
+
+
+def test_forgetting_a_pending_token(opened):
+    token = opened.token("user", "ada")
+    assert opened.forget(token) == 1
+    assert opened.commit() == 0
+
+
+def test_a_failed_commit_keeps_the_tokens_pending(opened):
+    token = opened.token("user", "ada")
+    other = sqlite3.connect(opened._path)
+    opened._writer.execute("PRAGMA busy_timeout = 0")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(LedgerReadOnly):
+        opened.commit()
+    other.rollback()
+    other.close()
+    assert opened.pending == 1
+    assert opened.token("user", "ada") == token
+    assert opened.commit() == 1
+
+
+def test_too_many_new_visitors_are_refused(opened, monkeypatch):
+    monkeypatch.setattr(module, "PENDING_MAX", 5)
+    for n in range(5):
+        opened.token("user", str(n))
+    with pytest.raises(Overloaded):
+        opened.token("user", "one too many")
+    assert opened.token("user", "3")
+    opened.commit()
+    assert opened.token("user", "one too many")
+
+
+def test_a_database_without_its_key_or_with_damage_is_refused(tmp_path):
+    Subjects.open(tmp_path / "keys.db", SystemRandom()).close()
+    key = tmp_path / "keys.key"
+    assert key.stat().st_mode & 0o077 == 0 and (tmp_path / "keys.db").stat().st_mode & 0o077 == 0
+    content = key.read_bytes()
+    key.unlink()
+    with pytest.raises(NextpaintError, match="lost its key"):
+        Subjects.open(tmp_path / "keys.db", SystemRandom())
+    key.write_bytes(content[:5])
+    with pytest.raises(NextpaintError, match="5 bytes"):
+        Subjects.open(tmp_path / "keys.db", SystemRandom())
+    key.write_bytes(content)
+    (tmp_path / "keys.db").write_bytes(b"not a database" * 1000)
+    with pytest.raises(NextpaintError, match="cannot be opened"):
+        Subjects.open(tmp_path / "keys.db", SystemRandom())

@@ -1,0 +1,91 @@
+"""A live server on an ephemeral port, in its own thread and loop, over the fake node."""
+
+import asyncio
+import importlib.util
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+import uvloop
+
+from nextpaint.govern.access import Access
+from nextpaint.serve.http import HttpSettings
+from nextpaint.serve.server import serve
+
+_spec = importlib.util.spec_from_file_location("fake_node", Path(__file__).with_name("fake_node.py"))
+fake_node = importlib.util.module_from_spec(_spec)
+sys.modules["fake_node"] = fake_node
+_spec.loader.exec_module(fake_node)
+
+
+class LiveNode:
+    """Runs the server until `close`; `call` runs a function on its loop."""
+
+    def __init__(self, directory, access=None, settings=None):
+        self.node = fake_node.FakeNode(directory)
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=lambda: uvloop.run(self._run(access or Access(), settings)))
+        self._thread.start()
+        assert self._started.wait(5)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.http = httpx.Client(base_url=self.url, timeout=5)
+
+    async def _run(self, access, settings):
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        server = await serve(self.node, "127.0.0.1", 0, access, settings=settings)
+        self.port, self.app = server.port, server.app
+        self._started.set()
+        await self._stop.wait()
+        await server.stop()
+
+    def call(self, function, *args):
+        self._loop.call_soon_threadsafe(function, *args)
+
+    def raw(self, data, timeout_s=3.0):
+        """What the server answers to these bytes, until it closes or falls silent."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s) as sock:
+            sock.sendall(data)
+            received = b""
+            try:
+                while part := sock.recv(65536):
+                    received += part
+                    head, _, body = received.partition(b"\r\n\r\n")
+                    if b"content-length: " in head:
+                        length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                        if len(body) >= length:
+                            break
+            except (TimeoutError, ConnectionError):
+                pass
+            return received
+
+    def close(self):
+        self.http.close()
+        self.call(self._stop.set)
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        self.node.close()
+
+
+@pytest.fixture
+def live(tmp_path):
+    node = LiveNode(tmp_path)
+    yield node
+    node.close()
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a server with other access or settings."""
+    started = []
+
+    def starting(access=None, **settings):
+        node = LiveNode(tmp_path, access, HttpSettings(**settings) if settings else None)
+        started.append(node)
+        return node
+
+    yield starting
+    for node in started:
+        node.close()

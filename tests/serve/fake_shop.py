@@ -1,0 +1,269 @@
+"""A shop without an engine, for the pages: 72 real titles, interest that decays, stock that hides, believable figures.
+
+It answers in the shapes of the HTTP interface through the real edge. Also runs by itself, to look at the pages:
+`python -m tests.serve.fake_shop 8080`.
+"""
+
+import asyncio
+import json
+import math
+import re
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nextpaint.govern.access import Access
+from nextpaint.record.errors import InvalidInput, NotFound
+from nextpaint.serve.pages import pages
+from nextpaint.serve.server import serve
+
+HALF_LIFE_S = 600
+HOSTILE = '<img src=x onerror="window.pwned=1">"\'&<script>window.pwned=1</script> BAG'
+TITLES = json.loads((Path(__file__).parent / "shop_titles.json").read_text())  # [[item_id, title, price], ...]
+FAMILIES = (
+    "T-LIGHT", "LANTERN", "LUNCH BAG", "JUMBO BAG", "BAG", "CAKE", "CLOCK", "BUNTING", "BOTTLE", "CUSHION", "SIGN",
+    "TEACUP", "CANDLE", "DOORMAT", "UMBRELLA", "MUG", "HEART", "TIN",
+)  # fmt: skip
+
+
+@dataclass
+class FakeReceipt:
+    accepted: int
+    duplicates: int = 0
+    quarantined: tuple = ()
+    position: str = "1.0.0"
+
+
+@dataclass
+class Item:
+    id: str
+    title: str
+    price: float
+    category: str
+    trend: float
+    stock: int = 25
+    stock_at: float = field(default_factory=time.time)
+
+
+def catalogue(hostile=False):
+    rows = [*TITLES]
+    if hostile:
+        rows.insert(2, ["<b>evil</b>", HOSTILE, 1.0])
+    items = {}
+    for index, (item_id, title, price) in enumerate(rows):
+        family = next((each for each in FAMILIES if each in title), "GIFTS")
+        items[item_id] = Item(item_id, title, price, family, 1 / math.sqrt(index + 1))
+    return items
+
+
+class FakeShop:
+    def __init__(self, hostile=False):
+        self.items = catalogue(hostile)
+        self.night = sorted(self.items.values(), key=lambda item: (-item.trend * (1 + len(item.id) % 3 / 4), item.id))[:20]
+        self.interest = {}  # (anonymous id, category) -> [heat, anchor seconds]
+        self.decisions = {}
+        self.calls = []
+        self.started = time.time()
+        self.last = None
+
+    def last_night(self):
+        return [{"id": i.id, "title": i.title, "category": i.category, "price": i.price} for i in self.night]
+
+    def heats(self, anonymous, ahead_ms=0):
+        now = time.time() + ahead_ms / 1000
+        rows = ((c, h * 2 ** -((now - at) / HALF_LIFE_S)) for (who, c), (h, at) in self.interest.items() if who == anonymous)
+        return {category: heat for category, heat in rows if heat > 0.01}
+
+    def context(self, anonymous, ahead_ms):
+        heats = self.heats(anonymous, ahead_ms)
+        total = sum(heats.values()) or 1
+        rows = [{"category": c, "heat": h, "share": h / total} for c, h in sorted(heats.items(), key=lambda p: -p[1])]
+        return {"interests": rows, "half_life_s": HALF_LIFE_S, "recent": []}
+
+    async def ingest(self, principal, calls, received_at_ms=None):
+        self.calls += calls
+        for call in calls:
+            item = self.items.get(str(call.get("properties", {}).get("item_id")))
+            weight = {"Product Viewed": 1.0, "Product Added": 4.0}.get(call.get("event"))
+            if item and weight:
+                key = (call["anonymousId"], item.category)
+                heat = self.heats(call["anonymousId"]).get(item.category, 0.0)
+                self.interest[key] = [heat + weight, time.time()]
+                self.last = (call["event"], item.id, call["anonymousId"])
+        return FakeReceipt(len(calls), position=f"{self.frame()}.0.0")
+
+    async def put_items(self, principal, items):
+        for row in items:
+            item = self.items[row["item_id"]]
+            item.stock, item.stock_at = row["stock"], time.time()
+        return FakeReceipt(len(items))
+
+    async def put_rows(self, principal, table, rows):
+        raise NotFound("no such table")
+
+    async def decide(self, principal, surface, request):
+        if surface != "home_carousel":
+            raise NotFound(f"there is no surface {surface}", where="path", cure="use home_carousel")
+        started = time.perf_counter()
+        profiled = request.get("profiled", True)
+        heats = self.heats(request.get("anonymousId", ""), request.get("ahead_ms", 0)) if profiled else {}
+        scored = sorted(((self.score(i, heats), i) for i in self.items.values()), key=lambda p: (-p[0], p[1].id))
+        shown = [pair for pair in scored if pair[1].stock > 2][: request.get("limit", 20)]
+        hidden = [(rank, s, i) for rank, (s, i) in enumerate(scored, 1) if i.stock <= 2]
+        decision_id = f"d{len(self.decisions):06d}-{int(started * 1e6) % 10**8:08d}"
+        total = 3.1 + (time.perf_counter() - started) * 1000
+        self.decisions[decision_id] = self.record(decision_id, shown, hidden, heats, profiled)
+        return {
+            "decision_id": decision_id, "surface": surface,
+            "as_of": {"position": f"{self.frame()}.0.0", "event_time": "2026-01-05T10:00:00.000Z"},
+            "items": [
+                {"id": i.id, "position": n, "reason": self.reason(i, heats), "marks": [], "propensity": None,
+                 "fields": {"title": i.title, "price": f"{i.price:.2f}", "category": i.category}}
+                for n, (_, i) in enumerate(shown, 1)
+            ],
+            "degraded": [], "budget": {"window_ms": 500, "total": total}, "profiled": profiled, "cold": not heats,
+            "recorded": True, "experiment": {}, "ttl_s": 60, "why": f"/why/{decision_id}",
+        }  # fmt: skip
+
+    def score(self, item, heats):
+        return 0.6 * item.trend + 0.5 * math.log1p(heats.get(item.category, 0.0)) - 0.02 * item.price / 10
+
+    def reason(self, item, heats):
+        if item.category in heats:
+            return f"You have been looking at {item.category.lower()}."
+        return "Many people look at it right now."
+
+    def record(self, decision_id, shown, hidden, heats, profiled):
+        def facts(item):
+            age = (time.time() - item.stock_at) * 1000
+            rows = [{"name": "inventory.stock", "value": item.stock, "age_ms": age}]
+            rows += [{"name": "trending.heat", "value": round(item.trend, 3), "age_ms": 8100}]
+            if item.category in heats:
+                rows.append({"name": "category_interest.heat", "value": round(heats[item.category], 3), "age_ms": 12})
+            return rows
+
+        def parts(item):
+            rows = [{"feature": "trend", "contribution": 0.6 * item.trend}]
+            rows += [{"feature": "price", "contribution": -0.02 * item.price / 10}]
+            if item.category in heats:
+                rows.append({"feature": "heat", "contribution": 0.5 * math.log1p(heats[item.category])})
+            return rows
+
+        return {
+            "decision_id": decision_id, "surface": "home_carousel", "time_ms": int(time.time() * 1000), "position": 4711,
+            "profiled": profiled, "cold": not heats,
+            "items": [
+                {"id": i.id, "position": n, "title": i.title, "score": s, "reason": self.reason(i, heats),
+                 "contributions": parts(i), "facts": facts(i), "sources": ["top"]}
+                for n, (s, i) in enumerate(shown, 1)
+            ],
+            "near_misses": [
+                {"id": i.id, "title": i.title, "rank": rank, "score": s, "cause": "filter", "why": f"hidden, stock {i.stock}"}
+                for rank, s, i in hidden
+            ],
+            "filters": [{"filter": "inventory.stock > 2", "removed": len(hidden)}, {"filter": "not bought in 30 d", "removed": 0}],
+            "stages": [{"stage": name, "ms": ms, "budget_ms": 40, "path": "run"}
+                       for name, ms in (("retrieve", 1.2), ("require", 0.3), ("features", 0.9), ("rank", 0.4), ("record", 0.3))],
+            "budget": {"window_ms": 500, "total": 3.1}, "degraded": [],
+        }  # fmt: skip
+
+    async def decide_page(self, principal, request):
+        raise NotFound("one surface only")
+
+    async def explain(self, principal, decision_id, view="support", replay=False):
+        if decision_id not in self.decisions:
+            raise NotFound(f"there is no decision {decision_id}", where="path")
+        verdict = {"replay": {"identical": True, "verdict": "the same items, features, scores and order"}} if replay else {}
+        return {**self.decisions[decision_id], **verdict}
+
+    async def query(self, principal, sql):
+        found = re.search(r"from\s+(\w+)", sql, re.IGNORECASE)
+        if not found or found.group(1) not in ("inventory", "category_interest", "trending"):
+            at = (found.start(1) if found else 0) + 1
+            line = sql.count("\n", 0, at) + 1
+            raise InvalidInput(
+                f"there is no table {found.group(1) if found else '?'}", where=f"line {line}, column {at}", cure="see tables"
+            )
+        rows = [[i.id, i.title, i.stock, i.price] for i in list(self.items.values())[:20]]
+        names = (("item_id", "STRING"), ("title", "STRING"), ("stock", "INT"), ("price", "DOUBLE"))
+        return {"columns": [{"name": n, "type": t} for n, t in names], "rows": rows, "position": "1.0.0", "as_of": 0}
+
+    def frame(self):
+        return int((time.time() - self.started) * 60)
+
+    def metrics(self):
+        return ""
+
+    def ready(self):
+        return True, "ready"
+
+    def status(self):
+        age = time.time() - self.started
+        events = 1800 + 240 * math.sin(age / 3) + 90 * math.sin(age * 2.3)
+        durable = int(age * 1800) + 1_204_511
+        wave = 1 + 0.15 * math.sin(age)
+        event, item, who = self.last or ("Order Completed", "22423", "s_8fa01c77")
+        stages = {"retrieve": (1.2, 3.9), "require": (0.2, 0.6), "features": (0.8, 2.4), "rank": (0.4, 1.1),
+                  "rules": (0.1, 0.2), "record": (0.3, 0.7), "commit": (1.6, 6.2)}  # fmt: skip
+        return {
+            "application": {"name": "retail", "title": "Retail blueprint", "hash": "9c1f"}, "uptime_s": age,
+            "positions": {"durable": durable, "applied": durable - int(8 + 8 * math.sin(age * 3)),
+                          "emitted": durable - int(60 + 50 * math.sin(age)), "frame": 80_000 + self.frame()},
+            "rates": {"events_per_s": events, "decisions_per_s": 198 + 6 * math.sin(age), "frames_per_s": 61.0,
+                      "records_per_frame": events / 61},
+            "totals": {"events": durable, "decisions": 84_120 + len(self.decisions), "quarantined": 3, "duplicates": 41,
+                       "degraded": 12, "frames": 81_000, "late": 57, "dead": 0, "refused": 0},
+            "latency": {
+                "decide": {"p50_ms": 4.6 * wave, "p99_ms": 15.1 * wave, "p999_ms": 31.0, "max_ms": 48.2},
+                "commit": {"p50_ms": 1.6, "p99_ms": 6.2},
+                "stages": {n: {"p50_ms": a * wave, "p99_ms": b * wave, "budget_ms": 40} for n, (a, b) in stages.items()},
+            },
+            "window": {"name": "WEB_RERANK", "total_ms": 500, "ingest_ms": 100, "process_ms": 250, "govern_ms": 40},
+            "fraction_inside": 0.99986,
+            "last_event": {
+                "event": event, "item_id": item, "subject": who, "simulated": self.last is None, "n": int(age / 3),
+                "stages": [{"name": "door", "ms": 0.21}, {"name": "frame", "ms": 0.4}, {"name": "sync", "ms": 2.9 * wave},
+                           {"name": "apply", "ms": 1.3}, {"name": "answer", "ms": 0.2}],
+            },
+            "tables": [
+                {"name": "category_interest", "rows": 48_211, "reading": "live", "as_of": "decay", "bytes": 6_200_000},
+                {"name": "trending", "rows": 3_759, "reading": "live", "as_of": "decay", "bytes": 410_000},
+                {"name": "inventory", "rows": 3_759, "reading": "live", "as_of": "as is", "bytes": 380_000},
+                {"name": "bought_together", "rows": 61_902, "reading": "final", "as_of": "as is", "bytes": 9_100_000},
+            ],
+            "state_hash": None, "recent_decisions": list(self.decisions)[-18:][::-1],
+        }  # fmt: skip
+
+
+class Running:
+    """The fake shop behind the real edge, in a thread with its own loop; `address` is where it listens."""
+
+    def __init__(self, shop, port=0):
+        self.shop = shop
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(port)), name="fake-shop", daemon=True)
+        self._thread.start()
+        if not self._ready.wait(10):
+            raise RuntimeError("the fake shop did not start")
+
+    async def _run(self, port):
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        routes = pages(self.shop, self.shop.last_night, self.shop.context)
+        server = await serve(self.shop, "127.0.0.1", port, Access(), pages=routes)
+        self.address = f"http://127.0.0.1:{server.port}"
+        self._ready.set()
+        await self._stop.wait()
+        await server.stop()
+
+    def stop(self):
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(15)
+
+
+if __name__ == "__main__":
+    running = Running(FakeShop(), int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
+    print(running.address)
+    time.sleep(float(sys.argv[2]) if len(sys.argv) > 2 else 3600)
+    running.stop()
