@@ -14,7 +14,7 @@ from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.context import Context
 from nextpaint.decide.facts import item_values
 from nextpaint.decide.near import near_misses
-from nextpaint.decide.pipeline import EXCLUDED, UNSKIPPABLE, Outcome
+from nextpaint.decide.pipeline import EXCLUDED, Outcome
 from nextpaint.decide.rank import BoundWeighted, contributions
 from nextpaint.decide.record import (
     REMOVED_MAX,
@@ -76,7 +76,7 @@ def record_of(
         considered=len(outcome.considered),
         subjects=context.subjects,
         near=near,
-        effects=tuple(Effect(*effect) for effect in context.effects),
+        effects=tuple(Effect(rule, why, tuple(moved)) for (rule, why), moved in context.effects.items()),
         degraded=tuple(timeline.degraded),
         fallback=outcome.fallback,
         unknown_items=context.unknown,
@@ -154,9 +154,7 @@ def _answered(page: Candidates, bound: BoundSurface, context: Context, outcome: 
             best = max(shares, key=shares.__getitem__)  # of equal ones the first declared
             reason = best if shares[best] > 0.0 else reason
         about = abouts[reason][index] if reason in abouts else None
-        rows.append(
-            Answered(key, scores[index], sources[index], reason, str(about or ""), values[index], ages[index])
-        )
+        rows.append(Answered(key, scores[index], sources[index], reason, str(about or ""), values[index], ages[index]))
     return tuple(rows)
 
 
@@ -168,9 +166,7 @@ def _source_label(bits: int, outcome: Outcome) -> str:
     return outcome.retrieved[first][0] if first < len(outcome.retrieved) else "cold"
 
 
-def _fields(
-    page: Candidates, bound: BoundSurface, context: Context, record: DecisionRecord
-) -> list[dict[str, Any]]:
+def _fields(page: Candidates, bound: BoundSurface, context: Context, record: DecisionRecord) -> list[dict[str, Any]]:
     columns = {name: item_values(name, "", page, context) for name in bound.fields}
     for name in bound.surface.show:
         if name in page.features:
@@ -180,9 +176,7 @@ def _fields(
             if fact is not None:
                 columns[name] = fact.read(page, context).to_list()
     names = list(columns)
-    return [
-        dict(zip(names, map(_plain, row), strict=True)) for row in rows_of(list(columns.values()), len(page))
-    ]
+    return [dict(zip(names, map(_plain, row), strict=True)) for row in rows_of(list(columns.values()), len(page))]
 
 
 def _plain(value: Any) -> Any:

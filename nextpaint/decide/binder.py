@@ -1,7 +1,7 @@
 """Binds the names a surface uses to the application's tables, and collects every mistake.
 
-Nothing here raises: an unknown table, column or input becomes a Diagnostic at the surface's line with the nearest name, and the
-caller goes on, so one check shows all errors of an application.
+Nothing here raises: an unknown table, column or input becomes a Diagnostic at the surface's line with the nearest name,
+and the caller goes on, so one check shows all errors of an application.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _INPUT_TYPES = {str: Kind.STRING, int: Kind.BIGINT, float: Kind.DOUBLE, bool: Ki
 
 
 class Binder:
-    """The tables and inputs one surface may name. `item_key` is the items table's key column ('' when that is wrong)."""
+    """The tables and inputs one surface may name. `item_key` is the items table's key column ('' when that is
+    wrong)."""
 
     def __init__(
         self, surface: str, at: At, items: str, inputs: Mapping[str, InputType], tables: Mapping[str, Table]
@@ -97,7 +98,8 @@ class Binder:
         return None if table is None or field is None else (table, field)
 
     def item_list(self, path: str, used_by: str) -> ListPath | None:
-        """A "table.column" that is a LAST_N list of items: ARRAY<ROW<item STRING, [weight,] time TIMESTAMP>> by subject."""
+        """A "table.column" that is a LAST_N list of items: ARRAY<ROW<item STRING, [weight,] time TIMESTAMP>> by
+        subject."""
         found = self.path(path, used_by)
         if found is None:
             return None
@@ -113,19 +115,25 @@ class Binder:
             )
             return None
         if [table.names[index] for index in table.primary_key] != [SUBJECT]:
-            self.error(f"{used_by}: {table.name!r} is not kept by person", f"declare PRIMARY KEY ({SUBJECT}) NOT ENFORCED")
+            self.error(
+                f"{used_by}: {table.name!r} is not kept by person", f"declare PRIMARY KEY ({SUBJECT}) NOT ENFORCED"
+            )
             return None
         return ListPath(table.name, field.name, item, time, _first(fields, lambda type_: type_.is_numeric))
 
     def fact(self, path: str, used_by: str, on: Mapping[str, str] | None = None) -> Fact | None:
-        """A "table.column", its key bound by name; `on` maps key columns to "subject", "inputs.name" or an items column."""
+        """A "table.column", its key bound by name; `on` maps key columns to "subject", "inputs.name" or an items
+        column."""
         found = self.path(path, used_by)
         if found is None:
             return None
         table, field = found
         names = [table.names[index] for index in table.primary_key]
         if not names:
-            self.error(f"{used_by}: {table.name!r} has no primary key, so it cannot be read by key", "declare PRIMARY KEY (...)")
+            self.error(
+                f"{used_by}: {table.name!r} has no primary key, so it cannot be read by key",
+                "declare PRIMARY KEY (...)",
+            )
             return None
         for name in on or ():
             if name not in names:
@@ -166,8 +174,8 @@ class Binder:
                 return KeyPart(column, Origin.ITEM, name)
             self.unknown(f"column of {self.items_table!r} in on= of {used_by}:", name, item_names)
             return None
-        # The items table's key stays the candidate's even where an input has its name: `inventory.stock` is the stock of
-        # the item that is about to be shown, not of the page it is shown on.
+        # The items table's key stays the candidate's even where an input has its name: `inventory.stock` is the stock
+        # of the item that is about to be shown, not of the page it is shown on.
         if column == self.item_key:
             return KeyPart(column, Origin.ITEM, column)
         if column in self.inputs:
@@ -186,7 +194,9 @@ class Binder:
             return ""
         field = items.fields[items.primary_key[0]]
         if field.type.kind is not Kind.STRING:
-            self.error(f"key {field.name!r} of items table {items.name!r} is {field.type}", "item ids are STRING: CAST them")
+            self.error(
+                f"key {field.name!r} of items table {items.name!r} is {field.type}", "item ids are STRING: CAST them"
+            )
         return field.name
 
 

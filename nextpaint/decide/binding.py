@@ -31,7 +31,8 @@ from nextpaint.record.types import Kind
 from nextpaint.sql.plan import Table
 
 _SHOWN_KINDS = (
-    Kind.BOOLEAN, Kind.TINYINT, Kind.SMALLINT, Kind.INT, Kind.BIGINT, Kind.FLOAT, Kind.DOUBLE, Kind.DECIMAL, Kind.STRING,
+    Kind.BOOLEAN, Kind.TINYINT, Kind.SMALLINT, Kind.INT, Kind.BIGINT, Kind.FLOAT, Kind.DOUBLE, Kind.DECIMAL,
+    Kind.STRING,
 )  # fmt: skip
 
 
@@ -46,8 +47,8 @@ class Named:
     filter: Filter | None = None
 
     def keeps(self, candidates: Candidates, context: Context) -> BoolArray | None:
-        """Which candidates it keeps as a filter, shape (n,); None: all. A plain function can only take away: what it adds
-        is not there, and the order stays."""
+        """Which candidates it keeps as a filter, shape (n,); None: all. A plain function can only take away: what it
+        adds is not there, and the order stays."""
         if self.filter is not None:
             return self.filter.keeps(candidates, context)
         after = self.run(candidates, context)
@@ -56,8 +57,9 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class BoundSurface:
-    """A surface ready to decide. `given`: the retriever of the caller's own list, if any. `fields`: columns of the items table
-    that are answered. `path`: "until_trained" where a model's stand-in ranks. `facts`: everything read by key."""
+    """A surface ready to decide. `given`: the retriever of the caller's own list, if any. `fields`: columns of the
+    items table that are answered. `path`: "until_trained" where a model's stand-in ranks. `facts`: everything read by
+    key."""
 
     surface: Surface
     inputs: Mapping[str, InputType]
@@ -75,7 +77,9 @@ class BoundSurface:
     facts: tuple[Fact, ...]
 
 
-def bind_surfaces(surfaces: Sequence[Surface], tables: Mapping[str, Table]) -> tuple[dict[str, BoundSurface], list[Diagnostic]]:
+def bind_surfaces(
+    surfaces: Sequence[Surface], tables: Mapping[str, Table]
+) -> tuple[dict[str, BoundSurface], list[Diagnostic]]:
     """Every surface bound, and everything that is wrong with them."""
     diagnostics: list[Diagnostic] = []
     bound: dict[str, BoundSurface] = {}
@@ -92,9 +96,7 @@ def bind_surfaces(surfaces: Sequence[Surface], tables: Mapping[str, Table]) -> t
 
 def _bind(surface: Surface, binder: Binder) -> BoundSurface:
     features = tuple(
-        each
-        for name, source in surface.features.items()
-        if (each := bind_feature(name, source, binder)) is not None
+        each for name, source in surface.features.items() if (each := bind_feature(name, source, binder)) is not None
     )
     for name in surface.say:
         if name not in surface.features:
@@ -118,7 +120,7 @@ def _bind(surface: Surface, binder: Binder) -> BoundSurface:
         rules=_named(surface.rules, binder),
         cold=cold[0] if cold else None,
         given=next((each for each in surface.retrieve if isinstance(each, Given)), None),
-        max_age_ms=surface.fallback.max_age_ms(binder) if isinstance(surface.fallback, LastGood | Nothing) else 0,
+        max_age_ms=_max_age_ms(surface.fallback, binder),
         fields=_fields(binder),
         facts=tuple(dict.fromkeys(fact for fact in facts if fact is not None)),
     )
@@ -136,9 +138,9 @@ def _named(stages: Sequence[object], binder: Binder) -> tuple[Named, ...]:
     named: list[Named] = []
     seen: Counter[str] = Counter()
     for stage in stages:
-        label = label_of(stage)  # type: ignore[arg-type]  # what is no stage is reported by bind
+        label = label_of(stage)
         seen[label] += 1
-        run = bind(stage, binder)  # type: ignore[arg-type]
+        run = bind(stage, binder)
         if run is not None:
             name = label if seen[label] == 1 else f"{label} {seen[label]}"
             named.append(Named(name, run, isinstance(stage, Declared), run if isinstance(run, Filter) else None))
@@ -146,16 +148,23 @@ def _named(stages: Sequence[object], binder: Binder) -> tuple[Named, ...]:
 
 
 def _bind_rank(surface: Surface, binder: Binder) -> tuple[BoundWeighted | Stage | None, str]:
-    rank = surface.rank
+    rank: object = surface.rank
     names = tuple(surface.features)
     if isinstance(rank, Model):
         return rank.check(names, binder), UNTIL_TRAINED
     if isinstance(rank, Weighted):
         return rank.check(names, binder), RUN
-    if rank is not None and not callable(rank):
-        binder.error(f"rank={rank!r}", "write Weighted(...), Model(..., until_trained=Weighted(...)) or a function")
-        return None, RUN
-    return rank, RUN
+    if rank is None or callable(rank):
+        return rank, RUN
+    binder.error(f"rank={rank!r}", "write Weighted(...), Model(..., until_trained=Weighted(...)) or a function")
+    return None, RUN
+
+
+def _max_age_ms(fallback: object, binder: Binder) -> int:
+    if isinstance(fallback, LastGood | Nothing):
+        return fallback.max_age_ms(binder)
+    binder.error(f"fallback={fallback!r}", "write LastGood(max_age=...) or Nothing()")
+    return 0
 
 
 def _inputs(surface: Surface) -> dict[str, InputType]:
@@ -163,21 +172,24 @@ def _inputs(surface: Surface) -> dict[str, InputType]:
 
 
 def _check_settings(surface: Surface, binder: Binder) -> None:
+    # What an application writes need not have the declared types: look at it as it is.
+    window: object = surface.window
+    limit: object = surface.limit
     if not surface.name or not surface.name.replace("_", "").replace("-", "").isalnum():
         binder.error(f"the name {surface.name!r} cannot be part of an address", "use letters, digits, _ and -")
     for name, kind in surface.input_types.items():
         if kind.kind not in (str, int, float, bool, list):
-            binder.error(f"input {name!r} is {kind.kind!r}", "write str, int, float, bool, list or Optional(...) of one")
-    if not isinstance(surface.window, Window):
-        binder.error(f"window={surface.window!r}", "write RTB, WEB_RERANK, PUSH, EMAIL or a Window(...)")
-    if not isinstance(surface.limit, int) or not 1 <= surface.limit <= LIMIT_MAX:
-        binder.error(f"limit={surface.limit!r}", f"write a whole number from 1 to {LIMIT_MAX}")
+            binder.error(
+                f"input {name!r} is {kind.kind!r}", "write str, int, float, bool, list or Optional(...) of one"
+            )
+    if not isinstance(window, Window):
+        binder.error(f"window={window!r}", "write RTB, WEB_RERANK, PUSH, EMAIL or a Window(...)")
+    if not isinstance(limit, int) or not 1 <= limit <= LIMIT_MAX:
+        binder.error(f"limit={limit!r}", f"write a whole number from 1 to {LIMIT_MAX}")
     if not surface.purpose:
         binder.error("it has no purpose", "name what a person consents to: purpose='personalisation'")
     if not surface.retrieve:
         binder.error("it has no retriever", "write at least one: retrieve=[Top('trending', by='heat')]")
-    if not isinstance(surface.fallback, LastGood | Nothing):
-        binder.error(f"fallback={surface.fallback!r}", "write LastGood(max_age=...) or Nothing()")
     for name in ("explore", "experiment"):
         if getattr(surface, name) is not None:
             binder.error(f"{name}= is not supported in this version", f"remove {name}=, or write {name}=None")
@@ -202,9 +214,7 @@ def reads_of(surfaces: Mapping[str, BoundSurface]) -> dict[str, tuple[str, ...]]
 
 def personal_tables(bound: BoundSurface) -> frozenset[str]:
     """Tables that a profiled decision reads for the person through facts."""
-    return frozenset(
-        fact.table for fact in bound.facts if any(part.origin is Origin.SUBJECT for part in fact.key)
-    )
+    return frozenset(fact.table for fact in bound.facts if any(part.origin is Origin.SUBJECT for part in fact.key))
 
 
 def nearest(name: str, known: Mapping[str, object]) -> str:

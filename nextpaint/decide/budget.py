@@ -1,8 +1,9 @@
 """Time: what each stage of a decision is expected to cost, and which path it takes because of that.
 
-A stage runs if what it usually costs, and what the stages that can never be skipped usually cost after it, fits before the deadline.
-Otherwise its declared cheaper path is taken, and the decision says so (`degraded`). The expectation is an exponentially weighted
-mean of measured times; each skip lowers it a little, so a stage that was slow once is tried again.
+A stage runs if what it usually costs, and what the stages that can never be skipped usually cost after it, fits before
+the deadline. Otherwise its declared cheaper path is taken, and the decision says so (`degraded`). The expectation is an
+exponentially weighted mean of measured times; each skip lowers it a little, so a stage that was slow once is tried
+again.
 
 The clock is read here and only here, through the port. A replay measures nothing: it follows the recorded paths.
 """

@@ -1,8 +1,9 @@
 """The batch every stage of a decision takes and gives: candidate items as columns.
 
-Invariants: ids are unique within a batch and all of them are in the surface's items table (`slots` says where); all columns
-have the batch's length; order means something (best first after a retriever and after ranking). Batches are never changed
-in place, so a stage may keep the one it was given. A batch does not know how it was made beyond `sources`.
+Invariants: ids are unique within a batch and all of them are in the surface's items table (`slots` says where); all
+columns have the batch's length; order means something (best first after a retriever and after ranking). Batches are
+never changed in place, so a stage may keep the one it was given. A batch does not know how it was made beyond
+`sources`.
 """
 
 from __future__ import annotations
@@ -66,16 +67,15 @@ class Candidates:
     @staticmethod
     def none() -> Candidates:
         """No candidates."""
-        return Candidates(
-            np.empty(0, object), np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.int64)
-        )
+        return Candidates(np.empty(0, object), np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.int64))
 
 
 def merge(batches: list[Candidates]) -> Candidates:
     """The union of retrievers' batches, each item once with the bit of every batch that holds it.
 
-    Order: by the best rank an item has in any batch, then by the earliest such batch: a fair interleaving, which is also the
-    order used when there is no time to rank. Scores of different retrievers are not comparable and are dropped (zero).
+    Order: by the best rank an item has in any batch, then by the earliest such batch: a fair interleaving, which is
+    also the order used when there is no time to rank. Scores of different retrievers are not comparable and are dropped
+    (zero).
     """
     filled = [(index, batch) for index, batch in enumerate(batches) if len(batch)]
     if not filled:

@@ -56,8 +56,8 @@ class Context:
     """The situation of one decision; see the module's docstring. Stages treat it as read-only but for `note`."""
 
     __slots__ = (
-        "_memory", "effects", "items", "items_table", "known", "limit", "notes", "reading", "request", "seed", "subjects",
-        "time_ms", "unknown",
+        "_memory", "effects", "items", "items_table", "known", "limit", "notes", "reading", "request", "seed",
+        "subjects", "time_ms", "unknown",
     )  # fmt: skip
 
     def __init__(
@@ -74,12 +74,16 @@ class Context:
         self.known = False  # whether a read found anything about this person
         self.unknown = 0  # ids that are not in the items table
         self.notes: list[str] = []
-        self.effects: list[tuple[str, str, int, int, str]] = []  # rule, item, position before, after (0: none), why
+        self.effects: dict[tuple[str, str], list[tuple[str, int, int]]] = {}  # (rule, why) -> item, place before, after
         self._memory: dict[Any, Any] = {}
 
     def note(self, text: str) -> None:
         """A short remark of the running stage; it goes into the record."""
         self.notes.append(text)
+
+    def moved(self, rule: str, why: str, item: str, places: tuple[int, int]) -> None:
+        """A rule moved an item from one place of the ranking to another (from 1; to 0: off the list)."""
+        self.effects.setdefault((rule, why), []).append((item, *places))
 
     def once(self, key: object, make: Callable[[], T]) -> T:
         """`make()`, computed at most once per decision for `key`."""
@@ -98,15 +102,17 @@ class Context:
 
     def whole(self, table: str) -> Whole:
         """All rows of a table with a one-column key."""
-        return self.items if table == self.items_table else self.once(("whole", table), lambda: self.reading.whole(table))
+        return (
+            self.items if table == self.items_table else self.once(("whole", table), lambda: self.reading.whole(table))
+        )
 
     def column(self, table: str, column: str) -> Column:
         """One value per slot of `whole(table)`, as of the decision's time."""
         return self.once(("column", table, column), lambda: self.whole(table).column(column))
 
     def found(self, ids: Sequence[str], scores: FloatArray | Sequence[float] | None = None) -> Candidates:
-        """Candidates for `ids` (unique, best first), shape of scores (len(ids),). Ids that are not in the items table are
-        dropped and counted."""
+        """Candidates for `ids` (unique, best first), shape of scores (len(ids),). Ids that are not in the items table
+        are dropped and counted."""
         slots = self.items.slots
         found = [slots.get(each, -1) for each in ids]
         held = np.array(found, np.int64)
@@ -134,10 +140,8 @@ class Context:
             row = self.reading.row(path.table, (subject,))
             elements = cast("list[tuple[Any, ...]] | None", row[path.column] if row is not None else None)
             for element in elements or ():
-                if element is None or element[item] is None or element[time] is None:
-                    continue
                 value = 1.0 if weight is None else element[weight]
-                if value is not None:
+                if element[item] is not None and element[time] is not None and value is not None:
                     events.append((element[item], float(value), element[time]))
         events.sort(key=lambda event: (-event[2], event[0], -event[1]))
         return tuple(events)

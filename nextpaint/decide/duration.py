@@ -19,7 +19,8 @@ _FORM = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
 
 
 def duration_ms(text: str) -> int:
-    """Milliseconds of `"<number> <ms|s|min|h|d>"`. Raises ValueError, which names the text, for anything else or zero."""
+    """Milliseconds of `"<number> <ms|s|min|h|d>"`. Raises ValueError, which names the text, for anything else or
+    zero."""
     match = _FORM.fullmatch(text)
     unit = _UNIT_MS.get(match[2]) if match else None
     if match is None or unit is None:

@@ -2,10 +2,11 @@
 
 * `user`: one plain sentence per item, at most 120 words in all, nothing about other people or the machinery;
 * `support`: everything the record holds, with signed contributions, the age of every fact, and near misses;
-* `regulator`: the support view and what proves it: hashes, versions, positions, the personal data used, the record itself.
+* `regulator`: the support view and what proves it: hashes, versions, positions, the personal data used, the record
+  itself.
 
-All text comes from templates over stored facts; nothing is looked up again, so an explanation says what was true then. `titles`
-(item id -> title) only makes it readable.
+All text comes from templates over stored facts; nothing is looked up again, so an explanation says what was true then.
+`titles` (item id -> title) only makes it readable.
 """
 
 from __future__ import annotations
@@ -95,7 +96,9 @@ def _support(record: DecisionRecord, titles: Mapping[str, str]) -> dict[str, Any
         "considered": record.considered,
         "rank": record.rank.by,
         "effects": [
-            {"rule": e.rule, "id": e.id, "from": e.before, "to": e.after, "why": e.why} for e in record.effects
+            {"rule": effect.rule, "why": effect.why, "id": item, "from": before, "to": after}
+            for effect in record.effects
+            for item, before, after in effect.moved
         ],
         "items": items,
         "near_misses": near,

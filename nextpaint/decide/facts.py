@@ -1,7 +1,8 @@
 """Facts: columns of live tables, bound to a candidate by the names of the table's key columns.
 
-The key of a fact's table is filled by name: `subject` from the request, then the surface's `inputs`, then the candidate's row
-in the items table; `on={...}` overrides. How a fact is read follows from its key and is settled once, when surfaces compile:
+The key of a fact's table is filled by name: `subject` from the request, then the surface's `inputs`, then the
+candidate's row in the items table; `on={...}` overrides. How a fact is read follows from its key and is settled once,
+when surfaces compile:
 
 | key                                         | read                                            |
 |---------------------------------------------|-------------------------------------------------|
@@ -11,8 +12,9 @@ in the items table; `on={...}` overrides. How a fact is read follows from its ke
 | request columns, then one candidate column  | the rows under the request's part, mapped        |
 | anything else                               | one row per distinct key                         |
 
-A missing row and a missing part of a key are NULL. Numbers of several tokens of a person add (counts and decayed sums do);
-of other types the first token that has a value gives it. Without tokens a personal fact is NULL and nothing is read.
+A missing row and a missing part of a key are NULL. Numbers of several tokens of a person add (counts and decayed sums
+do); of other types the first token that has a value gives it. Without tokens a personal fact is NULL and nothing is
+read.
 """
 
 from __future__ import annotations
@@ -89,7 +91,9 @@ class Fact:
             return column_of(self.type, [value]).take(np.zeros(len(candidates), np.int64))
         if from_item[-1] and not any(from_item[:-1]):
             held = context.once(self, lambda: self._by_last_part(context))
-            keys = item_values(self.key[-1].name, self.item_key, candidates, context) if held else [None] * len(candidates)
+            keys = (
+                item_values(self.key[-1].name, self.item_key, candidates, context) if held else [None] * len(candidates)
+            )
             return column_of(self.type, [held.get(each) for each in keys])
         return self._row_by_row(candidates, context)
 
@@ -109,9 +113,7 @@ class Fact:
 
     def _request_part(self, parts: tuple[KeyPart, ...], context: Context, subject: str) -> Key:
         inputs = context.request.inputs
-        return tuple(
-            subject if part.origin is Origin.SUBJECT else cast(Value, inputs.get(part.name)) for part in parts
-        )
+        return tuple(subject if part.origin is Origin.SUBJECT else cast(Value, inputs.get(part.name)) for part in parts)
 
     def _keys(self, candidates: Candidates, context: Context, subject: str) -> list[Key]:
         columns = [

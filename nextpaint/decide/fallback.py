@@ -1,7 +1,9 @@
-"""What a surface answers when there is no time: its last good answer, or nothing. Filters apply to it like to any other list.
+"""What a surface answers when there is no time: its last good answer, or nothing. Filters apply to it like to any other
+list.
 
-The memory of last answers is the node's own, outside the ledger: what a fallback used is therefore stored in its record, and a
-replay takes it from there. An answer to one person is never another person's fallback; without a profile all share one.
+The memory of last answers is the node's own, outside the ledger: what a fallback used is therefore stored in its
+record, and a replay takes it from there. An answer to one person is never another person's fallback; without a profile
+all share one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Features: one DOUBLE column per name for a batch of candidates, each with where it came from and how old it is.
 
-A feature is declared as "table.column" (a fact, bound by key names), `Feature("table.column", on={...})`, a `SessionVector` (its
-similarity to the candidate), or a plain function (candidates, context) -> float array of shape (n,). NULL is kept as NULL; NaN
-and infinities, which no ranking can use, become NULL. Booleans count as 0 and 1.
+A feature is declared as "table.column" (a fact, bound by key names), `Feature("table.column", on={...})`, a
+`SessionVector` (its similarity to the candidate), or a plain function (candidates, context) -> float array of shape
+(n,). NULL is kept as NULL; NaN and infinities, which no ranking can use, become NULL. Booleans count as 0 and 1.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ FeatureFunction = Callable[[Candidates, Context], Any]
 
 @dataclass(frozen=True)
 class Feature:
-    """A fact under a key that names do not bind: `on` maps key columns to "subject", "inputs.name" or an items column."""
+    """A fact under a key that names do not bind: `on` maps key columns to "subject", "inputs.name" or an items
+    column."""
 
     path: str
     on: Mapping[str, str] = field(default_factory=dict)
@@ -61,7 +62,9 @@ class BoundFeature:
             return self.of.similarity(candidates, context)
         values: FloatArray = np.asarray(self.of(candidates, context), np.float64)
         if values.shape != (len(candidates),):
-            raise ValueError(f"feature {self.name!r}: {self.source} gave shape {values.shape} for {len(candidates)} candidates")
+            raise ValueError(
+                f"feature {self.name!r}: {self.source} gave shape {values.shape} for {len(candidates)} candidates"
+            )
         return _finite(Column(DOUBLE, values))
 
     def ages_ms(self, candidates: Candidates, context: Context) -> list[int | None]:
@@ -81,7 +84,7 @@ def needs_of(source: FeatureSource, needs: Needs) -> None:
         needs.read_path(source if isinstance(source, str) else source.path)
 
 
-def bind_feature(name: str, source: FeatureSource, binder: Binder) -> BoundFeature | None:
+def bind_feature(name: str, source: object, binder: Binder) -> BoundFeature | None:
     """A declared feature bound to the application's tables; None after reporting what is wrong."""
     if isinstance(source, SessionVector):
         session = source.bind(binder)

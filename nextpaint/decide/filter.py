@@ -1,10 +1,11 @@
 """Filters: what must not be shown. Applied on every path: retrieved, given, cold and fallback candidates alike.
 
-A condition is SQL over facts (`"inventory.stock > 2"`); TRUE keeps a candidate, FALSE and a failing expression remove it, and so
-does NULL (a missing row: nothing is known, so nothing is promised) unless `missing="keep"`. A candidate is charged to the first
-filter that refuses it. What a filter refused is explained from the values it saw.
+A condition is SQL over facts (`"inventory.stock > 2"`); TRUE keeps a candidate, FALSE and a failing expression remove
+it, and so does NULL (a missing row: nothing is known, so nothing is promised) unless `missing="keep"`. A candidate is
+charged to the first filter that refuses it. What a filter refused is explained from the values it saw.
 
-`NotSeen` and `NotBought` are about the person: for an unknown or unprofiled person they read nothing and keep everything.
+`NotSeen` and `NotBought` are about the person: for an unknown or unprofiled person they read nothing and keep
+everything.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from nextpaint.process.functions.evaluation import Evaluation
 from nextpaint.record.columns import BoolArray, Column, Value
 from nextpaint.record.errors import ApplicationError
 from nextpaint.record.types import BOOLEAN, Type
-from nextpaint.sql.plan import ColumnRef, Expr
+from nextpaint.sql.plan import Expr
 from nextpaint.sql.planner import plan_condition
 
 
@@ -117,13 +118,15 @@ class _Condition:
             for index, value in enumerate(column.to_list()):
                 texts[index].append(f"{name} {_shown(value)}")
             if isinstance(operand, Fact):
-                changed = [_newest(*pair) for pair in zip(changed, operand.changed_at_ms(candidates, context), strict=True)]
+                changed = [
+                    _newest(*pair) for pair in zip(changed, operand.changed_at_ms(candidates, context), strict=True)
+                ]
         return [(", ".join(text), at) for text, at in zip(texts, changed, strict=True)]
 
     def _read(self, candidates: Candidates, context: Context) -> tuple[Column, ...]:
         everyone = np.zeros(len(candidates), np.int64)
         return tuple(
-            Column.of(type_, [context.request.inputs.get(operand)]).take(everyone)  # type: ignore[list-item]
+            Column.of(type_, [context.request.inputs.get(operand)]).take(everyone)
             if isinstance(operand, str)
             else operand.read(candidates, context)
             for operand, type_ in zip(self._operands, self._types, strict=True)
@@ -144,8 +147,8 @@ def _newest(first: int | None, second: int | None) -> int | None:
 class NotSeen:
     """Refuses items the person was shown `times` or more `within` the time before the decision.
 
-    `impressions` has one row per rendered item: columns `subject`, `item`, `time`. An impression is what the client reports
-    as rendered, not what was answered. The last 500 impressions per token count."""
+    `impressions` has one row per rendered item: columns `subject`, `item`, `time`. An impression is what the client
+    reports as rendered, not what was answered. The last 500 impressions per token count."""
 
     impressions: str
     times: int = 3
@@ -224,9 +227,7 @@ class _Limit:
 
     def _counts(self, context: Context) -> Counter[str]:
         since = context.time_ms - self._within_ms
-        return context.once(
-            self, lambda: Counter(item for item, _, time in context.recent(self._path) if time > since)
-        )
+        return context.once(self, lambda: Counter(item for item, _, time in context.recent(self._path) if time > since))
 
 
 def _times(count: int) -> str:
@@ -240,5 +241,6 @@ def _kept(mask: BoolArray | None, candidates: Candidates) -> Candidates:
 def declared_filters(require: Sequence[object]) -> tuple[object, ...]:
     """Filters as declared: a string is a condition, a pair ("condition", "keep") one that keeps what is unknown."""
     return tuple(
-        Require(each) if isinstance(each, str) else Require(*each) if isinstance(each, tuple) else each for each in require
+        Require(each) if isinstance(each, str) else Require(*each) if isinstance(each, tuple) else each
+        for each in require
     )

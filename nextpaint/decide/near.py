@@ -1,7 +1,8 @@
-"""Near misses: the items that would have been answered but for a filter, a rule or a few places, and what kept them out.
+"""Near misses: the items that would have been answered but for a filter, a rule or a few places, and what kept them
+out.
 
-Removed candidates are scored under the scales of those that were kept, so explaining them changes no score. Where nothing was ranked
-by weights, removed items have no would-be place (0).
+Removed candidates are scored under the scales of those that were kept, so explaining them changes no score. Where
+nothing was ranked by weights, removed items have no would-be place (0).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from nextpaint.decide.record import NEAR_MAX, NearMiss, rows_of
 from nextpaint.record.columns import Column
 
 LOOKED_AT = 200  # removed candidates scored: with more, the best of the rest is far from the page anyway
+OUTSCORED_MAX = 3  # of the ten, items that merely scored less: they say little, the next filtered one says more
 
 
 @dataclass(slots=True)
@@ -75,13 +77,17 @@ def _removed(bound: BoundSurface, context: Context, outcome: Outcome) -> list[_E
 def _outranked(context: Context, outcome: Outcome) -> list[_Entry]:
     """The next items below the page, and those a rule moved off it."""
     shown = set(outcome.page.slots[: context.limit].tolist())
-    moved = {item: (rule, why) for rule, item, _, _, why in context.effects}
+    moved = {item: reason for reason, items in context.effects.items() for item, _, _ in items}
     entries: list[_Entry] = []
     batch = outcome.ranked
     end = context.limit + NEAR_MAX
+    outscored = 0
     for row, (slot, key) in enumerate(zip(batch.slots[:end].tolist(), batch.ids[:end].tolist(), strict=True)):
-        if slot not in shown:
-            cause = "rule" if key in moved else "rank"
+        if slot in shown:
+            continue
+        cause = "rule" if key in moved else "rank"
+        outscored += cause == "rank"
+        if outscored <= OUTSCORED_MAX or cause == "rule":
             entries.append(_Entry(row + 1, cause, batch, row, None, *moved.get(key, ("", ""))))
     return entries
 

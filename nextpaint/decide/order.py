@@ -1,6 +1,7 @@
 """Orders that are the same on every machine: score descending, then key ascending.
 
-Selection first (linear), exact order of the few that remain after. Scores must be numbers: callers drop NULL and NaN before.
+Selection first (linear), exact order of the few that remain after. Scores must be numbers: callers drop NULL and NaN
+before.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from nextpaint.record.columns import IntArray
 
 
 def best_first(scores: FloatArray, key_of: Callable[[int], str]) -> IntArray:
-    """Indices that sort by (score descending, key ascending). `key_of(i)` is the key of `scores[i]`, asked only on ties."""
+    """Indices that sort by (score descending, key ascending). `key_of(i)` is the key of `scores[i]`, asked only on
+    ties."""
     order: IntArray = np.argsort(-scores, kind="stable")
     ordered = scores[order]
     if len(order) > 1 and bool((ordered[1:] == ordered[:-1]).any()):

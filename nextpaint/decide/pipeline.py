@@ -1,7 +1,8 @@
 """One decision, stage by stage: retrieve -> filter -> (cold) -> features -> rank -> rules.
 
-Every path ends in the filters: whatever list an answer is taken from, it went through `_filter`. Stages that have no time are
-replaced (see `budget`); filters and rules never are. The pipeline computes; recording and wording are other files.
+Every path ends in the filters: whatever list an answer is taken from, it went through `_filter`. Stages that have no
+time are replaced (see `budget`); filters and rules never are. The pipeline computes; recording and wording are other
+files.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ EXCLUDED = "excluded by the request"
 
 @dataclass(slots=True)
 class Outcome:
-    """What a decision came to. retrieved: (retriever, found). removed: per filter, what it removed. ranked: best first, before
-    rules. page: after rules, not yet cut to the limit. scales: of the weighted ranker, None when it did not run."""
+    """What a decision came to. retrieved: (retriever, found). removed: per filter, what it removed. ranked: best first,
+    before rules. page: after rules, not yet cut to the limit. scales: of the weighted ranker, None when it did not
+    run."""
 
     retrieved: list[tuple[str, int]] = field(default_factory=list)
     removed: list[tuple[Named | None, Candidates]] = field(default_factory=list)
@@ -104,9 +106,7 @@ def _split(candidates: Candidates, mask: BoolArray | None, named: Named | None, 
     return candidates.take(mask)
 
 
-def _fill(
-    kept: Candidates, bound: BoundSurface, context: Context, timeline: Timeline, outcome: Outcome
-) -> Candidates:
+def _fill(kept: Candidates, bound: BoundSurface, context: Context, timeline: Timeline, outcome: Outcome) -> Candidates:
     """Fills a page the retrievers left short from the cold list; a list the caller brought is never added to."""
     if bound.cold is None or len(kept) >= context.limit or _brings_list(bound, context):
         return kept
@@ -143,7 +143,8 @@ def person(context: Context) -> str:
 def _fall_back(
     last: tuple[str, ...], bound: BoundSurface, context: Context, timeline: Timeline, outcome: Outcome
 ) -> None:
-    """A list that costs next to nothing, filtered: the last good answer, else the caller's order, else the cold list."""
+    """A list that costs next to nothing, filtered: the last good answer, else the caller's order, else the cold
+    list."""
     outcome.used_fallback = True
     if last:
         batch = context.found(last)
@@ -200,4 +201,4 @@ def _note_moves(rule: str, before: Candidates, after: Candidates, context: Conte
     places = {key: place for place, key in enumerate(after.keys(), start=1)}
     for place, key in enumerate(before.head(context.limit).keys(), start=1):
         if places.get(key, 0) != place:
-            context.effects.append((rule, key, place, places.get(key, 0), ""))
+            context.moved(rule, "", key, (place, places.get(key, 0)))

@@ -1,12 +1,14 @@
 """Rankers: scores for candidates, best first, with signed contributions that sum to the score.
 
-`Weighted` normalises each feature over the candidates of this decision by its largest absolute value, so a weight says how much the
-best candidate can gain from that feature, whatever its unit:
+`Weighted` normalises each feature over the candidates of this decision by its largest absolute value, so a weight says
+how much the best candidate can gain from that feature, whatever its unit:
 
-    contribution_f(i) = weight_f * value_f(i) / max_j |value_f(j)|        score(i) = sum of contributions, in declared order
+    contribution_f(i) = weight_f * value_f(i) / max_j |value_f(j)|
+    score(i) = sum of contributions, in declared order
 
-NULL contributes 0, and so does a feature that is 0 for every candidate. Elementwise operations in a fixed order: the same bits on
-every machine. Equal scores keep the order of the batch: the fair merge of the retrievers, or the caller's order.
+NULL contributes 0, and so does a feature that is 0 for every candidate. Elementwise operations in a fixed order: the
+same bits on every machine. Equal scores keep the order of the batch: the fair merge of the retrievers, or the caller's
+order.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ class Weighted:
         """The running ranker over the surface's features; reports weights without a feature."""
         if not self.weights:
             binder.error("Weighted() has no weights", "write Weighted(feature=1.0)")
-        for name, weight in self.weights.items():
+        declared: Mapping[str, object] = self.weights
+        for name, weight in declared.items():
             if name not in features:
                 binder.unknown("feature in Weighted:", name, features)
             if isinstance(weight, bool) or not isinstance(weight, int | float) or not isfinite(weight):

@@ -1,11 +1,13 @@
-"""The short record of a decision: what was asked, what was read where and when, what every stage did, and what was answered.
+"""The short record of a decision: what was asked, what was read where and when, what every stage did, and what was
+answered.
 
-JSON, about 4 KB, always written before the answer leaves. It holds what explanations need and what a replay must not measure or
-remember (paths, times, the list a fallback used); what it leaves out (the full matrix) is recomputable at its position and checked
-against `matrix`, the hash of candidate ids and feature values. Raw identifiers of a person are not in it, only tokens.
+JSON, about 4 KB, always written before the answer leaves. It holds what explanations need and what a replay must not
+measure or remember (paths, times, the list a fallback used); what it leaves out (the full matrix) is recomputable at
+its position and checked against `matrix`, the hash of candidate ids and feature values. Raw identifiers of a person are
+not in it, only tokens.
 
-Rows that repeat are JSON arrays (`array_like`), their fields in the order declared here; the record as a whole is an object.
-Contributions are not stored: they follow exactly from `values`, `rank.weights` and `rank.scales`.
+Rows that repeat are JSON arrays (`array_like`), their fields in the order declared here; the record as a whole is an
+object. Contributions are not stored: they follow exactly from `values`, `rank.weights` and `rank.scales`.
 """
 
 from __future__ import annotations
@@ -57,9 +59,9 @@ class Answered(msgspec.Struct, array_like=True, frozen=True):
 
 
 class NearMiss(msgspec.Struct, array_like=True, frozen=True):
-    """An item that nearly was: `rank` is the place its score would have had (0: it was never ranked); `cause` is "filter",
-    "rule" or "rank" (others scored more); `by` the filter or rule, `saw` the values it judged ("stock 0"), which last changed
-    `age` ms before. Values and score have six digits: nothing is recomputed from a near miss."""
+    """An item that nearly was: `rank` is the place its score would have had (0: it was never ranked); `cause` is
+    "filter", "rule" or "rank" (others scored more); `by` the filter or rule, `saw` the values it judged ("stock 0"),
+    which last changed `age` ms before. Values and score have six digits: nothing is recomputed from a near miss."""
 
     id: str
     rank: int
@@ -73,19 +75,18 @@ class NearMiss(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Effect(msgspec.Struct, array_like=True, frozen=True):
-    """A rule moved `id` from place `before` to place `after` of the ranking (from 1; 0: off the list)."""
+    """A rule moved items for one reason: (id, place before, place after) in the ranking, from 1; after 0: off the
+    list."""
 
     rule: str
-    id: str
-    before: int
-    after: int
     why: str
+    moved: tuple[tuple[str, int, int], ...]
 
 
 class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     """The request, without identifiers of the person."""
 
-    inputs: dict[str, InputValue] = {}  # noqa: RUF012 - msgspec copies defaults
+    inputs: dict[str, InputValue] = {}
     items: tuple[str, ...] | None = None
     limit: int = 0
     exclude: tuple[str, ...] = ()
@@ -93,17 +94,18 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Ranking(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How scores were made: `by` prints the ranker; weights and scales give every contribution (see `rank.Weighted`)."""
+    """How scores were made: `by` prints the ranker; weights and scales give every contribution (see
+    `rank.Weighted`)."""
 
     by: str
-    weights: dict[str, float] = {}  # noqa: RUF012
-    scales: dict[str, float] = {}  # noqa: RUF012
+    weights: dict[str, float] = {}
+    scales: dict[str, float] = {}
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One decision. `position`: the read position; `time_ms`: the event time everything was read as of; `subjects`: the person's
-    tokens, primary first; `retrieved`: (retriever, found), bit i of `Answered.sources` is row i; `considered`: candidates
-    after filters; `propensities` stay null until something explores."""
+    """One decision. `position`: the read position; `time_ms`: the event time everything was read as of; `subjects`: the
+    person's tokens, primary first; `retrieved`: (retriever, found), bit i of `Answered.sources` is row i; `considered`:
+    candidates after filters; `propensities` stay null until something explores."""
 
     decision_id: str
     surface: str
@@ -143,7 +145,9 @@ class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         try:
             record = _DECODER.decode(data)
         except msgspec.DecodeError as error:
-            raise ReplayError(f"this is not a decision record: {error}", cure="read it with the version that wrote it") from error
+            raise ReplayError(
+                f"this is not a decision record: {error}", cure="read it with the version that wrote it"
+            ) from error
         if record.format != FORMAT:
             raise ReplayError(
                 f"decision record of format {record.format}; this version reads {FORMAT}",
@@ -172,7 +176,8 @@ def rows_of(columns: list[list[Any]], count: int) -> list[tuple[Any, ...]]:
 
 
 def matrix_hash(candidates: Candidates) -> str:
-    """128-bit BLAKE2b, hex, of the candidates' ids in order and each feature's values (little-endian float64, NULL = NaN)."""
+    """128-bit BLAKE2b, hex, of the candidates' ids in order and each feature's values (little-endian float64, NULL =
+    NaN)."""
     digest = blake2b(_ENCODER.encode(candidates.keys()), digest_size=16)
     for name, column in candidates.features.items():
         values = column.values if column.valid is None else np.where(column.valid, column.values, np.nan)

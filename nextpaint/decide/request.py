@@ -1,8 +1,8 @@
 """A decision request: parsed and checked before anything is read.
 
 Shape of the body: `{"userId"?, "anonymousId"?, "subject"?, "inputs"?, "items"?, "limit"?, "exclude"?, "profiled"?,
-"as_of_ms"?}`; `events` and `position` are the engine's and pass unread. Everything here is hostile until it has been parsed:
-sizes are bounded, unknown keys are errors. Raw identifiers stop here: a record holds tokens only.
+"as_of_ms"?}`; `events` and `position` are the engine's and pass unread. Everything here is hostile until it has been
+parsed: sizes are bounded, unknown keys are errors. Raw identifiers stop here: a record holds tokens only.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class InputType:
         return f"Optional({self.kind.__name__})" if self.optional else self.kind.__name__
 
 
-def Optional(kind: type) -> InputType:  # noqa: N802 - it reads as a type in a declaration
-    """An input that may be missing: `inputs={"item_id": Optional(str)}`."""
+def Optional(kind: type) -> InputType:
+    """The type of an input that may be missing, as in `inputs={"item_id": Optional(str)}`."""
     return InputType(kind, optional=True)
 
 

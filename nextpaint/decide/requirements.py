@@ -1,7 +1,7 @@
 """What surfaces need from the engine before they can run: hidden statements, indexes, vectors and live readings.
 
-Known from the declarations alone, so the engine can plan the hidden SQL together with the application's. Names of hidden
-tables start with an underscore; two surfaces that need the same thing share it.
+Known from the declarations alone, so the engine can plan the hidden SQL together with the application's. Names of
+hidden tables start with an underscore; two surfaces that need the same thing share it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Cooccurrence:
-    """An index of items that share a basket: `reading.rows(name, (item,))` gives rows {other STRING, n BIGINT,
-    baskets BIGINT, other_baskets BIGINT}.
+    """An index of items that share a basket: `reading.rows(name, (item,))` gives rows {other STRING, n BIGINT, baskets
+    BIGINT, other_baskets BIGINT}.
 
-    Rows of `table` with equal `basket` are one basket; `n` counts the baskets that hold both items, `baskets` those that
-    hold the item, `other_baskets` those that hold the other. At most `others_max` rows per item are given, those with the
-    largest n (ties: smaller `other`).
+    Rows of `table` with equal `basket` are one basket; `n` counts the baskets that hold both items, `baskets` those
+    that hold the item, `other_baskets` those that hold the other. At most `others_max` rows per item are given, those
+    with the largest n (ties: smaller `other`).
     """
 
     name: str
@@ -40,8 +40,8 @@ class VectorTable:
 class Requirements:
     """Everything a set of surfaces needs.
 
-    statements: SQL statements, in an order that plans. live: (table, columns) read by key as of the request. whole: tables
-    read in full, which therefore need a one-column primary key and a mirror.
+    statements: SQL statements, in an order that plans. live: (table, columns) read by key as of the request. whole:
+    tables read in full, which therefore need a one-column primary key and a mirror.
     """
 
     statements: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
 """Retrievers: where candidates come from. Each finds up to `k` items, best first, or abstains with a recorded reason.
 
-Several retrievers are united (`candidates.merge`): an item keeps the bit of every retriever that found it. Scores here order one
-retriever's own list; ranking is another stage. None of them filters: an item that must not be shown is removed later, always.
+Several retrievers are united (`candidates.merge`): an item keeps the bit of every retriever that found it. Scores here
+order one retriever's own list; ranking is another stage. None of them filters: an item that must not be shown is
+removed later, always.
 """
 
 from __future__ import annotations
@@ -69,10 +70,10 @@ def _similar(session: BoundSession, k: int) -> Stage:
 class BoughtTogether:
     """Items that share baskets of `orders` with what the person touched last (`to`, a LAST_N list).
 
-    score(j) = sum over recent items i of d_i * n_ij / sqrt(n_i * n_j), with d_i = w_i * 2^-(age_i / half_life), n_ij baskets
-    holding both, n_i baskets holding i: item-based collaborative filtering with cosine similarity of binary basket vectors
-    (Sarwar et al., WWW 2001; Deshpande and Karypis, TOIS 2004). The six heaviest recent items count. Recent items themselves
-    are not proposed.
+    score(j) = sum over recent items i of d_i * n_ij / sqrt(n_i * n_j), with d_i = w_i * 2^-(age_i / half_life), n_ij
+    baskets holding both, n_i baskets holding i: item-based collaborative filtering with cosine similarity of binary
+    basket vectors (Sarwar et al., WWW 2001; Deshpande and Karypis, TOIS 2004). The six heaviest recent items count.
+    Recent items themselves are not proposed.
     """
 
     orders: str
@@ -193,7 +194,9 @@ class Given:
             if declared is None:
                 binder.unknown("input in Given:", self.name, ["items", *binder.inputs])
             elif declared.kind is not list:
-                binder.error(f"Given({self.name!r}): that input is {declared}", f"declare inputs={{{self.name!r}: list}}")
+                binder.error(
+                    f"Given({self.name!r}): that input is {declared}", f"declare inputs={{{self.name!r}: list}}"
+                )
         return self._given
 
     def _given(self, candidates: Candidates, context: Context) -> Candidates:

@@ -1,4 +1,5 @@
-"""Rules: what the page as a whole must look like, applied to the ranked items. A rule reorders; what it moved is on record."""
+"""Rules: what the page as a whole must look like, applied to the ranked items. A rule reorders; what it moved is on
+record."""
 
 from __future__ import annotations
 
@@ -17,8 +18,9 @@ from nextpaint.decide.stage import Stage
 class Diversify:
     """At most `at_most` items with the same value of the items column `by` on a page of the request's limit.
 
-    Greedy from the best: an item whose value is used up waits behind all items that still fit. It moves items and never drops
-    one: a page that nothing else can fill is completed with those that wait. NULL is no value and is never limited.
+    Greedy from the best: an item whose value is used up waits behind all items that still fit. It moves items and never
+    drops one: a page that nothing else can fill is completed with those that wait. NULL is no value and is never
+    limited.
     """
 
     by: str
@@ -61,5 +63,5 @@ class Diversify:
         for index in waiting:
             if index < context.limit and place[index] != index + 1:
                 why = f"{self.by} {cells[slots[index]]} already {self.at_most} times"
-                context.effects.append((self.label, keys[index], index + 1, place[index], why))
+                context.moved(self.label, why, keys[index], (index + 1, place[index]))
         return candidates.take(np.array(order, np.int64))

@@ -1,9 +1,9 @@
 """Decisions: the one call that turns a request and a reading into a record and an answer.
 
-`requirements` says, before anything is planned, what surfaces need; `Decider` compiles them against the planned tables and then
-decides. A decision is a function of (surface, request, subjects, reading, seed, paths): time is measured only to choose paths, and
-a replay is given the paths. What a node remembers beyond its ledger is cost estimates and last good answers: neither changes a
-decision whose paths are given.
+`requirements` says, before anything is planned, what surfaces need; `Decider` compiles them against the planned tables
+and then decides. A decision is a function of (surface, request, subjects, reading, seed, paths): time is measured only
+to choose paths, and a replay is given the paths. What a node remembers beyond its ledger is cost estimates and last
+good answers: neither changes a decision whose paths are given.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def requirements(surfaces: Sequence[Surface]) -> Requirements:
 class Decider:
     """The surfaces of one application, ready to decide.
 
-    Raises ApplicationError with every mistake of every surface. `application` is the application's hash, for the records.
+    Raises ApplicationError with every mistake of every surface. `application` is the application's hash, for the
+    records.
     """
 
     def __init__(

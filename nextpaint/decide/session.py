@@ -1,12 +1,14 @@
 """The session vector: what a person is looking at now, as one vector computed when a decision reads it.
 
-The weighted, decayed mean of the vectors of recent items: sum of w_i * 2^-(age_i / half_life) * v_i / |v_i|, normalised. An
-empty session has no vector (None): a retriever then abstains, a zero vector would be similar to nothing and everything.
+The weighted, decayed mean of the vectors of recent items: sum of w_i * 2^-(age_i / half_life) * v_i / |v_i|,
+normalised. An empty session has no vector (None): a retriever then abstains, a zero vector would be similar to nothing
+and everything.
 
-Exactness: a decision must be recomputable on any machine, and BLAS may sum in any order. So weights are rounded to integers of
-`WEIGHT_BITS` bits; times integer components of at most 127 over at most 2,048 items, the sums stay below 2^53 and are exact in
-float64 in any order. The result is rounded to integers in [-127, 127], as item vectors are, so every dot product of up to 1,040
-components is exact in float32. Cosine similarity is then dot / (|s| * |v|) in float64, one rounding each.
+Exactness: a decision must be recomputable on any machine, and BLAS may sum in any order. So weights are rounded to
+integers of `WEIGHT_BITS` bits; times integer components of at most 127 over at most 2,048 items, the sums stay below
+2^53 and are exact in float64 in any order. The result is rounded to integers in [-127, 127], as item vectors are, so
+every dot product of up to 1,040 components is exact in float32. Cosine similarity is then dot / (|s| * |v|) in float64,
+one rounding each.
 """
 
 from __future__ import annotations
@@ -28,14 +30,15 @@ from nextpaint.record.types import DOUBLE
 WEIGHT_BITS = 32  # with 7 bits of a component and 11 of the count: 50 bits of the 53 that float64 sums exactly
 COMPONENT_MAX = 127
 EVENTS_MAX = 2_048
+RESOLUTION = 1e6  # a feature keeps six decimals: finer than quantised vectors resolve, and half the bytes in a record
 
 
 @dataclass(frozen=True)
 class SessionVector:
     """The session of the list `recent` ("table.column", filled by LAST_N) in the space of the `vectors` table.
 
-    `half_life`: how fast older events count less. `text`: the items column that `vectors` embeds. Usable as the target of
-    `Similar` and as a feature: there its value is the cosine similarity of session and candidate, in [-1, 1].
+    `half_life`: how fast older events count less. `text`: the items column that `vectors` embeds. Usable as the target
+    of `Similar` and as a feature: there its value is the cosine similarity of session and candidate, in [-1, 1].
     """
 
     recent: str
@@ -59,7 +62,8 @@ class SessionVector:
 
 @dataclass(frozen=True)
 class Quantised:
-    """A vector of integers in [-127, 127] held as float32, shape (dimensions,), and its Euclidean length (float64, > 0)."""
+    """A vector of integers in [-127, 127] held as float32, shape (dimensions,), and its Euclidean length (float64, >
+    0)."""
 
     values: npt.NDArray[np.float32]
     norm: float
@@ -91,7 +95,8 @@ class BoundSession:
         valid = rows >= 0
         every: tuple[Vectors, FloatArray] | None = context.recall(("similarities", self))
         values = every[1][rows] if every is not None else _cosine(vectors, session, rows)
-        return Column(DOUBLE, np.where(valid, values, 0.0), None if bool(valid.all()) else valid)
+        values = np.rint(np.where(valid, values, 0.0) * RESOLUTION) / RESOLUTION
+        return Column(DOUBLE, values, None if bool(valid.all()) else valid)
 
     def latest_ms(self, context: Context) -> int | None:
         """Event time of the newest event of the session."""

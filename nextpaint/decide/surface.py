@@ -1,21 +1,22 @@
 """Surfaces: a place that shows items, declared as the tuple of its stages.
 
-A surface is data: `print(surface)` shows the pipeline it is, `but` makes another one that differs in what is named. Declaring one
-checks nothing, so that all mistakes of an application are reported together, each at the line the surface was written on.
+A surface is data: `print(surface)` shows the pipeline it is, `but` makes another one that differs in what is named.
+Declaring one checks nothing, so that all mistakes of an application are reported together, each at the line the surface
+was written on.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nextpaint.decide.fallback import Fallback, Nothing
 from nextpaint.decide.feature import FeatureSource, needs_of
 from nextpaint.decide.filter import declared_filters
 from nextpaint.decide.rank import Model, Weighted
-from nextpaint.decide.request import InputType, Optional
+from nextpaint.decide.request import InputType
 from nextpaint.decide.requirements import Needs
 from nextpaint.decide.stage import Declared, Stage
 from nextpaint.decide.window import Window
@@ -28,14 +29,14 @@ LIMIT = 20
 class Surface:
     """A named place that shows items.
 
-    window: the deadline and its shares. purpose: what a person consents to (or not: then the same surface answers unprofiled).
-    items: the table whose rows are shown, key (item_id STRING). limit: answers unless the request says less or more.
-    inputs: what the request brings, name -> str | int | float | bool | list | Optional(...).
-    retrieve: retrievers, united. require: filters; a string is a SQL condition, ("condition", "keep") keeps what is unknown.
-    features: name -> "table.column" | Feature | SessionVector | function. rank: Weighted or Model or a function; None keeps the
-    order of retrieval. rules: reorder the ranked page. cold: fills up where the retrievers leave fewer than limit items.
-    fallback: when there is no time. say: feature name -> the sentence it is explained with, may hold {about}.
-    show: features whose values are answered among an item's fields.
+    window: the deadline and its shares. purpose: what a person consents to (or not: then the same surface answers
+    unprofiled). items: the table whose rows are shown, key (item_id STRING). limit: answers unless the request says
+    less or more. inputs: what the request brings, name -> str | int | float | bool | list | Optional(...).
+    retrieve: retrievers, united. require: filters; a string is a SQL condition, ("condition", "keep") keeps what is
+    unknown. features: name -> "table.column" | Feature | SessionVector | function. rank: Weighted or Model or a
+    function; None keeps the order of retrieval. rules: reorder the ranked page. cold: fills up where the retrievers
+    leave fewer than limit items. fallback: when there is no time. say: feature name -> the sentence it is explained
+    with, may hold {about}. show: features whose values are answered among an item's fields.
     """
 
     name: str
@@ -73,9 +74,7 @@ class Surface:
     @property
     def input_types(self) -> dict[str, InputType]:
         """The inputs, each with its type spelled out."""
-        return {
-            name: kind if isinstance(kind, InputType) else InputType(kind) for name, kind in self.inputs.items()
-        }
+        return {name: kind if isinstance(kind, InputType) else InputType(kind) for name, kind in self.inputs.items()}
 
     @property
     def stages(self) -> tuple[tuple[str, Any], ...]:
@@ -128,7 +127,8 @@ def _printed(stage: Any) -> str:
 
 
 def _caller() -> At:
-    """File and line of the nearest frame outside this module and the dataclass machinery: where the surface is written."""
+    """File and line of the nearest frame outside this module and the dataclass machinery: where the surface is
+    written."""
     frame = inspect.currentframe()
     while frame is not None:
         code = frame.f_code
@@ -136,8 +136,3 @@ def _caller() -> At:
             return At(code.co_filename, frame.f_lineno)
         frame = frame.f_back
     return At()
-
-
-__all__ = ["Optional", "Surface"]
-
-_NAMES = tuple(each.name for each in fields(Surface))

@@ -1,7 +1,7 @@
 """The best items of a table by one of its columns, for everyone or within what the person likes.
 
-Looks at the best few hundred rows first and at more only if a restriction leaves too few: a popular table has thousands of rows,
-a restriction to somebody's interests usually passes within the first hundred.
+Looks at the best few hundred rows first and at more only if a restriction leaves too few: a popular table has thousands
+of rows, a restriction to somebody's interests usually passes within the first hundred.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ FIRST_LOOK = 256  # rows examined for `where` before the next look, four times a
 
 @dataclass(frozen=True)
 class TopOf:
-    """For `where` of `Top`: the person's `n` best values, by column `by` of a table keyed by (subject, value). Values that
-    are not above zero do not count."""
+    """For `where` of `Top`: the person's `n` best values, by column `by` of a table keyed by (subject, value). Values
+    that are not above zero do not count."""
 
     table: str
     by: str
@@ -42,8 +42,8 @@ Wanted = TopOf | str | Sequence[str]
 
 @dataclass(frozen=True)
 class Top:
-    """The `k` items with the largest `by` in `table`, whose key is the item. `where` restricts columns (of the table, else of
-    the items table) to values: a constant, a list, or the person's own `TopOf`."""
+    """The `k` items with the largest `by` in `table`, whose key is the item. `where` restricts columns (of the table,
+    else of the items table) to values: a constant, a list, or the person's own `TopOf`."""
 
     table: str
     by: str

@@ -1,7 +1,7 @@
 """Windows: how long a decision may take, and how that time is shared.
 
-A window sets the deadline and nothing else. The three budgets follow the life of a decision: `ingest_ms` for the stream and
-the connectors, `process_ms` for state, retrieval and ranking, `govern_ms` for records and policies; what is left of
+A window sets the deadline and nothing else. The three budgets follow the life of a decision: `ingest_ms` for the stream
+and the connectors, `process_ms` for state, retrieval and ranking, `govern_ms` for records and policies; what is left of
 `total_ms` belongs to the network. `ttl_s` is how long the caller may show the answer.
 """
 

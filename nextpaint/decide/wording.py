@@ -1,4 +1,5 @@
-"""The sentences of explanations: templates over stored facts, in words a shopper uses. Nothing here computes or guesses."""
+"""The sentences of explanations: templates over stored facts, in words a shopper uses. Nothing here computes or
+guesses."""
 
 from __future__ import annotations
 

@@ -102,8 +102,9 @@ class Runner:
             incoming = by_topic.get(topic, ())
             for name in names:
                 source = self.graph.sources[name]
-                if incoming or source.table.watermark is not None:
-                    batch = source.read(incoming, silences if source.table.watermark else (), self._bury(context, source))
+                timed = source.table.watermark is not None
+                if incoming or (timed and not source.clock.unmoved_by(records[-1].at_ms)):
+                    batch = source.read(incoming, silences if timed else (), self._bury(context, source))
                     if len(batch) or len(batch.mark_seq):
                         batches[name] = batch
         return batches
@@ -123,7 +124,8 @@ class Runner:
             if all(each is None for each in inputs):
                 continue
             batch = stage.operator.step([_given(each, of) for each, of in zip(inputs, stage.inputs, strict=True)], context)
-            made[id(stage.operator)] = batch
+            if len(batch) or len(batch.mark_seq):
+                made[id(stage.operator)] = batch
             if stage.target is not None and len(batch):
                 targets[stage.target] = batch
         return targets
@@ -180,7 +182,7 @@ class Runner:
 
 
 def _given(batch: Batch | None, stage: Stage) -> Batch:
-    return batch if batch is not None else Batch.of(stage.operator.types, (), (), ())
+    return batch if batch is not None else stage.operator.nothing
 
 
 def plain(value: Value) -> Value:

@@ -27,6 +27,9 @@ from nextpaint.record.columns import DELETE, IDLE, INSERT, MIN_WATERMARK, UPDATE
 from nextpaint.record.types import INTEGER_BITS, INTEGERS, Field, Kind, Type
 from nextpaint.sql.plan import Table
 
+# An idle advance moves in steps of this: a quiet source then costs its readers at most four marks a second.
+ADVANCE_MS = 250
+
 Json = Any
 _compact = msgspec.json.Encoder().encode
 
@@ -138,8 +141,9 @@ class SourceClock:
             return None
         silent_ms = at_ms - self._last_at
         if self._idle_advance_ms and silent_ms >= self._idle_advance_ms:
-            if at_ms - self.delay_ms > self.watermark:
-                self.watermark = at_ms - self.delay_ms
+            reached = at_ms - at_ms % ADVANCE_MS - self.delay_ms
+            if reached > self.watermark:
+                self.watermark = reached
                 return self.watermark
             return None
         if self._idle_timeout_ms and silent_ms >= self._idle_timeout_ms and not self._idle:
@@ -147,10 +151,20 @@ class SourceClock:
             return IDLE
         return None
 
+    def unmoved_by(self, at_ms: int) -> bool:
+        """Whether silence up to this ledger time certainly has no consequence."""
+        if not self._last_at:
+            return False
+        silent_ms = at_ms - self._last_at
+        if self._idle_advance_ms and silent_ms >= self._idle_advance_ms:
+            return at_ms - at_ms % ADVANCE_MS - self.delay_ms <= self.watermark
+        return not self._idle_timeout_ms or self._idle or silent_ms < self._idle_timeout_ms
+
     def due_ms(self, timer_ms: int) -> int | None:
         """The ledger time at which silence would bring the watermark to `timer_ms`, or make the source idle."""
         if self._idle_advance_ms:
-            return max(self._last_at + self._idle_advance_ms, timer_ms + self.delay_ms)
+            needed = timer_ms + self.delay_ms
+            return max(self._last_at + self._idle_advance_ms, needed + -needed % ADVANCE_MS)
         if self._idle_timeout_ms and not self._idle:
             return self._last_at + self._idle_timeout_ms
         return None
@@ -195,7 +209,7 @@ class Source(Operator):
     ) -> Batch:
         """Rows of `records` and marks. `silences`: (seq, at) where the ledger clock moved: the mark comes after that
         record. A record that does not decode goes to `bury(seq, reason)`."""
-        out = Output(self.types)
+        out = Output(self.nothing)
         marks: list[tuple[int, int]] = []
         at_clock = iter(silences)
         moved = next(at_clock, None)

@@ -66,14 +66,20 @@ class Column:
     @staticmethod
     def of(type_: Type, values: Sequence[Value]) -> Column:
         """A column from Python values; None is NULL."""
-        missing = [value is None for value in values]
-        valid = ~np.array(missing, dtype=np.bool_) if any(missing) else None
-        if type_.dtype == object:
-            held = np.empty(len(values), dtype=object)
-            held[:] = values if not _nested(values) else _boxed(values)
-        else:
-            held = np.array([0 if value is None else value for value in values], dtype=type_.dtype)
-        return Column(type_, held, valid)
+        valid = None
+        whole: Sequence[Value] = values
+        dtype = type_.dtype
+        if None in values:
+            valid = np.array([value is not None for value in values], np.bool_)
+            if dtype != object:
+                whole = [0 if value is None else value for value in values]
+        if type_.is_nested:
+            return Column(type_, _boxed(whole), valid)
+        if dtype == object:
+            held = np.empty(len(values), object)
+            held[:] = whole
+            return Column(type_, held, valid)
+        return Column(type_, np.array(whole, dtype), valid)
 
     @staticmethod
     def concat(columns: Sequence[Column]) -> Column:
@@ -88,10 +94,6 @@ class Column:
         return Column(columns[0].type, np.concatenate([column.values for column in columns]), valid)
 
 
-def _nested(values: Sequence[Value]) -> bool:
-    return any(isinstance(value, list | tuple) for value in values)
-
-
 def _boxed(values: Sequence[Value]) -> AnyArray:
     """An object array that holds lists and tuples as single cells (NumPy would make them dimensions)."""
     held = np.empty(len(values), dtype=object)
@@ -100,8 +102,12 @@ def _boxed(values: Sequence[Value]) -> AnyArray:
     return held
 
 
+_NO_MARKS: IntArray = np.empty(0, np.int64)
+_NO_MARKS.setflags(write=False)
+
+
 def _no_marks() -> IntArray:
-    return np.empty(0, np.int64)
+    return _NO_MARKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,15 @@ class Batch:
         columns = tuple(Column.of(each, [line[index] for line in rows]) for index, each in enumerate(types))
         return Batch(columns, np.array(kind, np.int8), np.array(seq, np.int64))
 
+    @property
+    def types(self) -> tuple[Type, ...]:
+        return tuple(column.type for column in self.columns)
+
+    def marked(self, mark_seq: IntArray, mark_wm: IntArray) -> Batch:
+        """The same rows under other marks."""
+        return Batch(self.columns, self.kind, self.seq, mark_seq, mark_wm)
+
     def with_marks(self, seqs: Sequence[int], watermarks: Sequence[int]) -> Batch:
-        return Batch(
-            self.columns, self.kind, self.seq, np.array(seqs, np.int64), np.array(watermarks, np.int64)
-        )
+        if not seqs:
+            return self.marked(_NO_MARKS, _NO_MARKS)
+        return self.marked(np.array(seqs, np.int64), np.array(watermarks, np.int64))

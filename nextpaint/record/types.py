@@ -47,7 +47,6 @@ class Kind(StrEnum):
     NULL = "NULL"
 
 
-_BOOL = {Kind.BOOLEAN}
 INTEGERS = (Kind.TINYINT, Kind.SMALLINT, Kind.INT, Kind.BIGINT)
 _INT64 = {
     *INTEGERS,
@@ -59,6 +58,10 @@ _INT64 = {
     Kind.INTERVAL_YEAR,
 }
 _FLOAT64 = {Kind.FLOAT, Kind.DOUBLE}
+_NESTED = {Kind.ARRAY, Kind.MAP, Kind.ROW}
+_DTYPES = {
+    kind: np.dtype(np.int64 if kind in _INT64 else np.float64 if kind in _FLOAT64 else object) for kind in Kind
+} | {Kind.BOOLEAN: np.dtype(np.bool_)}
 INTEGER_BITS = {Kind.TINYINT: 8, Kind.SMALLINT: 16, Kind.INT: 32, Kind.BIGINT: 64}
 
 
@@ -86,13 +89,12 @@ class Type:
     @property
     def dtype(self) -> np.dtype[np.generic]:
         """The NumPy dtype of a column of this type (see the table above)."""
-        if self.kind in _BOOL:
-            return np.dtype(np.bool_)
-        if self.kind in _INT64:
-            return np.dtype(np.int64)
-        if self.kind in _FLOAT64:
-            return np.dtype(np.float64)
-        return np.dtype(object)
+        return _DTYPES[self.kind]
+
+    @property
+    def is_nested(self) -> bool:
+        """Values are lists, tuples or dicts."""
+        return self.kind in _NESTED
 
     @property
     def is_numeric(self) -> bool:

@@ -174,13 +174,12 @@ class _Server(uvicorn.Server):
 class _OneWrite:
     """A transport that sends the head of an answer together with its body: one system call and one packet, not two."""
 
-    __slots__ = ("_head", "_transport", "close", "is_closing")
+    __slots__ = ("_head", "_transport", "is_closing")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._head = b""
         self.is_closing = transport.is_closing
-        self.close = self._close
 
     def write(self, data: bytes) -> None:
         if self._head:
@@ -196,7 +195,7 @@ class _OneWrite:
             self._transport.write(self._head)
             self._head = b""
 
-    def _close(self) -> None:
+    def close(self) -> None:
         self.flush()
         self._transport.close()
 

@@ -230,7 +230,8 @@ def describe_table(table: Table) -> str:
             parts.append(f"{quoted(field.name)} {field.type}{'' if field.nullable else ' NOT NULL'}")
     if table.watermark is not None:
         name = quoted(table.fields[table.watermark.column].name)
-        parts.append(f"WATERMARK FOR {name} AS {name} - {table.watermark.delay_ms} ms")
+        delay = f" - {table.watermark.delay_ms} ms" if table.watermark.delay_ms else ""
+        parts.append(f"WATERMARK FOR {name} AS {name}{delay}")
     if table.primary_key:
         names = ", ".join(quoted(table.fields[index].name) for index in table.primary_key)
         parts.append(f"PRIMARY KEY ({names}) NOT ENFORCED")

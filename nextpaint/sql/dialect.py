@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -28,7 +29,7 @@ from nextpaint.sql.refusal import Refusal
 # A text above this length is refused before lexing: the whole application of a shop is a few tens of kilobytes.
 TEXT_CHARS_MAX = 1_000_000
 
-_OPERATORS = ("<=", ">=", "<>", "!=", "||", "=>", "::", "->", "/*+")
+_OPERATORS = ("<=", ">=", "<>", "!=", "||", "=>", "::", "->")
 
 
 class Flink(Dialect):
@@ -47,6 +48,8 @@ class Flink(Dialect):
 
 
 class Kind(StrEnum):
+    """What a token is."""
+
     WORD = "word"
     QUOTED = "quoted name"
     STRING = "string"
@@ -84,7 +87,6 @@ _NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d+)?\Z")
 _CURES = {
     '"': "write strings in single quotes and names in backticks",
     "::": "write CAST(x AS type)",
-    "/*+": "hints are not supported; use SET or a table option",
     "!=": "write <>",
     "?": "parameters are not part of a statement; write the value",
 }
@@ -95,11 +97,14 @@ def tokenize(text: str, file: str = "") -> list[Token]:
     place = _Places(text, file)
     if len(text) > TEXT_CHARS_MAX:
         raise Refusal(f"the text has {len(text)} characters, more than {TEXT_CHARS_MAX}", place.at(0), "split it")
+    hint = _first(text, lambda match: match.group().startswith("/*+"))
+    if hint is not None:
+        raise Refusal("hints are not supported", place.at(hint), "use SET or a table option")
     try:
         raw = Flink().tokenize(text)
     except SqlglotError as error:
         start = getattr(error, "start", None)
-        offset = _unclosed(text)
+        offset = _first(text, lambda match: bool(match.group("open")))
         if offset is None:
             offset = start or 0
         raise Refusal(
@@ -150,10 +155,10 @@ def _fraction(before: list[Token], token: Token) -> Token | None:
 _OPENERS = re.compile(r"--[^\n]*|/\*(?:.|\n)*?\*/|'(?:[^']|'')*'|`(?:[^`]|``)*`|(?P<open>'|`|/\*)")
 
 
-def _unclosed(text: str) -> int | None:
-    """Where the quote or comment starts that never ends."""
+def _first(text: str, wanted: Callable[[re.Match[str]], bool]) -> int | None:
+    """Where the first string, quoted name, comment or unclosed opener starts that is `wanted`."""
     for match in _OPENERS.finditer(text):
-        if match.group("open"):
+        if wanted(match):
             return match.start()
     return None
 

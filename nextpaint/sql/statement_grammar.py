@@ -53,8 +53,9 @@ def parse_statements(file: str, text: str, refused: Callable[[Refusal], None]) -
                 raise Refusal(
                     f"expected INSERT but found {cursor.current}", cursor.at, "a statement set holds INSERTs only"
                 )
-            statements.append(_statement(cursor))
+            statement = _statement(cursor)
             cursor.expect_end()
+            statements.append(statement)
         except Refusal as refusal:
             refused(refusal)
     if in_set is not None:

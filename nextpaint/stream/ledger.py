@@ -101,8 +101,10 @@ class Ledger:
                 if not found.segments:
                     raise
                 ledger._refuse(error, "a new segment could not be started")
+                found = scan(disk, everything=False)  # what failed may have replaced the last file all the same
                 if found.last is not None:
                     found.segments[-1].note(found.last)
+                ledger._segments = found.segments
         except BaseException:
             ledger._release()
             raise
@@ -316,7 +318,8 @@ class Ledger:
         try:
             self._ports.disk.replace(segment.path, content)
         except OSError:
-            self._segments = segments
+            if not Segment.open(self._ports.disk, segment.path).hollow:
+                self._segments = segments
             raise
         return freed
 

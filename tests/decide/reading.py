@@ -67,7 +67,7 @@ class FakeWhole:
 
 
 class FakeReading:
-    """`data[table][key] = row`; `changed[table, key]` is when it last changed. `touched` names every table that was read."""
+    """`data[table][key] = row`; `changed[table, key]`: when it last changed. `touched` names every table that was read."""
 
     def __init__(self, tables: Mapping[str, Table] = TABLES, time_ms: int = NOW_MS) -> None:
         self.tables = {**tables, "_together_orders": _TOGETHER}
@@ -140,7 +140,7 @@ CATEGORIES = ("lanterns", "cake tins", "mugs", "signs", "bags", "toys", "clocks"
 
 
 def shop(items: int = 40, seed: int = 7, dimensions: int = DIMENSIONS) -> FakeReading:
-    """`items` items i000.. in eight categories; vectors of a category lie close together; heat falls with the number."""
+    """Items i000.. in eight categories; vectors of a category lie close together; heat falls with the number."""
     chance = Random(seed)
     generator = np.random.default_rng(seed)
     centres = generator.normal(size=(len(CATEGORIES), dimensions))

@@ -27,7 +27,6 @@ from nextpaint.decide import (
     Weighted,
 )
 from nextpaint.ports.clock import Clock, SimulatedClock
-
 from tests.decide.reading import TABLES, FakeReading
 
 SESSION = SessionVector("recent.items", vectors="item_vectors", half_life="10 min")

@@ -31,6 +31,7 @@ class FakeNode:
     overloaded: bool = False
     fault: Exception | None = None
     gate: asyncio.Event | None = None
+    commit_each = True
 
     def __post_init__(self):
         self.subjects = Subjects.open(self.directory / "keys.db", SystemRandom())
@@ -48,7 +49,8 @@ class FakeNode:
         admission = self.door.admit(calls, principal, received_at_ms or _now_ms())
         fresh = [event for event in admission.events if event.message_id not in self.seen]
         self.seen.update(event.message_id for event in fresh)
-        self.subjects.commit()
+        if self.commit_each:
+            self.subjects.commit()
         self.events += fresh
         self.quarantine += admission.quarantined
         reasons = tuple((each.index, each.reason) for each in admission.quarantined)

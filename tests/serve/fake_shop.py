@@ -181,11 +181,10 @@ class FakeShop:
     async def query(self, principal, sql):
         found = re.search(r"from\s+(\w+)", sql, re.IGNORECASE)
         if not found or found.group(1) not in ("inventory", "category_interest", "trending"):
-            at = (found.start(1) if found else 0) + 1
-            line = sql.count("\n", 0, at) + 1
-            raise InvalidInput(
-                f"there is no table {found.group(1) if found else '?'}", where=f"line {line}, column {at}", cure="see tables"
-            )
+            before = sql[: found.start(1) if found else 0]
+            line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+            what = f"there is no table {found.group(1) if found else '?'}"
+            raise InvalidInput(what, where=f"line {line}, column {column}", cure="see Live tables")
         rows = [[i.id, i.title, i.stock, i.price] for i in list(self.items.values())[:20]]
         names = (("item_id", "STRING"), ("title", "STRING"), ("stock", "INT"), ("price", "DOUBLE"))
         return {"columns": [{"name": n, "type": t} for n, t in names], "rows": rows, "position": "1.0.0", "as_of": 0}

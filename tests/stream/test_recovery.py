@@ -216,6 +216,23 @@ def test_a_full_disk_still_opens_for_reading():
     assert values(Ledger.open(ports_on(disk), SMALL)) == ALL
 
 
+@pytest.mark.parametrize("frames", [0, 1, 9])
+@pytest.mark.parametrize("operation", ["open", "remove", "append", "sync", "rename", "sync_directory"])
+def test_an_open_that_cannot_start_a_segment_reads_all_the_same(operation, frames):
+    disk = written(frames, ALIGNED)
+    disk.open("ledger/left-behind.tmp", create=True)
+    reads = 1 + 2 * len(disk.list("ledger")) - 2 if operation == "open" else 0
+    disk.fail(operation, after=reads)
+    ledger = Ledger.open(ports_on(disk), ALIGNED)
+    assert ledger.read_only is not None
+    assert values(ledger) == ALL[:frames]
+    with pytest.raises(LedgerReadOnly):
+        ledger.write(draft(b"more"))
+    ledger.close()
+    disk.crash()
+    assert values(Ledger.open(ports_on(disk), ALIGNED)) == ALL[:frames]
+
+
 def test_sabotage_cutting_at_any_bad_frame_is_caught(monkeypatch):
     monkeypatch.setattr(Segment, "later_frame", lambda *_: None)
     with pytest.raises(AssertionError):

@@ -1,10 +1,12 @@
 """Segments go when all their topics allow it, and never past a checkpoint; verify sees all that matters."""
 
+import pytest
+
 from nextpaint.ports import InlineWorkers, Ports, SeededRandom, SimulatedClock, SimulatedDisk
 from nextpaint.record.codec import EncodedBatch, Record
 from nextpaint.stream.frame import Draft, EntryKind, FrameDraft
 from nextpaint.stream.ledger import Ledger, LedgerSettings
-from nextpaint.stream.retention import FOREVER, RetentionClass, RetentionPolicy, retain
+from nextpaint.stream.retention import FOREVER, NOTHING, RetentionClass, RetentionPolicy, retain
 from nextpaint.stream.verify import verify, walk_frames
 
 SETTINGS = LedgerSettings(segment_bytes=1)  # a segment per frame
@@ -56,6 +58,21 @@ def test_nothing_goes_that_a_checkpoint_replays():
     assert "checkpoint replays from frame 3" in str(report.kept)
     retain(ledger, policy, oldest_checkpoint_frame=1000)
     assert kept_frames(ledger) == [5], "the segment being written always stays"
+
+
+@pytest.mark.parametrize("operation", ["append", "sync", "rename", "sync_directory"])
+def test_a_deletion_that_fails_leaves_each_segment_old_or_gone(operation):
+    ports, ledger = ledger_of(*"eeeeee")
+    ports.disk.fail(operation, after=1)
+    with pytest.raises(OSError, match="Input/output"):
+        retain(ledger, RetentionPolicy(default=NOTHING), oldest_checkpoint_frame=99)
+    assert set(kept_frames(ledger)) >= {2, 3, 4, 5}
+    assert verify(ports.disk).ok
+    ports.disk.crash()
+    again = Ledger.open(ports, SETTINGS)
+    assert set(kept_frames(again)) >= {2, 3, 4, 5}
+    retain(again, RetentionPolicy(default=NOTHING), oldest_checkpoint_frame=99)
+    assert kept_frames(again) == [5]
 
 
 def test_bytes_count_from_the_youngest():

@@ -114,7 +114,7 @@ def _divider(integer: Callable[[Any, Any], AnyArray], floating: Callable[[Any, A
         if type_.kind in FLOATS:
             return _simple(floating, exact)(call, operands)
         divisor = operands[1]
-        if divisor.constant and divisor.value:
+        if divisor.constant and divisor.value not in (None, 0, -1):
             return _simple(integer, exact)(call, operands)
         left, right, trim = operands[0].run, divisor.run, _trim(type_)
 
@@ -221,7 +221,7 @@ def _rounder(rounding: str, plain: Callable[[AnyArray], AnyArray]) -> Callable[.
     def build(call: Call, operands: tuple[Operand, ...]) -> Operand:
         places = operands[1] if len(operands) == 2 else None
         if call.type.kind in FLOATS and (places is None or (places.constant and places.value == 0)):
-            return _one_array(plain)(call, operands[:1])
+            return _one_array(plain, warns=True)(call, operands[:1])
         if places is None:
             places = constant(Type(Kind.INT), 0)
         return made(call.type, lift(call.type, one(call.type), (operands[0], places)), operands, fallible=True)

@@ -75,8 +75,9 @@ def _substring(text: str, start: int, length: int | None = None) -> str | None:
     if length is not None and length < 0:
         return None
     begin = start - 1 if start > 0 else len(text) + start if start < 0 else 0
-    end = len(text) if length is None else begin + length
-    return text[max(begin, 0) : max(end, 0)]
+    if begin < 0:
+        return ""
+    return text[begin:] if length is None else text[begin : begin + length]
 
 
 def _left(text: str, count: int) -> str:

@@ -232,7 +232,11 @@ def build_to_timestamp_ltz(call: Call, operands: tuple[Operand, ...]) -> Operand
         return _of_one(call.type, operands[0], lambda values: values * factor)
 
     def in_ms(value: Any) -> int | None:
-        return int(value * factor) if abs(value) < 2**53 else None  # not for NaN either
+        if not abs(value) < 2**53:  # NaN neither
+            return None
+        whole = int(value)
+        # As Flink: the fraction of a second is cut to nanoseconds, then to milliseconds.
+        return whole if factor == 1 else whole * 1000 + int(int((value - whole) * 1_000_000_000) / 1_000_000)
 
     return made(call.type, lift(call.type, in_ms, operands[:1]), operands)
 

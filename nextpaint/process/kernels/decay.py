@@ -61,9 +61,7 @@ def decayed_add(mass: int, anchor_ms: int, x: float, t_ms: int, half_life_ms: in
     return mass + (units << HISTORY_BITS), t_ms
 
 
-def decayed_merge(
-    mass: int, anchor_ms: int, other: int, other_anchor_ms: int, half_life_ms: int
-) -> tuple[int, int]:
+def decayed_merge(mass: int, anchor_ms: int, other: int, other_anchor_ms: int, half_life_ms: int) -> tuple[int, int]:
     """The sum of the events of two sums: as if all had been added to one, but for the lowest unit of mass, since each
     was rounded down by itself. Commutes."""
     if anchor_ms < other_anchor_ms:

@@ -27,7 +27,7 @@ class GroupAggregate(Operator):
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
-        out = Output(self.types)
+        out = Output(self.nothing)
         if len(batch):
             kinds = batch.kind.tolist()
             for index, (row, seq) in enumerate(zip(batch.rows(), batch.seq.tolist(), strict=True)):

@@ -52,12 +52,20 @@ class StepContext:
     seqs: IntArray
     at_ms: IntArray
     dead: list[DeadRow] = field(default_factory=list)
+    _only: int | None = None
+
+    def __post_init__(self) -> None:
+        first = int(self.at_ms[0]) if len(self.at_ms) else 0
+        self._only = first if not len(self.at_ms) or int(self.at_ms[-1]) == first else None
+
+    def clock(self, seqs: IntArray) -> int | IntArray:
+        """The ledger time of the records `seqs`; one number when it is the same for the whole step."""
+        return self._only if self._only is not None else self.at_ms[np.searchsorted(self.seqs, seqs)]
 
     def at(self, seqs: IntArray) -> IntArray:
-        """The ledger time of the records `seqs`."""
-        if not len(self.seqs):
-            return np.zeros(len(seqs), np.int64)
-        return self.at_ms[np.searchsorted(self.seqs, seqs)]
+        """The ledger time of the records `seqs`, one each."""
+        at = self.clock(seqs)
+        return np.full(len(seqs), at, np.int64) if isinstance(at, int) else at
 
 
 class Operator(ABC):
@@ -66,6 +74,7 @@ class Operator(ABC):
     def __init__(self, identity: str, types: Sequence[Type]) -> None:
         self.id = identity
         self.types = tuple(types)
+        self.nothing = Batch.of(self.types, (), (), ())  # no rows, no marks
         self.late = 0  # rows dropped as late: counted, named, never silent
 
     @abstractmethod
@@ -86,10 +95,10 @@ class Operator(ABC):
 class Output:
     """Collects output rows in order and makes the batch."""
 
-    __slots__ = ("_types", "kinds", "rows", "seqs")
+    __slots__ = ("_nothing", "kinds", "rows", "seqs")
 
-    def __init__(self, types: Sequence[Type]) -> None:
-        self._types = types
+    def __init__(self, nothing: Batch) -> None:
+        self._nothing = nothing
         self.rows: list[Sequence[Value]] = []
         self.seqs: list[int] = []
         self.kinds: list[int] = []
@@ -100,12 +109,9 @@ class Output:
         self.rows.append(row)
 
     def batch(self, mark_seq: IntArray, mark_wm: IntArray) -> Batch:
-        made = Batch.of(self._types, self.rows, self.seqs, self.kinds)
-        return Batch(made.columns, made.kind, made.seq, mark_seq, mark_wm)
-
-
-def empty(types: Sequence[Type]) -> Batch:
-    return Batch.of(types, (), (), ())
+        if not self.rows:
+            return self._nothing.marked(mark_seq, mark_wm)
+        return Batch.of(self._nothing.types, self.rows, self.seqs, self.kinds).marked(mark_seq, mark_wm)
 
 
 ROW, MARK = 0, 1

@@ -58,7 +58,7 @@ class SessionAggregation(Operator):
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
-        out = Output(self.types)
+        out = Output(self.nothing)
         rows = batch.rows()
         for what, value, seq in in_order(batch):
             if what == ROW:

@@ -18,7 +18,6 @@ from nextpaint.process.operators.protocol import (
     Operator,
     Select,
     StepContext,
-    empty,
     merged,
 )
 from nextpaint.process.state import State
@@ -56,7 +55,7 @@ class Filter(Operator):
         if not len(batch):
             return batch
         failures = Failures()
-        mask = self._keep(Evaluation(batch.columns, len(batch), context.at(batch.seq), failures))
+        mask = self._keep(Evaluation(batch.columns, len(batch), context.clock(batch.seq), failures))
         if failures.rows:
             mask = mask & bury(batch, failures, self.id, context)
         return batch if mask.all() else batch.take(mask)
@@ -79,15 +78,19 @@ class Project(Operator):
         self._picks: list[int | Evaluator] = [
             expr.index if isinstance(expr, ColumnRef) else compile_expr(expr) for expr in node.exprs
         ]
+        picks = [pick for pick in self._picks if isinstance(pick, int)]
+        self._only_picks = picks if len(picks) == len(self._picks) else []
         self._source = sources[0]
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
         if not len(batch):
-            return batch.with_columns(empty(self.types).columns)
+            return self.nothing.marked(batch.mark_seq, batch.mark_wm)
+        if self._only_picks:
+            return batch.with_columns([batch.columns[pick] for pick in self._only_picks])
         failures = Failures()
         projected = batch.with_columns(
-            self._columns(Evaluation(batch.columns, len(batch), context.at(batch.seq), failures))
+            self._columns(Evaluation(batch.columns, len(batch), context.clock(batch.seq), failures))
         )
         return projected.take(bury(batch, failures, self.id, context)) if failures.rows else projected
 
@@ -141,6 +144,9 @@ class Union(Operator):
         self._clock = EventClock(state, identity, len(sources))
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
+        filled = [batch for batch in inputs if len(batch) or len(batch.mark_seq)]
+        if len(filled) == 1 and not len(filled[0].mark_seq):
+            return filled[0]
         offsets = np.cumsum([0, *(len(batch) for batch in inputs)]).tolist()
         order: list[int] = []
         marks: list[tuple[int, int]] = []

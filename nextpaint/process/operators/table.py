@@ -25,19 +25,21 @@ class MaterialisedTable(Operator):
         self.key = key
         self.rows = state.cell(identity, "rows", decimals=True)
         self.source = sources[0] if sources else None
+        self._nested = any(each.type.is_nested for each in fields)
 
     def key_of(self, row: Row) -> Row:
         return tuple(row[index] for index in self.key)
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
-        out = Output(self.types)
+        out = Output(self.nothing)
         if len(batch):
             at = context.at(batch.seq).tolist()
             kinds, seqs = batch.kind.tolist(), batch.seq.tolist()
             for index, row in enumerate(batch.rows()):
                 if kinds[index] != UPDATE_BEFORE:  # the -U of a pair says nothing the stored row does not
-                    self.apply(out, kinds[index], seqs[index], frozen(row), at[index])
+                    held = frozen(row) if self._nested else row
+                    self.apply(out, kinds[index], seqs[index], held, at[index])
         return out.batch(batch.mark_seq, batch.mark_wm)
 
     def apply(self, out: Output, kind: int, seq: int, row: Row, at_ms: int) -> None:

@@ -58,7 +58,7 @@ class TemporalJoin(Operator):
             heapq.heappush(self._due, (row[self._node.left_time], seq, ordinal))
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
-        out = Output(self.types)
+        out = Output(self.nothing)
         marks: list[tuple[int, int]] = []
         rows = (inputs[LEFT].rows(), inputs[RIGHT].rows())
         kinds = (inputs[LEFT].kind.tolist(), inputs[RIGHT].kind.tolist())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nextpaint.process.operators.protocol import Operator, StepContext, empty
+from nextpaint.process.operators.protocol import Operator, StepContext
 from nextpaint.process.state import State
 from nextpaint.record.columns import DELETE, UPDATE_BEFORE, Batch, Value
 from nextpaint.record.types import Type
@@ -59,7 +59,7 @@ class BoughtTogether(Operator):
             for kind, basket, item in zip(batch.kind.tolist(), baskets, items, strict=True):
                 if kind not in (UPDATE_BEFORE, DELETE) and basket is not None and item is not None:
                     self._add(basket, item)
-        return empty(self.types)
+        return self.nothing
 
     def _add(self, basket: Value, item: Value) -> None:
         held: tuple[Value, ...] = self._baskets.get(basket, ())

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
-from nextpaint.process.operators.protocol import Operator, StepContext, empty
+from nextpaint.process.operators.protocol import Operator, StepContext
 from nextpaint.process.state import State
 from nextpaint.record.columns import DELETE, UPDATE_BEFORE, Batch, Value
 from nextpaint.record.types import BYTES, STRING
@@ -49,7 +49,7 @@ class TextVectors(Operator):
                 self._waiting.pop(key)
                 self._vectors.put(key, vector)
                 self.arrived.add(key)
-        return empty(self.types)
+        return self.nothing
 
     def _set(self, item: Value, text: Value) -> None:
         key = content_key(text) if isinstance(text, str) and text.strip() else None

@@ -78,7 +78,7 @@ class WindowAggregation(Operator):
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
-        out = Output(self.types)
+        out = Output(self.nothing)
         rows = batch.rows()
         for what, value, seq in in_order(batch):
             if what == ROW:

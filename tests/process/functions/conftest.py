@@ -50,7 +50,10 @@ def run():
     def go(function: str, type_: Type, *arguments: Any, at_ms: int = 0, **options: Any) -> Any:
         """Arguments are Python values, or (Type, value). The same answer must come from literals (folded or not), from
         columns of one row, and from rows of a batch between NULL rows."""
-        typed = [each if isinstance(each, tuple) and isinstance(each[0], Type) else (type_of(each), each) for each in arguments]
+        typed = [
+            each if isinstance(each, tuple) and isinstance(each[0], Type) else (type_of(each), each)
+            for each in arguments
+        ]
         settings = tuple(options.items())
         literals = tuple(Literal(kind, value) for kind, value in typed)
         refs = tuple(ColumnRef(kind, index, f"c{index}") for index, (kind, _) in enumerate(typed))

@@ -4,7 +4,7 @@ import pytest
 
 from nextpaint.process.functions.compile import compile_expr
 from nextpaint.record.errors import ApplicationError
-from nextpaint.record.types import BOOLEAN, INT, STRING
+from nextpaint.record.types import BOOLEAN, BYTES, INT, STRING
 from nextpaint.sql.plan import Call, Literal
 
 S = "héllo wörld"
@@ -30,7 +30,7 @@ S = "héllo wörld"
         ("SUBSTRING", (S, 2, 3), "éll"),
         ("SUBSTRING", (S, -3), "rld"),
         ("SUBSTRING", (S, -3, 2), "rl"),
-        ("SUBSTRING", (S, -30, 28), "héllo wör"),
+        ("SUBSTRING", (S, -30, 28), ""),
         ("SUBSTRING", (S, 2, -1), None),
         ("SUBSTRING", (S, 2, 0), ""),
         ("SUBSTRING", (S, 100), ""),
@@ -76,8 +76,6 @@ S = "héllo wörld"
     ],
 )
 def test_text_from_text(run, function, arguments, expected):
-    from nextpaint.record.types import BYTES
-
     type_ = BYTES if isinstance(expected, bytes) else STRING
     assert run(function, type_, *arguments) == expected
 
