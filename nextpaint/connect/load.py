@@ -155,7 +155,7 @@ async def load(settings: LoadSettings) -> LoadReport:
     streams = _streams(settings, f"{host}:{port}", traffic, run)
     probe = None if settings.directory is None else await _start_probe(settings.directory, settings)
     try:
-        await drive(streams, host, port, warm_up_s=settings.warm_up_s, seconds=settings.seconds, seed=settings.seed)
+        await drive(streams, (host, port), warm_up_s=settings.warm_up_s, seconds=settings.seconds, seed=settings.seed)
     except OSError as error:
         raise _unreachable(settings.url, error) from error
     sync = None if probe is None else await _probe_result(probe)
@@ -186,8 +186,8 @@ def _streams(settings: LoadSettings, authority: str, traffic: Traffic, run: _Run
         return None, b"%b%d\r\n\r\n%b" % (echo, len(body), body)
 
     return [
-        Stream("event", settings.events_per_s, event, run.event_answered),
-        Stream("decision", settings.decisions_per_s, decision, run.decision_answered),
+        Stream("events", settings.events_per_s, event, run.event_answered),
+        Stream("decisions", settings.decisions_per_s, decision, run.decision_answered),
         Stream("echo", settings.decisions_per_s if settings.echo else 0.0, echoed),
     ]
 
@@ -205,7 +205,7 @@ def _report(settings: LoadSettings, streams: list[Stream], run: _Run, sync: Late
         )
         for stream in streams
     }
-    decisions = kinds["decision"].sent or 1
+    decisions = kinds["decisions"].sent or 1
     candidates = {"min": min(run.candidates), "max": max(run.candidates)} if run.candidates else {}
     return LoadReport(
         url=settings.url,

@@ -106,11 +106,11 @@ class _Connection(asyncio.Protocol):
 class _Pool:
     """Connections of one stream, and the requests that are due."""
 
-    def __init__(self, stream: Stream, host: str, port: int) -> None:
+    def __init__(self, stream: Stream, address: tuple[str, int]) -> None:
         self.stream = stream
         self.free: list[_Connection] = []
         self._waiting: deque[_Due] = deque()
-        self._address = (host, port)
+        self._address = address
         self._open = 0  # connections open or opening
         self._connections: set[_Connection] = set()
         self._in_flight = 0
@@ -195,11 +195,13 @@ class _Pool:
         self.pump()
 
 
-async def drive(streams: list[Stream], host: str, port: int, *, warm_up_s: float, seconds: float, seed: int) -> None:
+async def drive(
+    streams: list[Stream], address: tuple[str, int], *, warm_up_s: float, seconds: float, seed: int
+) -> None:
     """Send all streams for `warm_up_s` (not counted) and `seconds`, then wait up to 5 s for the last answers."""
     loop = asyncio.get_running_loop()
     chance = random.Random(seed)
-    pools = [_Pool(stream, host, port) for stream in streams if stream.per_second > 0]
+    pools = [_Pool(stream, address) for stream in streams if stream.per_second > 0]
     for pool in pools:
         await pool.open(_FIRST_CONNECTIONS)
     started = loop.time() + 0.05

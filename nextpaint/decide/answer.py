@@ -159,9 +159,9 @@ def _answered(page: Candidates, bound: BoundSurface, context: Context, outcome: 
 
 
 def _source_label(bits: int, outcome: Outcome) -> str:
-    """The first retriever that found an item; of a fallback's item, that it is one."""
+    """The first retriever that found an item; for a fallback's item where that comes from."""
     if not bits:
-        return "fallback"
+        return outcome.origin
     first = (bits & -bits).bit_length() - 1
     return outcome.retrieved[first][0] if first < len(outcome.retrieved) else "cold"
 

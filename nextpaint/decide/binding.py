@@ -106,7 +106,7 @@ def _bind(surface: Surface, binder: Binder) -> BoundSurface:
     facts = [each.fact for each in features]
     for named in filters:
         facts += getattr(named.run, "facts", ())
-    rank, path = _bind_rank(surface, binder)
+    rank, path = _bind_rank(surface.rank, tuple(surface.features), binder)
     cold = () if surface.cold is None else _named([surface.cold], binder)
     return BoundSurface(
         surface=surface,
@@ -143,13 +143,15 @@ def _named(stages: Sequence[object], binder: Binder) -> tuple[Named, ...]:
         run = bind(stage, binder)
         if run is not None:
             name = label if seen[label] == 1 else f"{label} {seen[label]}"
-            named.append(Named(name, run, isinstance(stage, Declared), run if isinstance(run, Filter) else None))
+            named.append(Named(name, run, isinstance(stage, Declared), _as_filter(run)))
     return tuple(named)
 
 
-def _bind_rank(surface: Surface, binder: Binder) -> tuple[BoundWeighted | Stage | None, str]:
-    rank: object = surface.rank
-    names = tuple(surface.features)
+def _as_filter(stage: object) -> Filter | None:
+    return stage if isinstance(stage, Filter) else None
+
+
+def _bind_rank(rank: object, names: Sequence[str], binder: Binder) -> tuple[BoundWeighted | Stage | None, str]:
     if isinstance(rank, Model):
         return rank.check(names, binder), UNTIL_TRAINED
     if isinstance(rank, Weighted):

@@ -23,6 +23,7 @@ from nextpaint.decide.context import Context, ListPath
 from nextpaint.decide.facts import Fact
 from nextpaint.decide.requirements import Needs
 from nextpaint.decide.stage import Stage
+from nextpaint.decide.wording import times
 from nextpaint.process.functions.compile import Evaluator, compile_expr
 from nextpaint.process.functions.evaluation import Evaluation
 from nextpaint.record.columns import BoolArray, Column, Value
@@ -158,7 +159,7 @@ class NotSeen:
 
     @property
     def label(self) -> str:
-        return f"not seen {self.times} times within {self.within}"
+        return f"not seen {times(self.times)} within {self.within}"
 
     def __str__(self) -> str:
         return f"NotSeen({self.impressions}, times={self.times}, within={self.within})"
@@ -223,15 +224,11 @@ class _Limit:
         latest: dict[str, int] = {}
         for item, _, time in context.recent(self._path):  # newest first
             latest.setdefault(item, time)
-        return [(f"{self._verb} {_times(counts[item])}", latest.get(item)) for item in candidates.keys()]
+        return [(f"{self._verb} {times(counts[item])}", latest.get(item)) for item in candidates.keys()]
 
     def _counts(self, context: Context) -> Counter[str]:
         since = context.time_ms - self._within_ms
         return context.once(self, lambda: Counter(item for item, _, time in context.recent(self._path) if time > since))
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
 
 
 def _kept(mask: BoolArray | None, candidates: Candidates) -> Candidates:

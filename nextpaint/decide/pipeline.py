@@ -15,7 +15,7 @@ from nextpaint.decide.binding import BoundSurface, Named
 from nextpaint.decide.budget import RUN, UNTIL_TRAINED, Timeline
 from nextpaint.decide.candidates import Candidates, append, merge
 from nextpaint.decide.context import Context
-from nextpaint.decide.fallback import SPARE, Memory
+from nextpaint.decide.fallback import Memory
 from nextpaint.decide.feature import read_features
 from nextpaint.decide.rank import BoundWeighted
 from nextpaint.decide.retrieve import given_ids
@@ -29,7 +29,7 @@ EXCLUDED = "excluded by the request"
 class Outcome:
     """What a decision came to. retrieved: (retriever, found). removed: per filter, what it removed. ranked: best first,
     before rules. page: after rules, not yet cut to the limit. scales: of the weighted ranker, None when it did not
-    run."""
+    run. fallback: the remembered ids that were used. origin: where a fallback's items come from."""
 
     retrieved: list[tuple[str, int]] = field(default_factory=list)
     removed: list[tuple[Named | None, Candidates]] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Outcome:
     considered: Candidates = field(default_factory=Candidates.none)
     scales: dict[str, float] | None = None
     fallback: tuple[str, ...] = ()
-    used_fallback: bool = False
+    origin: str = ""
 
 
 def run(bound: BoundSurface, context: Context, timeline: Timeline, memory: Memory) -> Outcome:
@@ -145,14 +145,16 @@ def _fall_back(
 ) -> None:
     """A list that costs next to nothing, filtered: the last good answer, else the caller's order, else the cold
     list."""
-    outcome.used_fallback = True
+    batch = Candidates.none()
     if last:
+        outcome.fallback, outcome.origin = last, "fallback"
         batch = context.found(last)
     elif bound.given is not None and _brings_list(bound, context):
+        outcome.origin = "given"
         batch = context.found(given_ids(bound.given, context))
-    else:
-        batch = bound.cold.run(Candidates.none(), context) if bound.cold is not None else Candidates.none()
-    outcome.fallback = tuple(batch.head(context.limit + SPARE).keys())
+    elif bound.cold is not None:
+        outcome.origin = "cold"
+        batch = bound.cold.run(batch, context)
     kept = _filter(batch, bound, context, outcome)
     outcome.considered = outcome.ranked = kept
     timeline.finish("fallback", "used", _notes(context))

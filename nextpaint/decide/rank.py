@@ -47,13 +47,16 @@ class Weighted:
         """The running ranker over the surface's features; reports weights without a feature."""
         if not self.weights:
             binder.error("Weighted() has no weights", "write Weighted(feature=1.0)")
+        sound: list[tuple[str, float]] = []
         declared: Mapping[str, object] = self.weights
         for name, weight in declared.items():
             if name not in features:
                 binder.unknown("feature in Weighted:", name, features)
-            if isinstance(weight, bool) or not isinstance(weight, int | float) or not isfinite(weight):
+            if isinstance(weight, int | float) and not isinstance(weight, bool) and isfinite(weight):
+                sound.append((name, float(weight)))
+            else:
                 binder.error(f"Weighted({name}={weight!r})", "write a finite number")
-        return BoundWeighted(tuple((name, float(weight)) for name, weight in self.weights.items()))
+        return BoundWeighted(tuple(sound))
 
 
 @dataclass(frozen=True)

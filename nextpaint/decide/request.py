@@ -39,7 +39,7 @@ class InputType:
 
 
 def Optional(kind: type) -> InputType:
-    """The type of an input that may be missing, as in `inputs={"item_id": Optional(str)}`."""
+    """The type of an input that may be missing."""
     return InputType(kind, optional=True)
 
 

@@ -12,6 +12,7 @@ from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.context import Context
 from nextpaint.decide.requirements import Needs
 from nextpaint.decide.stage import Stage
+from nextpaint.decide.wording import times
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,6 @@ class Diversify:
         place = {index: position for position, index in enumerate(order, start=1)}
         for index in waiting:
             if index < context.limit and place[index] != index + 1:
-                why = f"{self.by} {cells[slots[index]]} already {self.at_most} times"
+                why = f"{self.by} {cells[slots[index]]} already {times(self.at_most)}"
                 context.moved(self.label, why, keys[index], (index + 1, place[index]))
         return candidates.take(np.array(order, np.int64))

@@ -32,6 +32,11 @@ def feature_sentence(template: str, about: str) -> str:
     return template.replace("{about}", about or "things like it")
 
 
+def times(count: int) -> str:
+    """once, 2 times, 3 times."""
+    return "once" if count == 1 else f"{count} times"
+
+
 def ordinal(place: int) -> str:
     """1st, 2nd, 3rd, 4th, 11th, 21st."""
     ending = "th" if place % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")

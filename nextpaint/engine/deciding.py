@@ -74,6 +74,7 @@ class Deciding:
         answer = decision.answer
         answer["as_of"]["position"] = str(self._node.position_of(decision.record.position))
         answer["recorded"] = recorded
+        answer["candidates"] = decision.record.considered
         if stale:
             answer["stale"] = True
         budget = answer["budget"]

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from nextpaint.decide import Decider, DecisionRecord, DecisionRequest, Moment, compare, explain
+from nextpaint.decide import Decider, DecisionRecord, DecisionRequest, Moment
+from nextpaint.decide.explain import compare, explain
 from nextpaint.engine.deciding import Deciding
 from nextpaint.engine.node import Node
 from nextpaint.engine.replay import DECISIONS_TOPIC, Cut, Frames, Replay
@@ -49,7 +50,7 @@ class Recomputation:
         """One verdict per record; records must come in ascending read position."""
         for record in records:
             again = self.again(record)
-            yield Verdict(record.decision_id, record.position, tuple(compare(record, again)))
+            yield Verdict(record.decision_id, record.position, tuple(str(each) for each in compare(record, again)))
 
     def again(self, record: DecisionRecord) -> DecisionRecord:
         """The record this decision would leave if it were made again, following its recorded paths."""
@@ -88,10 +89,20 @@ class Explaining:
 
     async def explain(self, decision_id: str, view: str, replay: bool) -> dict[str, Any]:
         record = self.record(decision_id)
-        answer = explain(record, view)
+        answer = explain(record, view, self._titles(record))
         if replay:
             answer["replay"] = await asyncio.to_thread(self.replayed, record)
         return answer
+
+    def _titles(self, record: DecisionRecord) -> dict[str, str]:
+        """Today's titles of the items a record names, where the items table has a column `title`."""
+        surface = next((each for each in self._deciding.decider.surfaces if each.name == record.surface), None)
+        if surface is None:
+            return {}
+        reading = self._node.tables.reading(record.time_ms)
+        keys = (each.id for each in (*record.items, *record.near))
+        rows = {key: reading.row(surface.items, (key,)) for key in keys}
+        return {key: str(row["title"]) for key, row in rows.items() if row is not None and row.get("title")}
 
     def record(self, decision_id: str) -> DecisionRecord:
         """The stored record of a decision. Raises NotFound."""

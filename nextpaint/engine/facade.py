@@ -174,7 +174,7 @@ class Engine:
             "title": application.title,
             "hash": application.hash,
             "surfaces": {
-                each.name: {"inputs": {name: str(kind) for name, kind in each.inputs.items()}, "items": each.items}
+                each.name: {"inputs": {name: kind.__name__ if isinstance(kind, type) else str(kind) for name, kind in each.inputs.items()}, "items": each.items}
                 for each in self._deciding.decider.surfaces
             },
             "tables": {

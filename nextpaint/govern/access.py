@@ -101,7 +101,7 @@ class Access:
         expected = record.secret_sha256 if record is not None else _NO_SUCH_KEY
         if not hmac.compare_digest(_digest(secret), expected) or record is None:
             raise Unauthenticated(
-                "the API key is not valid", cure="check the key, or create one with `nextpaint key create`"
+                "the API key is not valid", cure="check the key, or create one with `nextpaint key NAME`"
             )
         return self._principals[key_id]
 

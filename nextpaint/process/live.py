@@ -51,6 +51,7 @@ class LiveTable:
             self._chain.append(operator)
             operator = operator._source  # noqa: SLF001  one room, one chain
         self._base = operator
+        self.group = operator if isinstance(operator, GroupAggregate) else None
         self._group_key = self._traced_key() if isinstance(operator, GroupAggregate) else None
         self._recounted = self._recounted_columns() if isinstance(operator, OverAggregation) else {}
         self.reach = Reach(self._reaches(), not _holds(table.source), self._as_of())
@@ -88,6 +89,13 @@ class LiveTable:
 
     def _reaches(self) -> bool:
         return _reach(self.table.source, set(self.table.key))
+
+    @property
+    def bound(self) -> str:
+        """What keeps this table's state from growing for ever, in words."""
+        keys = ", ".join(self.table.names[column] for column in self.table.key)
+        held = "; rows wait for the watermark" if _holds(self.table.source) else ""
+        return f"one row per {keys}{held}"
 
     def _as_of(self) -> str:
         if self._group_key is not None and isinstance(self._base, GroupAggregate) and self._base.accumulators.fades:

@@ -50,8 +50,9 @@ class Pages:
     """Handlers of the pages.
 
     `last_night()` gives the frozen list, best first: {"id", "title", "category", "price"}.
-    `context(anonymous_id, ahead_ms)` gives a visitor's interests as of now + ahead_ms: {"interests": [{"category", "heat",
-    "share"}], "half_life_s", "recent": [...]}; an unknown visitor has none. Both run on the event loop and may not block.
+    `context(anonymous_id, ahead_ms)` gives a visitor's interests as of now + ahead_ms: {"interests": [{"category",
+    "heat", "share"}], "half_life_s", "recent": [...]}; an unknown visitor has none. Both run on the event loop and may
+    not block.
     """
 
     def __init__(self, node: StatusNode, last_night: LastNight, context: ContextOf) -> None:
@@ -82,7 +83,7 @@ class Pages:
         name = request.params["name"]
         file = self._files.get(name)
         if file is None or name.endswith(".html"):
-            raise NotFound("no such asset", where=request.path[:200], cure="assets are named by the pages that use them")
+            raise NotFound("no such asset", where=request.path[:200], cure="the pages name the assets they use")
         return _copy(file)
 
     async def tile(self, request: Request) -> Response:

@@ -20,9 +20,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from nextpaint.govern.access import Access
 from nextpaint.record.errors import NextpaintError
+from nextpaint.serve.app import App, HttpSettings
 from nextpaint.serve.collect import Collector
 from nextpaint.serve.decisions import Decisions
-from nextpaint.serve.http import App, HttpSettings, Route
+from nextpaint.serve.http import Route
 from nextpaint.serve.items import Items
 from nextpaint.serve.node import Node
 from nextpaint.serve.probes import Probes
@@ -99,18 +100,17 @@ class HttpServer:
                     connection.refuse(408, "the request was not complete in time")
 
 
-async def serve(
-    node: Node,
-    host: str,
-    port: int,
-    access: Access,
-    *,
-    pages: Iterable[Route] = (),
-    settings: HttpSettings | None = None,
-) -> HttpServer:
-    """Bind and serve on the running loop. Raises InsecureBinding, or NextpaintError if the address is taken."""
-    check_binding(host, access)
-    app = node_app(node, access, pages=pages, settings=settings)
+async def serve(node: Node, host: str, port: int, access: Access, pages: Iterable[Route] = ()) -> HttpServer:
+    """Bind and serve a node on the running loop, with default settings; port 0 takes a free one.
+
+    Raises InsecureBinding, or NextpaintError if the address is taken.
+    """
+    return await serve_app(node_app(node, access, pages=pages), host, port)
+
+
+async def serve_app(app: App, host: str, port: int) -> HttpServer:
+    """As `serve`, for an application made by `node_app` with other settings."""
+    check_binding(host, app.access)
     server = HttpServer(app, _bind(host, port))
     await server.start()
     return server
@@ -131,7 +131,7 @@ def check_binding(host: str, access: Access) -> None:
         raise InsecureBinding(
             f"{host or 'all addresses'} can be reached by others and this node has no API keys",
             where="--host",
-            cure="create a key with `nextpaint key create`, or bind 127.0.0.1",
+            cure="create a key with `nextpaint key NAME`, or bind 127.0.0.1",
         )
 
 

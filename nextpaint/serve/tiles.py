@@ -46,7 +46,7 @@ _TAIL = re.compile(r"\s(?:with|w|in|on|for|designs?|patterns?|from)(?:\s|/|$)")
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Six colours (hex): background from `sky` to `ground`, the thing in `main` with `deep` lines, `light` and `accent`."""
+    """Six colours (hex): background from `sky` to `ground`; the thing in `main`, lines `deep`, `light` and `accent`."""
 
     sky: str
     ground: str
@@ -80,8 +80,8 @@ PALETTES: dict[str, Palette] = {
 _HASHED = ("teal", "vintage", "blue", "pink", "green", "orange", "purple", "gold", "navy", "brown")
 # A colour that is only a material or a mood yields to one that names the colour outright.
 _PLAIN = re.compile(
-    r"(?<![a-z])(red|pink|blue|green|ivory|cream|white|black|silver|gold|orange|yellow|purple|lilac|turquoise|brown|grey)"
-    r"(?![a-z])"
+    r"(?<![a-z])(red|pink|blue|green|ivory|cream|white|black|silver|gold|orange|yellow|purple|lilac|turquoise|brown"
+    r"|grey)(?![a-z])"
 )
 _COLOUR_OF = {word: name for name, words in COLOUR_WORDS.items() for word in words.split("|")}
 _COLOUR_PATTERN = re.compile(
@@ -98,7 +98,7 @@ _PATTERNS: dict[str, tuple[int, str]] = {
     ),
     "lace": (
         24,
-        '<g fill="none" stroke-width="2.4" stroke="~"><circle cx="12" cy="12" r="7"/></g><circle cx="12" cy="12" r="2"/>',
+        '<circle fill="none" stroke-width="2.4" stroke="~" cx="12" cy="12" r="7"/><circle cx="12" cy="12" r="2"/>',
     ),
     "sprig": (
         32,
@@ -108,7 +108,8 @@ _PATTERNS: dict[str, tuple[int, str]] = {
 _UNION = (
     '<pattern id="s" width="1" height="1" viewBox="0 0 60 40" preserveAspectRatio="none">'
     '<path fill="#2b4a86" d="M0 0h60v40H0z"/><path stroke="#fff" stroke-width="8" d="M0 0l60 40M60 0L0 40"/>'
-    '<path stroke="#c93f45" stroke-width="3" d="M0 0l60 40M60 0L0 40"/><path fill="#fff" d="M24 0h12v40H24zM0 14h60v12H0z"/>'
+    '<path stroke="#c93f45" stroke-width="3" d="M0 0l60 40M60 0L0 40"/>'
+    '<path fill="#fff" d="M24 0h12v40H24zM0 14h60v12H0z"/>'
     '<path fill="#c93f45" d="M27 0h6v40h-6zM0 17h60v6H0z"/></pattern>'
 )
 # The letters of the drawings. `{name}` is a colour of the palette.
@@ -116,7 +117,8 @@ INKS: dict[str, str] = {
     "m": 'fill="{main}"', "d": 'fill="{deep}"', "l": 'fill="{light}"', "a": 'fill="{accent}"', "p": 'fill="url(#s)"',
     "w": 'fill="#fffdf8"', "h": 'fill="#1a1020" fill-opacity=".11"', "y": 'fill="#fff" fill-opacity=".34"',
     "g": 'fill="#fff" fill-opacity=".62"', "f": 'fill="#f3bb45"', "o": 'fill="url(#glow)"', "i": 'fill="#5c9a63"',
-    "q": 'fill="#4d8a5f"', "k": 'fill="none" stroke="{deep}" stroke-width="5" stroke-linecap="round" stroke-linejoin="round"',
+    "q": 'fill="#4d8a5f"',
+    "k": 'fill="none" stroke="{deep}" stroke-width="5" stroke-linecap="round" stroke-linejoin="round"',
     "K": 'fill="none" stroke="{deep}" stroke-width="9" stroke-linecap="round" stroke-linejoin="round"',
     "n": 'fill="none" stroke="{light}" stroke-width="3.5" stroke-linecap="round"',
     "x": 'fill="none" stroke="{accent}" stroke-width="5" stroke-linecap="round"',

@@ -1,8 +1,8 @@
 """Aggregate calls: what each takes, its result type and what its input must be.
 
-Result types are Flink's: SUM and AVG of an integer keep its type (AVG truncates, SUM wraps), SUM of DECIMAL(p, s) is
-DECIMAL(38, s), AVG of it DECIMAL(38, max(6, s)). DECAYED_SUM, DECAYED_COUNT and LAST_N are ours; they read the row's event
-time, which is the rowtime column of the aggregation's input.
+Result types are Flink's: SUM and AVG of an integer keep its type (AVG truncates, SUM wraps), SUM of
+DECIMAL(p, s) is DECIMAL(38, s), AVG of it DECIMAL(38, max(6, s)). DECAYED_SUM, DECAYED_COUNT and LAST_N are ours; they
+read the row's event time, which is the rowtime column of the aggregation's input.
 """
 
 from __future__ import annotations

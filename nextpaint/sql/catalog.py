@@ -82,8 +82,7 @@ class Catalog:
         self._open.append(name)
         try:
             node = self.plan_view(self, view.query)
-            if view.columns:
-                node = named(node, view.columns, view.name)
+            node = named(node, view.columns, view.name) if view.columns else unique_names(node, view.name.at)
             tables, views = self.read()
             planned = PlannedView(node, tables, (*views, name))
         except Refusal as refusal:

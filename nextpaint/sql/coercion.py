@@ -1,7 +1,7 @@
 """Which types go together, and what comes out: arithmetic results, common types, implicit and explicit casts.
 
-The rules are Flink 2.3's, read off its planner (docs/internals/sql.md lists how). All functions are pure; None = the types
-do not go together.
+The rules are Flink 2.3's, asked of its planner (docs/internals/sql.md says how). All functions are pure; None = the
+types do not go together.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _decimal_result(operator: str, left: Type, right: Type) -> Type:
 
 
 def common_type(candidates: Sequence[Type]) -> Type | None:
-    """The type that holds the values of all: for CASE, COALESCE, IN, ARRAY[], UNION ALL and comparisons. NULL fits all."""
+    """The type that holds the values of all: CASE, COALESCE, IN, ARRAY[], UNION ALL, comparisons. NULL fits all."""
     known = [each for each in candidates if each.kind is not Kind.NULL]
     if not known:
         return None

@@ -1,4 +1,4 @@
-"""A plan as text: one line per node, inputs indented. For `nextpaint check`, tests, and canonical definitions of tables."""
+"""A plan as text: one line per node, inputs indented. For `nextpaint check`, tests, and definitions of tables."""
 
 from __future__ import annotations
 
@@ -72,10 +72,9 @@ def _line(node: Node) -> str:
         case GroupAggregate():
             return f"GroupAggregate by ({_names(node.input, node.keys)}): {_aggregates(node.input, node.aggregates)}"
         case WindowAggregate():
-            return (
-                f"WindowAggregate {_window(node)} on {_name(node.input, node.time)} by ({_names(node.input, node.keys)}): "
-                f"{_aggregates(node.input, node.aggregates)}"
-            )
+            grouped = f"by ({_names(node.input, node.keys)})"
+            aggregates = _aggregates(node.input, node.aggregates)
+            return f"WindowAggregate {_window(node)} on {_name(node.input, node.time)} {grouped}: {aggregates}"
         case OverAggregate():
             reach = (
                 "unbounded" if node.preceding is None else str(node.preceding) + (" ms" if node.unit == "RANGE" else "")

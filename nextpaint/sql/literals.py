@@ -1,6 +1,7 @@
 """Constants: from their spelling to a typed value, as Flink's parser types them.
 
-`1` is INT, beyond it BIGINT; `1.5` is DECIMAL(2, 1); `1E0` is DOUBLE; `TIMESTAMP '...'` has the digits it is written with.
+`1` is INT, beyond it BIGINT; `1.5` is DECIMAL(2, 1); `1E0` is DOUBLE; `TIMESTAMP '...'` has the digits it is
+written with.
 """
 
 from __future__ import annotations

@@ -107,6 +107,7 @@ def case_call(conditions: list[Expr], branches: list[Expr], at: At) -> Expr:
 
 
 def negated(call: Call, is_negated: bool) -> Expr:
+    """`call`, or NOT of it."""
     return Call(types.BOOLEAN, "NOT", (call,), at=call.at) if is_negated else call
 
 

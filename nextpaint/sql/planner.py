@@ -83,8 +83,8 @@ def plan_query(text: str, tables: Mapping[str, Table], views: Mapping[str, str] 
 def plan_condition(text: str, columns: Mapping[str, Type], where: At) -> tuple[Expr, tuple[str, ...]]:
     """A condition as surfaces write it. `columns`: dotted or plain names with their types.
 
-    Returns the BOOLEAN expression, whose ColumnRefs index the returned tuple of used names. Raises ApplicationError; places
-    count from `where`, the first character of the text.
+    Returns the BOOLEAN expression, whose ColumnRefs index the returned tuple of used names. Raises ApplicationError;
+    places count from `where`, the first character of the text.
     """
     names = ConditionNames(columns)
     try:

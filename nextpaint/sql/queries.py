@@ -17,7 +17,21 @@ from nextpaint.sql.sources import Environment
 
 def plan_statement_query(catalog: Catalog, query: syntax.Query) -> Node:
     """A query that stands by itself: of an INSERT, a view, or asked over live tables."""
-    return _plan(Environment(catalog, {}, _plan), query)
+    node = _plan(Environment(catalog, {}, _plan), query)
+    return _distinct_names(node) if catalog.live else node
+
+
+def _distinct_names(node: Node) -> Node:
+    """An answer's columns with names of their own: the second `n` is `n0`, as in Flink."""
+    names: list[str] = []
+    for name in node.schema.names:
+        taken = {*names, *node.schema.names}
+        free = (f"{name}{count}" for count in range(len(taken) + 1))
+        names.append(name if name not in names else next(each for each in free if each not in taken))
+    if isinstance(node, Sort):
+        inner = renamed(node.input, names, node.at)
+        return replace(node, input=inner, schema=inner.schema)
+    return renamed(node, names, node.at)
 
 
 def _plan(env: Environment, query: syntax.Query) -> Node:

@@ -1,4 +1,4 @@
-"""The grammar of queries: WITH, SELECT, FROM with window table functions and temporal joins, UNION ALL, ORDER BY, LIMIT.
+"""The grammar of queries: WITH, SELECT, FROM with window table functions and temporal joins, UNION ALL, ORDER BY.
 
 What Flink knows and this engine does not yet is refused here at its word, with what to write instead.
 """

@@ -121,4 +121,5 @@ class Inputs:
 
 
 def is_orderable(kind: Kind) -> bool:
+    """Can values of this kind be sorted, and told apart by DISTINCT?"""
     return kind not in (Kind.ARRAY, Kind.MAP, Kind.ROW, Kind.NULL)

@@ -24,6 +24,8 @@ class Names(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScopeColumn:
+    """A column under the name of its table; `index` into the input node's output."""
+
     qualifier: str
     name: str
     type: Type
@@ -110,7 +112,7 @@ def field_of(operand: Expr, name: Ident) -> Expr:
 
 
 class ConditionNames:
-    """Names of a condition outside a query: dotted or plain, given with their types. Notes which were used, in order."""
+    """Names of a condition outside a query: dotted or plain, given with their types. `used`: those met, in order."""
 
     def __init__(self, columns: Mapping[str, Type]) -> None:
         self._columns = columns

@@ -1,8 +1,8 @@
 """The scalar functions: what each takes and what it gives. One row per function; a new function is a new row.
 
-The parameter language: `s` string, `i` integer, `n` number, `d` number taken as DOUBLE, `b` boolean, `t` date or timestamp,
-`p` timestamp, `a` array, `c` array or map, `x` anything; `?` optional, `+` one or more (last only). The result is a type, or a
-function of the argument types.
+The parameter language: `s` string, `i` integer, `n` number, `d` number taken as DOUBLE, `b` boolean, `t` date or
+timestamp, `p` timestamp, `a` array, `c` array or map, `x` anything; `?` optional, `+` one or more (last only). The
+result is a type, or a function of the argument types.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ ELSEWHERE = {
     "GET_JSON_OBJECT": "use JSON_VALUE(json, '$.path')",
     "TUMBLE": "use FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), ...)) and GROUP BY window_start, window_end",
     "HOP": "use FROM TABLE(HOP(TABLE t, DESCRIPTOR(ts), ...)) and GROUP BY window_start, window_end",
-    "SESSION": "use FROM TABLE(SESSION(TABLE t PARTITION BY k, DESCRIPTOR(ts), ...)) and GROUP BY window_start, window_end",
+    "SESSION": "use FROM TABLE(SESSION(TABLE t PARTITION BY k, DESCRIPTOR(ts), ...)) and GROUP BY the window and k",
     "TUMBLE_START": "select window_start of FROM TABLE(TUMBLE(...))",
     "TUMBLE_END": "select window_end of FROM TABLE(TUMBLE(...))",
 }

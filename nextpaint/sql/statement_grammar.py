@@ -83,11 +83,9 @@ def _statement(cursor: Cursor) -> Statement:
     rule = _STATEMENTS.get(word.upper)
     if rule is None:
         cure = _REFUSED.get(word.upper) or near(word.text or "?", _STATEMENTS)
-        what = (
-            f"{word.upper} is not a statement of an application"
-            if word.upper in _REFUSED
-            else f"unknown statement {word}"
-        )
+        what = f"unknown statement {word}"
+        if word.upper in _REFUSED:
+            what = f"{word.upper} is not a statement of an application"
         raise Refusal(what, word.at, cure)
     return rule(cursor)
 
@@ -126,35 +124,41 @@ def _object_name(cursor: Cursor, what: str) -> Ident:
     return name
 
 
+class _TableParts:
+    """The elements between the parentheses of CREATE TABLE."""
+
+    def __init__(self) -> None:
+        self.columns: list[ColumnDefinition] = []
+        self.watermarks: list[tuple[Ident, Expression]] = []
+        self.keys: list[tuple[Ident, ...]] = []
+
+    def take(self, cursor: Cursor) -> None:
+        at = cursor.at
+        if cursor.take("WATERMARK"):
+            self.watermarks.append(_watermark(cursor))
+        elif cursor.sees_any("PRIMARY", "CONSTRAINT"):
+            self.keys.append(_primary_key(cursor))
+        else:
+            column, key = _column(cursor)
+            self.columns.append(column)
+            if key is not None:
+                self.keys.append((key,))
+        if len(self.watermarks) > 1:
+            raise Refusal("a table has one WATERMARK", at)
+        if len(self.keys) > 1:
+            raise Refusal("a table has one PRIMARY KEY", at)
+
+
 def _create_table(cursor: Cursor, start: At) -> CreateTable:
     if_not_exists = _if_not_exists(cursor)
     name = _object_name(cursor, "a table name")
-    columns: list[ColumnDefinition] = []
-    watermarks: list[tuple[Ident, Expression]] = []
-    keys: list[tuple[Ident, ...]] = []
     if not cursor.sees("("):
         raise Refusal(f"expected the columns of {name.text} but found {cursor.current}", cursor.at)
     cursor.expect("(")
-    while True:
-        if cursor.take("WATERMARK"):
-            at = cursor.at
-            watermarks.append(_watermark(cursor))
-            if len(watermarks) > 1:
-                raise Refusal("a table has one WATERMARK", at)
-        elif cursor.sees_any("PRIMARY", "CONSTRAINT"):
-            at = cursor.at
-            keys.append(_primary_key(cursor))
-            if len(keys) > 1:
-                raise Refusal("a table has one PRIMARY KEY", at)
-        else:
-            column, key = _column(cursor)
-            columns.append(column)
-            if key is not None:
-                keys.append((key,))
-                if len(keys) > 1:
-                    raise Refusal("a table has one PRIMARY KEY", key.at)
-        if not cursor.take(","):
-            break
+    parts = _TableParts()
+    parts.take(cursor)
+    while cursor.take(","):
+        parts.take(cursor)
     cursor.expect(")")
     if cursor.take("COMMENT"):
         cursor.string("a comment")
@@ -165,15 +169,9 @@ def _create_table(cursor: Cursor, start: At) -> CreateTable:
     for word in ("LIKE", "AS"):
         if cursor.sees(word):
             raise Refusal(f"CREATE TABLE ... {word} is not supported", cursor.at, "write the columns, then INSERT INTO")
-    return CreateTable(
-        name,
-        tuple(columns),
-        watermarks[0] if watermarks else None,
-        keys[0] if keys else (),
-        options,
-        if_not_exists,
-        start,
-    )
+    watermark = parts.watermarks[0] if parts.watermarks else None
+    key = parts.keys[0] if parts.keys else ()
+    return CreateTable(name, tuple(parts.columns), watermark, key, options, if_not_exists, start)
 
 
 def _column(cursor: Cursor) -> tuple[ColumnDefinition, Ident | None]:

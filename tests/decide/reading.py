@@ -67,7 +67,7 @@ class FakeWhole:
 
 
 class FakeReading:
-    """`data[table][key] = row`; `changed[table, key]`: when it last changed. `touched` names every table that was read."""
+    """`data[table][key] = row`; `changed[table, key]`: when it last changed. `touched`: every table read."""
 
     def __init__(self, tables: Mapping[str, Table] = TABLES, time_ms: int = NOW_MS) -> None:
         self.tables = {**tables, "_together_orders": _TOGETHER}
@@ -127,7 +127,9 @@ class FakeReading:
         self.touched.append(table)
         if self._vectors is None:
             keys = list(self.vector_rows)
-            matrix = np.array([self.vector_rows[key] for key in keys], np.float32).reshape(len(keys), -1)
+            matrix = np.array([self.vector_rows[key] for key in keys], np.float32).reshape(
+                len(keys), DIMENSIONS if not keys else -1
+            )
             norms = np.sqrt((matrix.astype(np.float64) ** 2).sum(axis=1))
             self._vectors = Vectors(keys, {key: at for at, key in enumerate(keys)}, matrix, norms, 0, 1)
         return self._vectors

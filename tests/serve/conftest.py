@@ -12,8 +12,8 @@ import pytest
 import uvloop
 
 from nextpaint.govern.access import Access
-from nextpaint.serve.http import HttpSettings
-from nextpaint.serve.server import serve
+from nextpaint.serve.app import HttpSettings
+from nextpaint.serve.server import node_app, serve_app
 
 _spec = importlib.util.spec_from_file_location("fake_node", Path(__file__).with_name("fake_node.py"))
 fake_node = importlib.util.module_from_spec(_spec)
@@ -35,7 +35,7 @@ class LiveNode:
 
     async def _run(self, access, settings):
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = await serve(self.node, "127.0.0.1", 0, access, settings=settings)
+        server = await serve_app(node_app(self.node, access, settings=settings), "127.0.0.1", 0)
         self.port, self.app = server.port, server.app
         self._started.set()
         await self._stop.wait()
@@ -69,11 +69,18 @@ class LiveNode:
         self.node.close()
 
 
-@pytest.fixture
-def live(tmp_path):
-    node = LiveNode(tmp_path)
+@pytest.fixture(scope="module")
+def live_module(tmp_path_factory):
+    node = LiveNode(tmp_path_factory.mktemp("live"))
     yield node
     node.close()
+
+
+@pytest.fixture
+def live(live_module):
+    """One server per module, its node as new."""
+    live_module.node.reset()
+    return live_module
 
 
 @pytest.fixture

@@ -38,6 +38,12 @@ class FakeNode:
         self.door = Door(self.subjects, DoorSettings(), SystemRandom())
         self.seen = set()
 
+    def reset(self):
+        """Forget everything but the subjects."""
+        self.seen, self.rows = set(), {}
+        self.events, self.quarantine, self.requests, self.principals = [], [], [], []
+        self.is_ready, self.overloaded, self.fault, self.gate = True, False, None, None
+
     async def ingest(self, principal: Principal, calls, received_at_ms=None):
         self.principals.append(principal)
         if self.fault:

@@ -14,12 +14,16 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nextpaint.decide.budget import StageRun
+from nextpaint.decide.explain import explain
+from nextpaint.decide.record import Answered, Asked, DecisionRecord, FeatureSource, FilterRun, NearMiss, Ranking
 from nextpaint.govern.access import Access
 from nextpaint.record.errors import InvalidInput, NotFound
 from nextpaint.serve.pages import pages
 from nextpaint.serve.server import serve
 
 HALF_LIFE_S = 600
+WEIGHTS = {"trend": 0.6, "heat": 0.5, "price": -0.02}
 HOSTILE = '<img src=x onerror="window.pwned=1">"\'&<script>window.pwned=1</script> BAG'
 TITLES = json.loads((Path(__file__).parent / "shop_titles.json").read_text())  # [[item_id, title, price], ...]
 FAMILIES = (
@@ -61,7 +65,8 @@ def catalogue(hostile=False):
 class FakeShop:
     def __init__(self, hostile=False):
         self.items = catalogue(hostile)
-        self.night = sorted(self.items.values(), key=lambda item: (-item.trend * (1 + len(item.id) % 3 / 4), item.id))[:20]
+        yesterday = {item.id: item.trend * (1 + len(item.id) % 3 / 4) for item in self.items.values()}
+        self.night = sorted(self.items.values(), key=lambda item: (-yesterday[item.id], item.id))[:20]
         self.interest = {}  # (anonymous id, category) -> [heat, anchor seconds]
         self.decisions = {}
         self.calls = []
@@ -73,7 +78,8 @@ class FakeShop:
 
     def heats(self, anonymous, ahead_ms=0):
         now = time.time() + ahead_ms / 1000
-        rows = ((c, h * 2 ** -((now - at) / HALF_LIFE_S)) for (who, c), (h, at) in self.interest.items() if who == anonymous)
+        own = ((category, *kept) for (who, category), kept in self.interest.items() if who == anonymous)
+        rows = ((category, heat * 2 ** -((now - at) / HALF_LIFE_S)) for category, heat, at in own)
         return {category: heat for category, heat in rows if heat > 0.01}
 
     def context(self, anonymous, ahead_ms):
@@ -128,7 +134,8 @@ class FakeShop:
         }  # fmt: skip
 
     def score(self, item, heats):
-        return 0.6 * item.trend + 0.5 * math.log1p(heats.get(item.category, 0.0)) - 0.02 * item.price / 10
+        heat = math.log1p(heats.get(item.category, 0.0))
+        return WEIGHTS["trend"] * item.trend + WEIGHTS["heat"] * heat + WEIGHTS["price"] * item.price / 10
 
     def reason(self, item, heats):
         if item.category in heats:
@@ -136,38 +143,35 @@ class FakeShop:
         return "Many people look at it right now."
 
     def record(self, decision_id, shown, hidden, heats, profiled):
-        def facts(item):
-            age = (time.time() - item.stock_at) * 1000
-            rows = [{"name": "inventory.stock", "value": item.stock, "age_ms": age}]
-            rows += [{"name": "trending.heat", "value": round(item.trend, 3), "age_ms": 8100}]
-            if item.category in heats:
-                rows.append({"name": "category_interest.heat", "value": round(heats[item.category], 3), "age_ms": 12})
-            return rows
+        def values(item):
+            return (item.trend, math.log1p(heats.get(item.category, 0.0)), item.price / 10, float(item.stock))
 
-        def parts(item):
-            rows = [{"feature": "trend", "contribution": 0.6 * item.trend}]
-            rows += [{"feature": "price", "contribution": -0.02 * item.price / 10}]
-            if item.category in heats:
-                rows.append({"feature": "heat", "contribution": 0.5 * math.log1p(heats[item.category])})
-            return rows
+        def ages(item):
+            return (8100, 12 if item.category in heats else None, None, int((time.time() - item.stock_at) * 1000))
 
-        return {
-            "decision_id": decision_id, "surface": "home_carousel", "time_ms": int(time.time() * 1000), "position": 4711,
-            "profiled": profiled, "cold": not heats,
-            "items": [
-                {"id": i.id, "position": n, "title": i.title, "score": s, "reason": self.reason(i, heats),
-                 "contributions": parts(i), "facts": facts(i), "sources": ["top"]}
-                for n, (s, i) in enumerate(shown, 1)
-            ],
-            "near_misses": [
-                {"id": i.id, "title": i.title, "rank": rank, "score": s, "cause": "filter", "why": f"hidden, stock {i.stock}"}
-                for rank, s, i in hidden
-            ],
-            "filters": [{"filter": "inventory.stock > 2", "removed": len(hidden)}, {"filter": "not bought in 30 d", "removed": 0}],
-            "stages": [{"stage": name, "ms": ms, "budget_ms": 40, "path": "run"}
-                       for name, ms in (("retrieve", 1.2), ("require", 0.3), ("features", 0.9), ("rank", 0.4), ("record", 0.3))],
-            "budget": {"window_ms": 500, "total": 3.1}, "degraded": [],
-        }  # fmt: skip
+        def answered(score, item):
+            reason = "heat" if item.category in heats else "top"
+            return Answered(item.id, score, 1, reason, item.category.lower(), values(item), ages(item))
+
+        def near(rank, score, item):
+            age = ages(item)[-1]
+            saw = f"stock {item.stock}"
+            return NearMiss(item.id, rank, score, "filter", "inventory.stock > 2", saw, age, values(item), ages(item))
+
+        took = (("retrieve", 1.2), ("require", 0.3), ("features", 0.9), ("rank", 0.4), ("record", 0.3))
+        features = (
+            FeatureSource("trend", "trending.heat", False, "It does well in trending right now."),
+            FeatureSource("heat", "category_interest.heat", True, "You have been looking at {about}."),
+            FeatureSource("price", "inventory.price", False, ""),
+            FeatureSource("stock", "inventory.stock", False, ""),
+        )
+        return DecisionRecord(
+            decision_id, "home_carousel", "personalisation", "9c1f", "0", 4711, int(time.time() * 1000), 7, Asked(),
+            tuple(StageRun(name, "run", ms) for name, ms in took), (("top", len(self.items)),),
+            (FilterRun("inventory.stock > 2", len(hidden), tuple(item.id for _, _, item in hidden)),), features,
+            Ranking("Weighted", WEIGHTS, dict.fromkeys(WEIGHTS, 1.0)), tuple(answered(*pair) for pair in shown), "00",
+            len(self.items), near=tuple(near(*each) for each in hidden), profiled=profiled, cold=not heats,
+        )  # fmt: skip
 
     async def decide_page(self, principal, request):
         raise NotFound("one surface only")
@@ -175,8 +179,11 @@ class FakeShop:
     async def explain(self, principal, decision_id, view="support", replay=False):
         if decision_id not in self.decisions:
             raise NotFound(f"there is no decision {decision_id}", where="path")
-        verdict = {"replay": {"identical": True, "verdict": "the same items, features, scores and order"}} if replay else {}
-        return {**self.decisions[decision_id], **verdict}
+        titles = {item.id: item.title for item in self.items.values()}
+        answer = explain(self.decisions[decision_id], view, titles)
+        if replay:
+            answer["replay"] = {"verdict": "identical", "differences": [], "from": "the first record"}
+        return answer
 
     async def query(self, principal, sql):
         found = re.search(r"from\s+(\w+)", sql, re.IGNORECASE)
@@ -217,14 +224,16 @@ class FakeShop:
             "latency": {
                 "decide": {"p50_ms": 4.6 * wave, "p99_ms": 15.1 * wave, "p999_ms": 31.0, "max_ms": 48.2},
                 "commit": {"p50_ms": 1.6, "p99_ms": 6.2},
-                "stages": {n: {"p50_ms": a * wave, "p99_ms": b * wave, "budget_ms": 40} for n, (a, b) in stages.items()},
+                "stages": {n: {"p50_ms": a * wave, "p99_ms": b * wave} for n, (a, b) in stages.items()},
             },
             "window": {"name": "WEB_RERANK", "total_ms": 500, "ingest_ms": 100, "process_ms": 250, "govern_ms": 40},
             "fraction_inside": 0.99986,
             "last_event": {
                 "event": event, "item_id": item, "subject": who, "simulated": self.last is None, "n": int(age / 3),
-                "stages": [{"name": "door", "ms": 0.21}, {"name": "frame", "ms": 0.4}, {"name": "sync", "ms": 2.9 * wave},
-                           {"name": "apply", "ms": 1.3}, {"name": "answer", "ms": 0.2}],
+                "stages": [
+                    {"name": name, "ms": ms}
+                    for name, ms in {"door": 0.2, "frame": 0.4, "sync": 2.9 * wave, "apply": 1.3, "answer": 0.2}.items()
+                ],
             },
             "tables": [
                 {"name": "category_interest", "rows": 48_211, "reading": "live", "as_of": "decay", "bytes": 6_200_000},

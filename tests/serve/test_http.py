@@ -12,7 +12,8 @@ import pytest
 from nextpaint.govern.access import Access, create_key
 from nextpaint.ports.random import SystemRandom
 from nextpaint.record.errors import NextpaintError
-from nextpaint.serve.http import HttpSettings, Route, Router, inflate
+from nextpaint.serve.app import HttpSettings, inflate
+from nextpaint.serve.http import Route, Router
 from nextpaint.serve.server import InsecureBinding, check_binding, serve
 
 TRACK = {"userId": "u", "event": "E"}

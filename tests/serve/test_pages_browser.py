@@ -92,7 +92,7 @@ def test_a_click_reorders_now_and_leaves_last_night_alone(browser, address, shop
     assert any(badge.startswith("+") for badge in badges)
     view = next(call for call in shop.calls if call.get("event") == "Product Viewed")
     shown = next(iter(shop.decisions.values()))
-    assert view["properties"]["item_id"] == liked and view["properties"]["decision_id"] == shown["decision_id"]
+    assert view["properties"]["item_id"] == liked and view["properties"]["decision_id"] == shown.decision_id
     assert view["properties"]["position"] == before.index(liked) + 1
     until(browser, lambda: "Bunting" in words(browser, "#bars") and "100 %" in words(browser, "#bars"))
     assert "re-ordered" in words(browser, "#announce")
@@ -109,7 +109,7 @@ def test_why_opens_in_the_card_with_reasons_ages_and_a_near_miss(browser, addres
     panel = words(browser, "#now .card.open .why")
     assert "Many people look at it right now." in panel
     assert "stock 25, read" in panel and " ago" in panel
-    assert "+0.60" in panel and "−" in panel
+    assert "+0.60" in panel and "−0.0" in panel
     link = browser.find_element(By.CSS_SELECTOR, "#now .card.open .links a").get_attribute("href")
     assert link.endswith(next(iter(shop.decisions)))
     click(browser, "#now .card.open .ask")

@@ -17,7 +17,8 @@ from nextpaint.serve.tiles import INKS, PALETTES, read_title, tile_svg
 TITLES = [title for _, title, _ in json.loads((Path(__file__).parent / "shop_titles.json").read_text())]
 SVG = "{http://www.w3.org/2000/svg}"
 ALLOWED = {SVG + name for name in (
-    "svg", "title", "defs", "linearGradient", "radialGradient", "stop", "pattern", "path", "circle", "ellipse", "rect", "g", "text",
+    "svg", "title", "defs", "linearGradient", "radialGradient", "stop", "pattern", "path", "circle", "ellipse", "rect",
+    "g", "text",
 )}  # fmt: skip
 
 
@@ -61,7 +62,7 @@ def test_real_titles_nearly_all_have_a_motif_and_differ():
 
 
 def test_a_tile_is_the_same_in_another_process():
-    code = "import hashlib; from nextpaint.serve.tiles import tile_svg; print(hashlib.sha256(tile_svg('ZINC FOLKART SLEIGH BELLS').encode()).hexdigest())"
+    code = "from nextpaint.serve.tiles import tile_svg; print(tile_svg('ZINC FOLKART SLEIGH BELLS'))"
     runs = {
         subprocess.run(
             [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True, text=True
@@ -80,7 +81,9 @@ def test_any_title_gives_a_harmless_document(title):
     assert root.find(f"{SVG}defs") is not None
 
 
-@pytest.mark.parametrize("title", ['"><script>alert(1)</script>', "</title><svg onload=x>", "\x00\x08&amp;", "\ud800 BAG"])
+@pytest.mark.parametrize(
+    "title", ['"><script>alert(1)</script>', "</title><svg onload=x>", "\x00\x08&amp;", "\ud800 BAG"]
+)
 def test_a_hostile_title_stays_text(title):
     document = tile_svg(title)
     root = ET.fromstring(document.encode("utf-8", "strict"))

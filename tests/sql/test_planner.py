@@ -11,7 +11,6 @@ from nextpaint.record.errors import ApplicationError
 from nextpaint.sql.describe import describe, describe_expr
 from nextpaint.sql.plan import Project, Sort
 from nextpaint.sql.planner import plan_condition, plan_program, plan_query, warnings
-
 from tests.sql.shop import BUILTINS, HERE, TABLES, findings, program
 
 
@@ -58,7 +57,8 @@ CREATE TABLE recent (subject STRING, items ARRAY<ROW<item_id STRING, w DOUBLE, t
   PRIMARY KEY (subject) NOT ENFORCED);
 INSERT INTO recent SELECT subject, LAST_N(ROW(item_id, w, ts), 50) FROM clicks GROUP BY subject;
 CREATE TABLE trending (category STRING, item_id STRING, heat DOUBLE, PRIMARY KEY (category, item_id) NOT ENFORCED);
-INSERT INTO trending SELECT category, item_id, DECAYED_SUM(w, INTERVAL '2' HOUR) FROM enriched GROUP BY category, item_id;
+INSERT INTO trending SELECT category, item_id, DECAYED_SUM(w, INTERVAL '2' HOUR)
+  FROM enriched GROUP BY category, item_id;
 CREATE VIEW cart_lines AS SELECT subject, 1 AS delta, 2.5E0 AS price FROM events WHERE event = 'Product Added';
 CREATE TABLE carts (subject STRING, cart_value DOUBLE, items BIGINT, PRIMARY KEY (subject) NOT ENFORCED);
 INSERT INTO carts SELECT subject, SUM(delta * price), SUM(delta) FROM cart_lines GROUP BY subject;
@@ -86,7 +86,9 @@ def test_rows_are_cast_by_position_into_their_target():
     assert describe_expr(recent.root.exprs[1]) == (
         "CAST(EXPR$1 AS ARRAY<ROW<item_id STRING, w DOUBLE, ts TIMESTAMP(3)>>)"
     )
-    assert str(recent.root.input.schema.fields[1].type) == "ARRAY<ROW<item_id STRING, w DECIMAL(2, 1), ts TIMESTAMP(3)>>"
+    assert (
+        str(recent.root.input.schema.fields[1].type) == "ARRAY<ROW<item_id STRING, w DECIMAL(2, 1), ts TIMESTAMP(3)>>"
+    )
 
 
 def test_all_findings_of_all_files_come_at_once_in_order():
@@ -98,7 +100,7 @@ def test_all_findings_of_all_files_come_at_once_in_order():
             ],
             BUILTINS,
         )
-    assert [str(each).split(":")[:2] + [each.what] for each in caught.value.diagnostics] == [
+    assert [[*str(each).split(":")[:2], each.what] for each in caught.value.diagnostics] == [
         ["one.sql", "1", "expected a type but found 'INTT'"],
         ["one.sql", "2", "unknown column nope"],
         ["one.sql", "2", "unknown column alsonope"],
@@ -142,7 +144,8 @@ def test_a_statement_set_is_its_inserts():
 
 # ---------------------------------------------------------------- canonical text
 
-BASE = "CREATE VIEW w AS SELECT s, d, ts FROM t; INSERT INTO k SELECT s, DECAYED_SUM(d, INTERVAL '10' MINUTE) FROM w GROUP BY s"
+BASE = "CREATE VIEW w AS SELECT s, d, ts FROM t;"
+BASE += " INSERT INTO k SELECT s, DECAYED_SUM(d, INTERVAL '10' MINUTE) FROM w GROUP BY s"
 TARGET = "CREATE TABLE k (s STRING, heat DOUBLE, PRIMARY KEY (s) NOT ENFORCED);"
 
 
@@ -151,7 +154,9 @@ def canonical(text: str, tables: str = TABLES) -> str:
 
 
 def test_spelling_does_not_change_the_canonical_text():
-    spelled = BASE.replace("SELECT", "select").replace("FROM", "\n  from -- here\n").replace("DECAYED_SUM", "decayed_sum")
+    spelled = (
+        BASE.replace("SELECT", "select").replace("FROM", "\n  from -- here\n").replace("DECAYED_SUM", "decayed_sum")
+    )
     assert canonical(spelled) == canonical(BASE)
 
 
@@ -171,7 +176,8 @@ def test_the_definitions_of_the_tables_it_reads_belong_to_it():
 
 
 def test_a_join_with_a_silent_side_is_warned_about():
-    join = "CREATE TABLE o (k STRING, x INT); INSERT INTO o SELECT a.s, j.x FROM t AS a LEFT JOIN item FOR SYSTEM_TIME AS OF a.ts AS j ON a.s = j.k;"
+    join = "CREATE TABLE o (k STRING, x INT);"
+    join += "INSERT INTO o SELECT a.s, j.x FROM t AS a LEFT JOIN item FOR SYSTEM_TIME AS OF a.ts AS j ON a.s = j.k;"
     [warning] = warnings(program(join))
     assert (warning.severity, warning.line, warning.column) == ("warning", 1, join.index("item FOR") + 1)
     assert warnings(program(join + "SET 'table.exec.source.idle-timeout' = '5 s'")) == []
@@ -187,7 +193,10 @@ def test_replacing_rows_by_key_is_said_or_warned_about():
 
 def test_a_question_sorts_and_limits():
     tables = program("").tables
-    root = plan_query("SELECT x, COUNT(*) AS n FROM item WHERE x > 1 GROUP BY x HAVING COUNT(*) > 1 ORDER BY n DESC, 1 LIMIT 5;", tables)
+    root = plan_query(
+        "SELECT x, COUNT(*) AS n FROM item WHERE x > 1 GROUP BY x HAVING COUNT(*) > 1 ORDER BY n DESC, 1 LIMIT 5;",
+        tables,
+    )
     assert isinstance(root, Sort)
     assert describe(root).splitlines() == [
         "Sort n DESC, x limit 5  [key x]",
@@ -202,7 +211,9 @@ def test_a_question_sorts_and_limits():
 
 def test_a_question_reads_views_and_constants():
     tables = program("").tables
-    assert describe(plan_query("SELECT k FROM w", tables, {"w": "SELECT k, x FROM plain WHERE x > 1"})).startswith("Project k")
+    assert describe(plan_query("SELECT k FROM w", tables, {"w": "SELECT k, x FROM plain WHERE x > 1"})).startswith(
+        "Project k"
+    )
     assert describe(plan_query("SELECT 1 + 1", tables)).splitlines() == ["Project (1 + 1) AS EXPR$0", "  Values 1"]
 
 
@@ -210,7 +221,10 @@ def test_a_question_reads_views_and_constants():
     ("question", "said"),
     [
         ("SELECT 1 FROM item JOIN plain ON TRUE", "regular joins"),
-        ("SELECT a.s FROM t AS a LEFT JOIN item FOR SYSTEM_TIME AS OF a.ts AS j ON a.s = j.k", "joins in a query over live"),
+        (
+            "SELECT a.s FROM t AS a LEFT JOIN item FOR SYSTEM_TIME AS OF a.ts AS j ON a.s = j.k",
+            "joins in a query over live",
+        ),
         ("SELECT COUNT(*) OVER (ORDER BY ts) FROM t", "OVER in a query over live tables"),
         ("SELECT x FROM plain ORDER BY k", "ORDER BY takes columns"),
         ("INSERT INTO plain SELECT 1", "expected SELECT"),
@@ -224,7 +238,12 @@ def test_what_a_question_may_not_ask(question, said):
 
 # ---------------------------------------------------------------- conditions
 
-NAMES = {"inventory.stock": types.INT, "kind": types.STRING, "price": types.DOUBLE, "who": types.row(types.Field("a", types.INT))}
+NAMES = {
+    "inventory.stock": types.INT,
+    "kind": types.STRING,
+    "price": types.DOUBLE,
+    "who": types.row(types.Field("a", types.INT)),
+}
 
 
 def test_a_condition_says_which_names_it_uses_in_order():
@@ -254,7 +273,9 @@ def test_a_wrong_condition_is_placed_in_its_file(condition, place, said):
 
 # ---------------------------------------------------------------- hostile text
 
-WORDS = (TABLES + SHOP + "( ) [ ] , ; . ' ` OVER PARTITION BY UNION ALL TABLE(TUMBLE( CASE WHEN END NOT IN BETWEEN LIKE").split()
+WORDS = (
+    TABLES + SHOP + "( ) [ ] , ; . ' ` OVER PARTITION BY UNION ALL TABLE(TUMBLE( CASE WHEN END NOT IN BETWEEN LIKE"
+).split()
 
 
 def survives(text: str) -> None:
@@ -288,7 +309,9 @@ def test_a_damaged_shop_is_planned_or_refused(start, length, instead):
     survives(SHOP[:start] + instead + SHOP[start + length :])
 
 
-@pytest.mark.parametrize("deep", ["(" * 3000, "NOT " * 3000, "- " * 3000, "1" + " + 1" * 9000, "CASE WHEN " * 500, "a[" * 3000])
+@pytest.mark.parametrize(
+    "deep", ["(" * 3000, "NOT " * 3000, "- " * 3000, "1" + " + 1" * 9000, "CASE WHEN " * 500, "a[" * 3000]
+)
 def test_deep_nesting_is_refused(deep):
     survives(deep)
     survives("CREATE VIEW v AS SELECT " + deep)

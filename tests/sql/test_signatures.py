@@ -6,7 +6,6 @@ import pytest
 
 from nextpaint.sql.plan import Call, Expr, Project
 from nextpaint.sql.signatures import AGGREGATES, CANONICAL, FUNCTIONS, SPECIAL
-
 from tests.sql.shop import findings, node, typed
 
 GOLDEN = [

@@ -38,7 +38,7 @@ function figures(status) {
   draw.frames(rates.frames_per_s);
   text($("events-total"), `${count(totals.events)} on disk`);
   text($("decisions-total"), `${count(totals.decisions)} answered, each with a record`);
-  text($("frames-fill"), `${count(rates.records_per_frame)} records each · commit p99 ${ms(status.latency?.commit?.p99_ms)}`);
+  text($("frames-fill"), `${count(rates.records_per_frame ?? (rates.frames_per_s ? rates.events_per_s / rates.frames_per_s : 0))} records each · commit p99 ${ms(status.latency?.commit?.p99_ms)}`);
   const inside = status.fraction_inside;
   text($("inside"), typeof inside === "number" ? `${(Math.floor(inside * 10000) / 100).toFixed(2)} %` : "–");
   text($("inside-line"), status.window ? `of decisions within ${status.window.total_ms} ms` : "");

@@ -47,6 +47,7 @@ function showNow(answer, why, tookMs) {
   const items = (answer.items ?? []).map((entry) => ({
     id: String(entry.id), title: entry.fields?.title ?? entry.title ?? state.titles.get(entry.id) ?? entry.id, price: entry.fields?.price ?? entry.price, reason: entry.reason, viewed: state.viewed.has(String(entry.id)),
   }));
+  for (const item of items) state.titles.set(item.id, item.title);
   const same = state.decision && items.length === now.order().length && items.every((item, index) => item.id === now.order()[index]);
   const budget = answer.budget ?? {};
   const total = typeof budget.total === "number" ? budget.total : null;
@@ -125,8 +126,9 @@ async function explain(item, rank, panel) {
   const decision = state.decision;
   try {
     const record = readRecord(await client.call("GET", `/v1/decisions/${encodeURIComponent(decision)}?view=support`));
-    const found = record.items.find((each) => each.id === item.id) ?? { id: item.id, contributions: [], facts: [], reason: item.reason };
-    const near = record.near.filter((each) => each.id !== item.id).sort((a, b) => Math.abs((a.rank ?? 99) - rank) - Math.abs((b.rank ?? 99) - rank)).slice(0, 1);
+    const found = record.items.find((each) => each.id === item.id) ?? { id: item.id, facts: [], sentence: item.reason };
+    // A miss that something held back says more than one that scored a little less; the nearest place comes first.
+    const near = record.near.sort((a, b) => (a.cause === "rank") - (b.cause === "rank") || Math.abs((a.rank ?? 99) - rank) - Math.abs((b.rank ?? 99) - rank)).slice(0, 1);
     panel.replaceChildren(
       h("p", { class: "reason" }, sentenceOf(found, record)), signedBars(found, 4), factList(found, 5),
       ...near.map((each) => nearMiss(each, (id) => state.titles.get(id))),

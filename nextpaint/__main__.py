@@ -1,0 +1,7 @@
+"""`python -m nextpaint` is `nextpaint`."""
+
+import sys
+
+from nextpaint.cli import main
+
+sys.exit(main())

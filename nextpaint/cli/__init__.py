@@ -1,0 +1,111 @@
+"""The command line: `nextpaint COMMAND`. The only room that knows everything."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nextpaint import __version__
+from nextpaint.cli import commands, demo, loading, running
+from nextpaint.record.errors import NextpaintError
+
+DEFAULT_URL = "http://127.0.0.1:8181"
+DEFAULT_DATA = "nextpaint-data"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nextpaint", description="Real-time personalization in one process.")
+    parser.add_argument("--version", action="version", version=f"nextpaint {__version__}")
+    add = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    one = add.add_parser("demo", help="open the gift shop: real orders replayed, simulated shoppers, two pages")
+    one.add_argument("--seconds", type=float, help="stop by itself after this many seconds")
+    one.add_argument("--report", type=Path, help="write the figures of the run to this JSON file")
+    one.add_argument("--data", type=Path, help="the data directory (default: a new temporary one)")
+    _address(one)
+    one.set_defaults(run=demo.run)
+
+    one = add.add_parser("init", help="make an application from your own files")
+    one.add_argument("folder", type=Path)
+    one.add_argument("--catalog", type=Path, required=True, help="a CSV or TSV file with one row per item")
+    one.add_argument("--events", type=Path, help="an NDJSON file of events")
+    one.add_argument("--column", action="append", default=[], metavar="ROLE=NAME", help="overrule a guess: item_id=SKU")
+    one.add_argument("--force", action="store_true", help="overwrite files that are there")
+    one.set_defaults(run=commands.init)
+
+    one = add.add_parser("check", help="report every error of an application, and how each table is read")
+    one.add_argument("folder", type=Path)
+    one.set_defaults(run=commands.check)
+
+    for name, words in (("plan", "show what a change would do to a running node"), ("apply", "make the change")):
+        one = add.add_parser(name, help=words)
+        one.add_argument("folder", type=Path)
+        _client(one)
+        one.set_defaults(run=commands.plan if name == "plan" else commands.apply)
+
+    one = add.add_parser("run", help="open a node on an application")
+    one.add_argument("folder", type=Path)
+    one.add_argument("--data", type=Path, default=Path(DEFAULT_DATA))
+    one.add_argument("--seconds", type=float, help="stop by itself after this many seconds")
+    one.add_argument("--no-simulation", action="store_true", help="no replay of the application's files, no shoppers")
+    _address(one)
+    one.set_defaults(run=running.run)
+
+    one = add.add_parser("sql", help="one SELECT over the live tables of a running node")
+    one.add_argument("query")
+    _client(one)
+    one.set_defaults(run=commands.sql)
+
+    one = add.add_parser("why", help="why a decision came out as it did")
+    one.add_argument("decision")
+    one.add_argument("--view", choices=("user", "support", "regulator"), default="user")
+    one.add_argument("--replay", action="store_true", help="recompute it from the ledger and compare")
+    one.add_argument("--data", type=Path, help="read this data directory instead of asking a node")
+    _client(one)
+    one.set_defaults(run=commands.why)
+
+    one = add.add_parser("verify", help="walk a data directory and check every byte")
+    one.add_argument("directory", type=Path)
+    one.add_argument("--report", type=Path, help="recount the figures of this report from the ledger")
+    one.add_argument("--decisions", type=int, default=0, metavar="N", help="recompute N decisions from the ledger")
+    one.set_defaults(run=commands.verify)
+
+    one = add.add_parser("load", help="an open-loop load generator with honest latencies")
+    loading.arguments(one, DEFAULT_URL)
+    one.set_defaults(run=loading.run)
+
+    one = add.add_parser("key", help="create an API key for a data directory")
+    one.add_argument("name")
+    one.add_argument("--data", type=Path, default=Path(DEFAULT_DATA))
+    one.add_argument("--scope", action="append", choices=("ingest", "decide", "read", "admin"))
+    one.set_defaults(run=commands.key)
+    return parser
+
+
+def _address(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8181, help="0 takes a free one")
+    parser.add_argument("--speed", type=float, help="how much faster than it happened orders are replayed")
+    parser.add_argument("--shoppers", type=int, help="how many simulated shoppers (labelled so everywhere)")
+
+
+def _client(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--url", default=DEFAULT_URL)
+    parser.add_argument("--key", help="an API key, for a node that has them")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0, 1 for a failed check, 2 for an error."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except NextpaintError as error:
+        print(f"nextpaint: {error.what}", file=sys.stderr)
+        for label, text in (("where", error.where), ("cure", error.cure)):
+            if text:
+                print(f"  {label}: {text.strip()}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,238 @@
+"""Commands that look, ask or make something once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nextpaint.application import SETTINGS, SURFACES, Application
+from nextpaint.connect import scaffold
+from nextpaint.decide import Decider, DecisionRecord
+from nextpaint.decide.explain import explain
+from nextpaint.engine.explaining import Recomputation, decisions_of
+from nextpaint.engine.replay import DECISIONS_TOPIC, Replay
+from nextpaint.govern.access import create_key
+from nextpaint.ports import SystemClock, SystemDisk, SystemRandom
+from nextpaint.process.live import Tables
+from nextpaint.process.runner import Runner
+from nextpaint.record.errors import InvalidInput, NextpaintError, NotFound
+from nextpaint.stream.frame import EntryKind, Frame
+from nextpaint.stream.verify import verify as verify_ledger
+from nextpaint.stream.verify import walk_frames
+
+EVERYTHING = 2**63 - 1
+
+
+# ---------------------------------------------------------------- applications
+
+
+def init(options: argparse.Namespace) -> int:
+    columns = dict(_pair(each) for each in options.column)
+    created = scaffold.create(options.folder, options.catalog, options.events, columns=columns, force=options.force)
+    for line in (*created.guesses, *created.notes):
+        print(line)
+    print(f"{created.folder}: {created.items} items, {created.events} events, {created.orders} orders")
+    print(f"next: nextpaint run {created.folder}")
+    return 0
+
+
+def _pair(text: str) -> tuple[str, str]:
+    role, equals, name = text.partition("=")
+    if not equals:
+        raise InvalidInput(f"--column {text}", cure="write ROLE=NAME, as in item_id=SKU")
+    return role, name
+
+
+def check(options: argparse.Namespace) -> int:
+    """Errors raise ApplicationError, which `main` prints whole."""
+    application = Application.load(options.folder)
+    Decider(application.surfaces, application.program.tables, SystemClock(), application.hash)
+    for warning in application.warnings:
+        print(warning)
+    print(f"{application.name}: {len(application.program.tables)} tables, {len(application.surfaces)} surfaces, "
+          f"application {application.hash[:12]}")  # fmt: skip
+    print(f"{'table':<22} {'by key':<7} {'whole':<7} {'as of':<9} state is bounded by")
+    tables = Tables(Runner(application.design))
+    for name, live in tables.live.items():
+        if not name.startswith("_"):
+            reach = live.reach
+            by_key, whole = ("live" if yes else "final" for yes in (reach.by_key, reach.whole))
+            print(f"{name:<22} {by_key:<7} {whole:<7} {reach.as_of:<9} {live.bound}")
+    for surface in application.surfaces:
+        print()
+        print(surface)
+    return 0
+
+
+def plan(options: argparse.Namespace) -> int:
+    _print_change(_ask(options, "POST", "/v1/application/plan", _files(options.folder)))
+    return 0
+
+
+def apply(options: argparse.Namespace) -> int:
+    answer = _ask(options, "PUT", "/v1/application", _files(options.folder))
+    _print_change(answer)
+    print(f"in force from {answer['position']}: application {answer['hash'][:12]}")
+    return 0
+
+
+def _files(folder: Path) -> dict[str, Any]:
+    Application.load(folder)  # say what is wrong here, with file names, before anything is sent
+    names = [*folder.glob("*.sql"), folder / SURFACES, folder / SETTINGS]
+    return {"files": {path.name: path.read_text() for path in names if path.is_file()}}
+
+
+def _print_change(change: dict[str, Any]) -> None:
+    for what in ("kept", "rebuilt", "dropped"):
+        print(f"{what:<8} {', '.join(change[what]) or '-'}")
+
+
+# ---------------------------------------------------------------- a running node
+
+
+def sql(options: argparse.Namespace) -> int:
+    answer = _ask(options, "POST", "/v1/query", {"sql": options.query})
+    names = [each["name"] for each in answer["columns"]]
+    rows = [[_shown(value) for value in row] for row in answer["rows"]]
+    widths = [max(len(cell) for cell in column) for column in zip(names, *rows, strict=True)] if rows else map(len, names)
+    sizes = list(widths)
+    for row in (names, ["-" * size for size in sizes], *rows):
+        print("  ".join(cell.ljust(size) for cell, size in zip(row, sizes, strict=True)).rstrip())
+    print(f"{len(rows)} rows at {answer['position']}")
+    return 0
+
+
+def _shown(value: Any) -> str:
+    text = "NULL" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def why(options: argparse.Namespace) -> int:
+    if options.data is not None:
+        answer = _why_offline(options)
+    else:
+        replay = "&replay=1" if options.replay else ""
+        answer = _ask(options, "GET", f"/v1/decisions/{options.decision}?view={options.view}{replay}")
+    print(answer.pop("text", None) or json.dumps(answer, indent=2))
+    if "replay" in answer:
+        print(f"replay: {answer['replay']['verdict']} (from {answer['replay'].get('from', '-')})")
+        for difference in answer["replay"].get("differences", ()):
+            print(f"  {difference}")
+        return 0 if answer["replay"]["verdict"] == "identical" else 1
+    return 0
+
+
+def _why_offline(options: argparse.Namespace) -> dict[str, Any]:
+    """From a data directory, also of a node that runs: nothing is locked or changed."""
+    ledger = Directory(options.data)
+    record = next((each for _, each in decisions_of(ledger) if each.decision_id == options.decision), None)
+    if record is None:
+        raise NotFound(f"unknown decision {options.decision!r}", where=str(options.data))
+    answer = explain(record, options.view)
+    if options.replay:
+        verdict = next(Recomputation(ledger, SystemClock()).verdicts([record]))
+        said = "identical" if verdict.identical else "different"
+        answer["replay"] = {"verdict": said, "differences": verdict.differences, "from": "the first record"}
+    return answer
+
+
+class Directory:
+    """The ledger of a data directory, read without its lock."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            raise NotFound("there is no such data directory", where=str(path))
+        self.disk = SystemDisk(path)
+
+    def frames(self, start: int = 0) -> Iterator[Frame]:
+        return (frame for frame in walk_frames(self.disk) if frame.number >= start)
+
+
+# ---------------------------------------------------------------- verification
+
+
+def verify(options: argparse.Namespace) -> int:
+    ledger = Directory(options.directory)
+    report = verify_ledger(ledger.disk)
+    print(report)
+    ok = report.ok
+    if ok and options.report is not None:
+        ok = _recounted(ledger, json.loads(options.report.read_text()))
+    if ok and options.decisions:
+        ok = _recomputed(ledger, options.decisions)
+    return 0 if ok else 1
+
+
+def _recounted(ledger: Directory, report: dict[str, Any]) -> bool:
+    """The figures of a report that the ledger can tell, counted again."""
+    counted = {"events": 0, "decisions": 0, "degraded": 0, "frames": 0}
+    for frame in ledger.frames():
+        counted["frames"] += bool(frame.entries)
+        for entry in frame.entries:
+            if entry.topic == "events" and entry.kind is EntryKind.INPUT:
+                counted["events"] += entry.count
+            elif entry.topic == DECISIONS_TOPIC:
+                counted["decisions"] += entry.count
+                records = (DecisionRecord.decode(record.value or b"") for record in entry.records)
+                counted["degraded"] += sum(bool(record.degraded) for record in records)
+    replay = Replay(ledger)
+    replay.advance(EVERYTHING)
+    found: dict[str, Any] = {**counted, "state_hash": replay.runner.state.hash() if replay.runner else ""}
+    agreed = True
+    for name, value in found.items():
+        same = report.get(name) == value
+        agreed &= same
+        print(f"  {name}: {value} {'as reported' if same else f'but the report says {report.get(name)}'}")
+    print("the report agrees with the ledger" if agreed else "the report does NOT agree with the ledger")
+    return agreed
+
+
+def _recomputed(ledger: Directory, most: int) -> bool:
+    records = sorted((record for _, record in decisions_of(ledger)), key=lambda record: record.position)
+    chosen = records[:: max(1, len(records) // most)][:most]
+    different = 0
+    for verdict in Recomputation(ledger, SystemClock()).verdicts(chosen):
+        if not verdict.identical:
+            different += 1
+            print(f"  {verdict.decision_id} at seq {verdict.position}: {'; '.join(verdict.differences)[:300]}")
+    print(f"recomputed {len(chosen)} decisions from the first record: {len(chosen) - different} identical, {different} different")
+    return not different
+
+
+def key(options: argparse.Namespace) -> int:
+    options.data.mkdir(parents=True, exist_ok=True)
+    made = create_key(options.data / "api-keys.json", options.name, options.scope or ["ingest", "decide"], SystemRandom())
+    print(made)
+    print("This is shown once. Send it as: Authorization: Bearer KEY", file=sys.stderr)
+    return 0
+
+
+# ---------------------------------------------------------------- HTTP
+
+
+def _ask(options: argparse.Namespace, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    """One call of a running node's API; its errors become ours."""
+    request = urllib.request.Request(options.url.rstrip("/") + path, method=method)
+    request.add_header("content-type", "application/json")
+    if options.key:
+        request.add_header("authorization", f"Bearer {options.key}")
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urllib.request.urlopen(request, data, timeout=300) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+    except urllib.error.HTTPError as error:
+        told = json.loads(error.read() or b"{}").get("error", {})
+        raise NextpaintError(
+            told.get("what", f"HTTP {error.code}"), where=told.get("where", path), cure=told.get("cure", "")
+        ) from error
+    except (urllib.error.URLError, OSError) as error:
+        raise NextpaintError(
+            f"no node answers: {error}", where=options.url, cure="start one with `nextpaint run FOLDER`, or give --url"
+        ) from error
