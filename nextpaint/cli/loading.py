@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser, url: str) -> None:
 
 def run(options: argparse.Namespace) -> int:
     reports = [_one(options) for _ in range(options.runs)]
-    reports.sort(key=lambda report: report.kinds["decisions"].latency.p99)
+    reports.sort(key=lambda report: report.kinds["decisions"].latency.p99_ms)
     median = reports[len(reports) // 2]
     print(to_text(median))
     if options.runs > 1:

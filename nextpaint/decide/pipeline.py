@@ -45,7 +45,15 @@ def run(bound: BoundSurface, context: Context, timeline: Timeline, memory: Memor
     """Decides; the stages' paths, times and notes are in `timeline` afterwards."""
     outcome = Outcome()
     last = _last_good(bound, context, timeline, memory)
-    used = "last good answer" if last else "order given" if bound.given else "cold list" if bound.cold else "nothing"
+    used = (
+        "last good answer"
+        if last
+        else "order given"
+        if _brings_list(bound, context)
+        else "cold list"
+        if bound.cold
+        else "nothing"
+    )
     if timeline.choose("decide", "fallback", used, UNSKIPPABLE) != RUN:
         timeline.finish("decide", "fallback")
         _fall_back(last, bound, context, timeline, outcome)

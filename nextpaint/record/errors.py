@@ -6,12 +6,15 @@
     │   ├── NotFound               unknown surface, decision, table or topic                   HTTP 404
     │   ├── InvalidInput           a declared input is missing, unknown or of a wrong type     HTTP 422
     │   ├── TooLarge               body, batch or event above its limit                        HTTP 413
-    │   └── Unauthenticated        missing or wrong API key                                    HTTP 401
+    │   ├── Unauthenticated        missing or wrong API key                                    HTTP 401
+    │   ├── AccessDenied           a key without the scope (govern.access)                     HTTP 403
+    │   └── MethodNotAllowed 405, UnsupportedMedia 415, ForbiddenOrigin 403: of the HTTP edge (serve.http)
     ├── Overloaded                 refused early, nothing was kept; retry after a while        HTTP 429
     ├── LedgerError                the log cannot do what it promises
     │   ├── CorruptLedger          damage that is not a torn tail: the node does not start
     │   ├── LedgerReadOnly         a sync failed or the disk is full: no more acknowledgements HTTP 503
     │   └── LedgerLocked           another process has this data directory open
+    ├── InsecureBinding            an address beyond loopback without API keys (serve.server)
     └── ReplayError                a position cannot be recomputed (beyond the replay horizon, other engine version)
 
 An error is raised with three sentences: `what` happened, `where` (stream, offset, file, line), what to do (`cure`).

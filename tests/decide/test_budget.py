@@ -1,11 +1,11 @@
 """No time is never an error: a stage is replaced by its cheaper path, the answer says so, and a replay follows."""
 
 import pytest
+
 from nextpaint.decide import LastGood, Moment, Nothing
 from nextpaint.decide.budget import Costs, Paths, Timeline
 from nextpaint.decide.explain import compare
 from nextpaint.ports.clock import SimulatedClock
-
 from tests.decide.reading import NOW_MS, shop, visit
 from tests.decide.surfaces import BODY, HOME, SEARCH, decide, decider, ids
 

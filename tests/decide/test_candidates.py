@@ -3,7 +3,6 @@
 from nextpaint.decide.candidates import Candidates, append, merge
 from nextpaint.decide.context import Context, Moment
 from nextpaint.decide.request import DecisionRequest
-
 from tests.decide.reading import NOW_MS, shop
 
 

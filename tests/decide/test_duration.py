@@ -1,6 +1,7 @@
 """Lengths of time are written with a unit, and nothing else passes."""
 
 import pytest
+
 from nextpaint.decide.duration import age_text, duration_ms
 
 

@@ -1,9 +1,9 @@
 """Facts bind by the names of key columns, whatever the shape of the key."""
 
 import pytest
+
 from nextpaint.decide import Feature, Given
 from nextpaint.decide.facts import unite
-
 from tests.decide.reading import shop, visit
 from tests.decide.surfaces import HOME, decide, decider
 

@@ -1,8 +1,8 @@
 """What must not be shown is not shown, and why is on record."""
 
 import pytest
-from nextpaint.decide import LastGood, NotBought, NotSeen, Require, Top
 
+from nextpaint.decide import LastGood, NotBought, NotSeen, Require, Top
 from tests.decide.reading import MINUTE_MS, NOW_MS, shop, visit
 from tests.decide.surfaces import HOME, SEARCH, decide, decider, ids
 

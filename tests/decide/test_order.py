@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nextpaint.decide.order import best_first, top
 
 SCORED = st.lists(

@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.rank import BoundWeighted, contributions
 from nextpaint.record.columns import Column

@@ -1,10 +1,10 @@
 """A request is refused with the name of what is wrong, before anything is read."""
 
 import pytest
+
 from nextpaint.decide import DecisionRequest, Optional
 from nextpaint.decide.request import InputType
 from nextpaint.record.errors import InvalidInput, NotFound
-
 from tests.decide.surfaces import BODY, decider
 
 INPUTS = {"page": InputType(str), "item_id": Optional(str), "size": Optional(int), "cart": Optional(list)}

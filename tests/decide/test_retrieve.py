@@ -4,9 +4,9 @@ from math import sqrt
 
 import numpy as np
 import pytest
+
 from nextpaint.decide import BoughtTogether, Candidates, Given, Recent, Similar, Top, TopOf, Weighted
 from nextpaint.process.kernels.decay import decay
-
 from tests.decide.reading import MINUTE_MS, NOW_MS, shop, visit
 from tests.decide.surfaces import HOME, SESSION, decide, decider, ids
 

@@ -4,7 +4,6 @@ from collections import Counter
 
 from nextpaint.decide import Diversify, Given, Weighted
 from nextpaint.decide.explain import explain
-
 from tests.decide.reading import shop, visit
 from tests.decide.surfaces import HOME, decide, decider, ids
 

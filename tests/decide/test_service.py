@@ -2,8 +2,8 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nextpaint.decide import Nothing, Top
 
+from nextpaint.decide import Nothing, Top
 from tests.decide.reading import NOW_MS, PERSONAL, shop, visit
 from tests.decide.surfaces import HOME, SEARCH, decide, decider, ids
 

@@ -3,11 +3,11 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nextpaint.decide import DecisionRequest
 from nextpaint.decide.context import Context, ListPath, Moment
 from nextpaint.decide.session import BoundSession
-
-from tests.decide.reading import MINUTE_MS, NOW_MS, shop, visit
+from tests.decide.reading import MINUTE_MS, shop, visit
 
 PATH = ListPath("recent", "items", item=0, time=2, weight=1)
 SESSION = BoundSession(PATH, "item_vectors", 10 * MINUTE_MS)

@@ -292,19 +292,19 @@ def survives(text: str) -> None:
 
 
 @given(st.text(max_size=80))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_arbitrary_text_is_planned_or_refused(text):
     survives(text)
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_arbitrary_words_are_planned_or_refused(words):
     survives(" ".join(words))
 
 
 @given(st.integers(0, len(SHOP)), st.integers(0, 30), st.text(max_size=5))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_damaged_shop_is_planned_or_refused(start, length, instead):
     survives(SHOP[:start] + instead + SHOP[start + length :])
 

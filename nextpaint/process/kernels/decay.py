@@ -57,7 +57,7 @@ def decayed_add(mass: int, anchor_ms: int, x: float, t_ms: int, half_life_ms: in
         shift = HISTORY_BITS - (anchor_ms // half_life_ms - period)
         return mass + (units << shift if shift >= 0 else units >> -shift), anchor_ms
     if mass:
-        mass = int(mass / 2 ** (period - anchor_ms // half_life_ms))
+        mass >>= period - anchor_ms // half_life_ms
     return mass + (units << HISTORY_BITS), t_ms
 
 
