@@ -154,11 +154,14 @@ class Serving:
         surface = next(each for each in self.application.surfaces if each.name == self.main_surface)
         reading = self.engine.node.tables.reading(self.engine.node.ports.clock.now_ms())
         keys = self.frozen.page(None, 60) if self.frozen else [str(key) for key in reading.whole(surface.items).keys[:60]]
+        table, _, column = str(surface.features.get("price", "")).partition(".")
         shown = []
         for key in keys:
             row = reading.row(surface.items, (key,))
             if row is not None:
-                shown.append({"id": key, "title": row.get("title"), "category": row.get("category")})
+                priced = reading.row(table, (key,)) if column else None
+                price = priced.get(column) if priced is not None else None
+                shown.append({"id": key, "title": row.get("title"), "category": row.get("category"), "price": price})
         return shown[: surface.limit]
 
     def context(self, anonymous_id: str, ahead_ms: int) -> dict[str, Any]:

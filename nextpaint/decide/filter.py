@@ -28,7 +28,7 @@ from nextpaint.process.functions.compile import Evaluator, compile_expr
 from nextpaint.process.functions.evaluation import Evaluation
 from nextpaint.record.columns import BoolArray, Column, Value
 from nextpaint.record.errors import ApplicationError
-from nextpaint.record.types import BOOLEAN, Type
+from nextpaint.record.types import Type
 from nextpaint.sql.plan import Expr
 from nextpaint.sql.planner import plan_condition
 
@@ -70,9 +70,6 @@ class Require:
             expression, names = plan_condition(self.condition, columns, binder.at)
         except ApplicationError as error:
             binder.diagnostics.extend(error.diagnostics)
-            return None
-        if expression.type != BOOLEAN:
-            binder.error(f"{self.condition!r} is {expression.type}, not a condition", "write a comparison")
             return None
         operands: list[Fact | str] = []
         for name in names:

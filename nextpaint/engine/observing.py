@@ -29,7 +29,8 @@ def status(node: Node, intake: Intake, deciding: Deciding) -> dict[str, Any]:
         "positions": {
             "durable": node.durable,
             "applied": node.runner.applied,
-            "emitted": node.emitted.seq,
+            # Everything applied has told what it had to, as far as the ledger holds the last output.
+            "emitted": node.runner.applied if node.ledger.emitted >= node.emitted else node.ledger.emitted[0],
             "frame": node.ledger.next_frame - 1,
         },
         "rates": {

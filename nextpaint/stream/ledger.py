@@ -267,7 +267,8 @@ class Ledger:
         segments = self._segments
         index = max(0, bisect_right(segments, number, key=lambda segment: segment.header.first_frame) - 1)
         for segment in segments[index:]:
-            if not segment.hollow and segment.end.frame > number:
+            # The last segment may hold nothing yet: then it ends where it begins, and has no frame to give.
+            if not segment.hollow and segment.end.frame > max(number, segment.header.first_frame):
                 self._ensure_scanned(segment)
                 return segment
         return None

@@ -60,7 +60,7 @@ def mistakes(*surfaces):
             "known:",
         ),
         ({"require": ["inventory.stok > 2"]}, "stok", "stock"),
-        ({"require": ["inventory.stock + 2"]}, "not a condition", ""),
+        ({"require": ["inventory.stock + 2"]}, "must be a condition, not INT", ""),
         ({"require": [("inventory.stock > 2", "maybe")]}, "missing='maybe'", "missing='refuse'"),
         ({"require": [NotSeen("impressions", times=0)]}, "times=0", "1 or more"),
         ({"features": {"price": "inventory.prise"}}, "in feature 'price': 'prise'", "did you mean 'price'?"),

@@ -57,7 +57,7 @@ def test_a_full_request_is_read_as_it_was_sent():
     ],
 )
 def test_what_is_wrong_is_named(body, named):
-    with pytest.raises(InvalidInput, match="^") as caught:
+    with pytest.raises(InvalidInput) as caught:
         parse(body)
     assert named in caught.value.what
     assert "surface 'home'" in str(caught.value)

@@ -64,7 +64,8 @@ class TestAnswer:
         visit(reading, "s1", ("i003", 1.0, 1))
         answer = decide(decider(), reading).answer
         assert set(answer) == {
-            "decision_id", "surface", "as_of", "items", "degraded", "budget", "profiled", "cold", "experiment", "ttl_s", "why",
+            "decision_id", "surface", "as_of", "items", "degraded", "budget", "profiled", "cold", "experiment",
+            "ttl_s", "why",
         }  # fmt: skip
         first = answer["items"][0]
         assert set(first) == {"id", "position", "reason", "fields", "marks", "propensity"}

@@ -4,6 +4,7 @@ import pytest
 
 from nextpaint.ports import InlineWorkers, Ports, SeededRandom, SimulatedClock, SimulatedDisk
 from nextpaint.record.codec import EncodedBatch, Record
+from nextpaint.record.errors import NotFound
 from nextpaint.stream.frame import Draft, EntryKind, FrameDraft
 from nextpaint.stream.ledger import Ledger, LedgerSettings
 from nextpaint.stream.retention import FOREVER, NOTHING, RetentionClass, RetentionPolicy, retain
@@ -73,6 +74,24 @@ def test_a_deletion_that_fails_leaves_each_segment_old_or_gone(operation):
     assert set(kept_frames(again)) >= {2, 3, 4, 5}
     retain(again, RetentionPolicy(default=NOTHING), oldest_checkpoint_frame=99)
     assert kept_frames(again) == [5]
+
+
+def test_a_ledger_that_retention_emptied_is_empty_and_goes_on():
+    ports, ledger = ledger_of(*"eee")
+    ledger.close()
+    ledger = Ledger.open(ports, SETTINGS)  # begins an empty segment, so that all with frames are sealed
+    retain(ledger, RetentionPolicy(default=NOTHING), oldest_checkpoint_frame=99)
+    for _ in range(2):
+        assert kept_frames(ledger) == []
+        assert ledger.read_topic("e", 0, 0, 10) == []
+        for seq in range(7):
+            with pytest.raises(NotFound):
+                ledger.position_of(seq)
+        assert (ledger.next_frame, ledger.next_seq, ledger.offsets()) == (3, 6, {("e", 0): 3, ("_ticks", 0): 3})
+        ports.disk.crash()
+        ledger = Ledger.open(ports, SETTINGS)
+    assert ledger.write(FrameDraft([Draft.tick()])).number == 3
+    assert kept_frames(ledger) == [3]
 
 
 def test_bytes_count_from_the_youngest():

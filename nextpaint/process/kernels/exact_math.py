@@ -208,7 +208,7 @@ def _ln_of(x: float) -> tuple[float, float]:
     f, f_low = _sum_of(upper * inverse - 1.0, (mantissa - upper) * inverse)
     square, square_low = _product_of(f, f)
     tail = square * f * (_THIRD - f * (0.25 - f * (_FIFTH - f * (_SIXTH - f * (_SEVENTH - f * 0.125)))))
-    rest = tail
+    rest = ((f_low - f * f_low) - 0.5 * square_low) + tail
     high, low = _sum_of(exponent * _LN2_TOP, _LOG_HIGH[cell])
     high, more = _sum_of(high, f)
     high, last = _sum_of(high, -0.5 * square)
@@ -229,7 +229,7 @@ def _ln(x: FloatArray) -> tuple[FloatArray, FloatArray]:
     f, f_low = _sum(upper * inverse - 1.0, (mantissa - upper) * inverse)
     square, square_low = _product(f, f)
     tail = square * f * (_THIRD - f * (0.25 - f * (_FIFTH - f * (_SIXTH - f * (_SEVENTH - f * 0.125)))))
-    rest = tail
+    rest = ((f_low - f * f_low) - 0.5 * square_low) + tail
     high, low = _sum(exponent * _LN2_TOP, _LOG_HIGH_ARRAY[cell])
     high, more = _sum(high, f)
     high, last = _sum(high, -0.5 * square)

@@ -20,7 +20,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nextpaint.process.state import Cell, State
-from nextpaint.record.columns import IDLE, MAX_WATERMARK, MIN_WATERMARK, Batch, IntArray, Value
+from nextpaint.record.columns import (
+    DELETE,
+    IDLE,
+    INSERT,
+    MAX_WATERMARK,
+    MIN_WATERMARK,
+    UPDATE_AFTER,
+    UPDATE_BEFORE,
+    Batch,
+    IntArray,
+    Value,
+)
 from nextpaint.record.types import Type
 
 Row = tuple[Value, ...]
@@ -112,6 +123,23 @@ class Output:
         if not self.rows:
             return self._nothing.marked(mark_seq, mark_wm)
         return Batch.of(self._nothing.types, self.rows, self.seqs, self.kinds).marked(mark_seq, mark_wm)
+
+
+def settled(kinds: Sequence[int], keys: Sequence[Row]) -> list[tuple[int, int]]:
+    """What a changelog says to a table that keeps the latest row per key: (row index, INSERT or DELETE).
+
+    The -U of a pair says nothing the +U of the same key does not; a -U alone (a filter let only it pass, or the key
+    itself changed) removes its row.
+    """
+    told: list[tuple[int, int]] = []
+    for index, kind in enumerate(kinds):
+        if kind == UPDATE_BEFORE:
+            paired = index + 1 < len(kinds) and kinds[index + 1] == UPDATE_AFTER and keys[index + 1] == keys[index]
+            if not paired:
+                told.append((index, DELETE))
+        else:
+            told.append((index, DELETE if kind == DELETE else INSERT))
+    return told
 
 
 ROW, MARK = 0, 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nextpaint.process.operators.protocol import Change, Operator, Output, Row, Select, StepContext
+from nextpaint.process.operators.protocol import Change, Operator, Output, Row, Select, StepContext, settled
 from nextpaint.process.state import State, frozen
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE, Batch
 from nextpaint.record.types import Field
@@ -34,12 +34,12 @@ class MaterialisedTable(Operator):
         batch = inputs[0]
         out = Output(self.nothing)
         if len(batch):
-            at = context.at(batch.seq).tolist()
-            kinds, seqs = batch.kind.tolist(), batch.seq.tolist()
-            for index, row in enumerate(batch.rows()):
-                if kinds[index] != UPDATE_BEFORE:  # the -U of a pair says nothing the stored row does not
-                    held = frozen(row) if self._nested else row
-                    self.apply(out, kinds[index], seqs[index], held, at[index])
+            clock = context.clock(batch.seq)
+            at = [clock] * len(batch) if isinstance(clock, int) else clock.tolist()
+            seqs, rows = batch.seq.tolist(), batch.rows()
+            for index, kind in settled(batch.kind.tolist(), [self.key_of(row) for row in rows]):
+                held = frozen(rows[index]) if self._nested else rows[index]
+                self.apply(out, kind, seqs[index], held, at[index])
         return out.batch(batch.mark_seq, batch.mark_wm)
 
     def apply(self, out: Output, kind: int, seq: int, row: Row, at_ms: int) -> None:
@@ -67,10 +67,10 @@ class MaterialisedTable(Operator):
         if self.source is None:
             return []
         final: dict[Row, Row | None] = {}
-        for change in self.source.pending(select, as_of):
-            row = frozen(change.row)
-            if change.kind != UPDATE_BEFORE:
-                final[self.key_of(row)] = None if change.kind == DELETE else row
+        pending = self.source.pending(select, as_of)
+        keys = [self.key_of(change.row) for change in pending]
+        for index, kind in settled([change.kind for change in pending], keys):
+            final[keys[index]] = None if kind == DELETE else frozen(pending[index].row)
         changes: list[Change] = []
         for key, row in final.items():
             stored = self.get(key)

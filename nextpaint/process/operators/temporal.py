@@ -23,9 +23,10 @@ from nextpaint.process.operators.protocol import (
     Select,
     StepContext,
     merged,
+    settled,
 )
 from nextpaint.process.state import State
-from nextpaint.record.columns import DELETE, MAX_WATERMARK, UPDATE_BEFORE, Batch, Value
+from nextpaint.record.columns import DELETE, MAX_WATERMARK, Batch, Value
 from nextpaint.sql.plan import TemporalJoin as TemporalNode
 
 LEFT, RIGHT = 0, 1
@@ -61,12 +62,15 @@ class TemporalJoin(Operator):
         out = Output(self.nothing)
         marks: list[tuple[int, int]] = []
         rows = (inputs[LEFT].rows(), inputs[RIGHT].rows())
-        kinds = (inputs[LEFT].kind.tolist(), inputs[RIGHT].kind.tolist())
+        kinds = inputs[LEFT].kind.tolist()
+        versions = dict(settled(inputs[RIGHT].kind.tolist(), [self._right_key(row) for row in rows[RIGHT]]))
         for what, port, value, seq in merged(inputs):
             if what == ROW and port == LEFT:
-                self._take(kinds[LEFT][value], rows[LEFT][value], seq)
+                self._take(kinds[value], rows[LEFT][value], seq)
+            elif what == ROW and value in versions:
+                self._version(versions[value], rows[RIGHT][value])
             elif what == ROW:
-                self._version(kinds[RIGHT][value], rows[RIGHT][value])
+                continue
             elif self._clock.advance(port, value):
                 self._release(out, seq)
                 marks.append((seq, self._clock.watermark))
@@ -120,11 +124,14 @@ class TemporalJoin(Operator):
 
     # ------------------------------------------------------------ right
 
+    def _right_key(self, row: Row) -> Row:
+        return tuple(row[index] for index in self._node.right_keys)
+
     def _version(self, kind: int, row: Row) -> None:
         time = row[self._node.right_time]
-        if kind == UPDATE_BEFORE or not isinstance(time, int):
+        if not isinstance(time, int):
             return
-        key = tuple(row[index] for index in self._node.right_keys)
+        key = self._right_key(row)
         versions: list[Version] = list(self._versions.get(key, ()))
         place = bisect_right(versions, time, key=lambda version: version[0])
         made: Version = (time, None if kind == DELETE else row)
