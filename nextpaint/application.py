@@ -1,11 +1,11 @@
 """An application: a folder of SQL, surfaces and settings, checked and content-addressed.
 
-`*.sql` declare streams, tables and features; `surfaces.py` declares surfaces; `nextpaint.toml` has the settings. The hash of these
-files and of the engine's version names the application; its files are stored in the ledger, so any position can be read by the
-application in force there.
+`*.sql` declare streams, tables and features; `surfaces.py` declares surfaces; `nextpaint.toml` has the settings. The
+hash of these files and of the engine's version names the application; its files are stored in the ledger, so any
+position can be read by the application in force there.
 
-Built in: `events` (every collected call), `impressions` (items shown, from "Impression" events), `identity` (links between
-subject tokens, both directions).
+Built in: `events` (every collected call), `impressions` (items shown, from "Impression" events), `identity` (links
+between subject tokens, both directions).
 """
 
 from __future__ import annotations
@@ -46,12 +46,14 @@ def events_table(lateness_ms: int) -> Table:
 
 
 def impressions_table(lateness_ms: int) -> Table:
+    """The built-in stream of items that were shown."""
     fields = [Field(name, STRING) for name in ("subject", "decision_id", "surface", "item_id")]
     fields += [Field("position", INT), Field("ts", TIMESTAMP)]
     return Table("impressions", tuple(fields), watermark=Watermark(len(fields) - 1, lateness_ms))
 
 
 def identity_table() -> Table:
+    """The built-in table of links between subject tokens."""
     fields = [Field(name, STRING) for name in ("subject", "linked", "cause")] + [Field("ts", TIMESTAMP)]
     return Table("identity", tuple(fields), primary_key=(0, 1))
 
@@ -112,11 +114,15 @@ class Application:
     def load(folder: Path) -> Application:
         """Read and check a folder. Raises ApplicationError with everything that is wrong in it."""
         if not folder.is_dir():
-            raise ApplicationError([Diagnostic(str(folder), 0, 0, "there is no such folder", "nextpaint init NAME makes one")])
+            raise ApplicationError(
+                [Diagnostic(str(folder), 0, 0, "there is no such folder", "nextpaint init NAME makes one")]
+            )
         paths = [*folder.glob("*.sql"), folder / SURFACES, folder / SETTINGS]
         files = {path.name: path.read_bytes() for path in sorted(paths) if path.is_file()}
         if not any(name.endswith(".sql") for name in files):
-            raise ApplicationError([Diagnostic(str(folder), 0, 0, "no .sql file here", "an application declares its streams in SQL")])
+            raise ApplicationError(
+                [Diagnostic(str(folder), 0, 0, "no .sql file here", "an application declares its streams in SQL")]
+            )
         return Application.of(files, folder)
 
     @staticmethod
@@ -140,7 +146,9 @@ class Application:
                 BuiltIn(impressions_table(lateness_ms), "events", impressions_of),
                 BuiltIn(identity_table(), "identity"),
             ),
-            tuple(Together(each.name, each.table, each.basket, each.item, each.others_max) for each in needs.cooccurrences),
+            tuple(
+                Together(each.name, each.table, each.basket, each.item, each.others_max) for each in needs.cooccurrences
+            ),
             tuple(_vectors(each, program) for each in needs.vectors),
         )
         digest = application_hash(files)
@@ -193,7 +201,11 @@ def _surfaces(files: Mapping[str, bytes], found: list[Diagnostic]) -> tuple[Surf
         found.extend(error.diagnostics)
         return ()
     except Exception as error:  # a declared edge: the application's own Python may raise anything
-        found.append(Diagnostic(SURFACES, _line(error), 1, f"{type(error).__name__}: {error}", "run python surfaces.py to see more"))
+        found.append(
+            Diagnostic(
+                SURFACES, _line(error), 1, f"{type(error).__name__}: {error}", "run python surfaces.py to see more"
+            )
+        )
         return ()
     return tuple(dict.fromkeys(each for each in vars(module).values() if isinstance(each, Surface)))
 

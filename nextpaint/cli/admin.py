@@ -42,7 +42,9 @@ def _application(request: Request) -> Application:
     try:
         body = msgspec.json.decode(request.body, type=_Files)
     except msgspec.DecodeError as error:
-        raise RequestError(f"the body cannot be read: {error}", cure='send {"files": {"streams.sql": "..."}}') from error
+        raise RequestError(
+            f"the body cannot be read: {error}", cure='send {"files": {"streams.sql": "..."}}'
+        ) from error
     return Application.of({name: text.encode() for name, text in body.files.items()})
 
 

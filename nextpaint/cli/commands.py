@@ -33,6 +33,7 @@ EVERYTHING = 2**63 - 1
 
 
 def init(options: argparse.Namespace) -> int:
+    """Make an application folder out of a catalogue and, if given, events."""
     columns = dict(_pair(each) for each in options.column)
     created = scaffold.create(options.folder, options.catalog, options.events, columns=columns, force=options.force)
     for line in (*created.guesses, *created.notes):
@@ -71,11 +72,13 @@ def check(options: argparse.Namespace) -> int:
 
 
 def plan(options: argparse.Namespace) -> int:
+    """Show what applying a folder would keep, rebuild and drop."""
     _print_change(_ask(options, "POST", "/v1/application/plan", _files(options.folder)))
     return 0
 
 
 def apply(options: argparse.Namespace) -> int:
+    """Put a folder in force on a running node."""
     answer = _ask(options, "PUT", "/v1/application", _files(options.folder))
     _print_change(answer)
     print(f"in force from {answer['position']}: application {answer['hash'][:12]}")
@@ -97,10 +100,13 @@ def _print_change(change: dict[str, Any]) -> None:
 
 
 def sql(options: argparse.Namespace) -> int:
+    """Print the rows of one query as a table."""
     answer = _ask(options, "POST", "/v1/query", {"sql": options.query})
     names = [each["name"] for each in answer["columns"]]
     rows = [[_shown(value) for value in row] for row in answer["rows"]]
-    widths = [max(len(cell) for cell in column) for column in zip(names, *rows, strict=True)] if rows else map(len, names)
+    widths = (
+        [max(len(cell) for cell in column) for column in zip(names, *rows, strict=True)] if rows else map(len, names)
+    )
     sizes = list(widths)
     for row in (names, ["-" * size for size in sizes], *rows):
         print("  ".join(cell.ljust(size) for cell, size in zip(row, sizes, strict=True)).rstrip())
@@ -114,6 +120,7 @@ def _shown(value: Any) -> str:
 
 
 def why(options: argparse.Namespace) -> int:
+    """Explain a decision; exit 1 when its replay differs."""
     if options.data is not None:
         answer = _why_offline(options)
     else:
@@ -158,6 +165,7 @@ class Directory:
 
 
 def verify(options: argparse.Namespace) -> int:
+    """Walk a ledger, recount a report, recompute decisions; exit 1 when something does not hold."""
     ledger = Directory(options.directory)
     report = verify_ledger(ledger.disk)
     print(report)
@@ -201,13 +209,17 @@ def _recomputed(ledger: Directory, most: int) -> bool:
         if not verdict.identical:
             different += 1
             print(f"  {verdict.decision_id} at seq {verdict.position}: {'; '.join(verdict.differences)[:300]}")
-    print(f"recomputed {len(chosen)} decisions from the first record: {len(chosen) - different} identical, {different} different")
+    same = len(chosen) - different
+    print(f"recomputed {len(chosen)} decisions from the first record: {same} identical, {different} different")
     return not different
 
 
 def key(options: argparse.Namespace) -> int:
+    """Create an API key and show it once."""
     options.data.mkdir(parents=True, exist_ok=True)
-    made = create_key(options.data / "api-keys.json", options.name, options.scope or ["ingest", "decide"], SystemRandom())
+    made = create_key(
+        options.data / "api-keys.json", options.name, options.scope or ["ingest", "decide"], SystemRandom()
+    )
     print(made)
     print("This is shown once. Send it as: Authorization: Bearer KEY", file=sys.stderr)
     return 0

@@ -22,6 +22,7 @@ def blueprint(name: str) -> Path:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run the retail blueprint until stopped; write the report if one was asked for."""
     directory = options.data or Path(tempfile.mkdtemp(prefix="nextpaint-demo-"))
     settings = ServeSettings(
         blueprint("retail"), directory, options.host, options.port, speed=options.speed, shoppers=options.shoppers
@@ -35,4 +36,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _greet(serving: Serving, seconds: float) -> None:
     greeting(serving, seconds)
-    print("  Orders are real (UCI Online Retail, CC BY 4.0), replayed in accelerated time. Shoppers are simulated.", flush=True)
+    print(
+        "  Orders are real (UCI Online Retail, CC BY 4.0), replayed in accelerated time. Shoppers are simulated.",
+        flush=True,
+    )

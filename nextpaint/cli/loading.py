@@ -17,19 +17,25 @@ from nextpaint.record.errors import NextpaintError
 
 
 def arguments(parser: argparse.ArgumentParser, url: str) -> None:
-    parser.add_argument("target", help=f"an application's folder (a node is started for it), or a node's address ({url})")
+    """The options of `load`."""
+    parser.add_argument(
+        "target", help=f"an application's folder (a node is started for it), or a node's address ({url})"
+    )
     parser.add_argument("--events", type=float, default=2000.0, help="single events per second")
     parser.add_argument("--decisions", type=float, default=200.0, help="decisions per second")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--surface", help="default: the application's main surface, or home_carousel")
     parser.add_argument("--runs", type=int, default=1, help="repeat, and print the median run by decision p99")
     parser.add_argument("--data", type=Path, help="where the started node keeps its data; a tmpfs shows the node alone")
-    parser.add_argument("--acknowledged", type=Path, help="write the message id of every acknowledged event to this file")
+    parser.add_argument(
+        "--acknowledged", type=Path, help="write the message id of every acknowledged event to this file"
+    )
     parser.add_argument("--report", type=Path, help="write the figures to this JSON file")
     parser.add_argument("--key", help="an API key, for a node that has them")
 
 
 def run(options: argparse.Namespace) -> int:
+    """Generate load and print what came back; exit 1 when anything failed."""
     reports = [_one(options) for _ in range(options.runs)]
     reports.sort(key=lambda report: report.kinds["decisions"].latency.p99_ms)
     median = reports[len(reports) // 2]

@@ -19,6 +19,7 @@ Report = dict[str, Any]
 
 
 def run(options: argparse.Namespace) -> int:
+    """Run a node on an application until stopped."""
     settings = ServeSettings(
         options.folder, options.data, options.host, options.port, simulate=not options.no_simulation,
         speed=options.speed, shoppers=options.shoppers,

@@ -1,4 +1,5 @@
-"""A node with everything around it: engine, HTTP, pages, the application's data, its replay and its simulated shoppers."""
+"""A node with everything around it: engine, HTTP, pages, the application's data, its replay and its simulated
+shoppers."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from nextpaint.connect.replay import EventReplay, Replay
 from nextpaint.connect.shoppers import Shopper
 from nextpaint.engine.facade import Engine
 from nextpaint.engine.node import NodeSettings
-from nextpaint.govern.access import LOCAL, SCOPES, Access, Principal
+from nextpaint.govern.access import SCOPES, Access, Principal
 from nextpaint.models.embedding import SentenceEncoder
 from nextpaint.ports import Ports, SystemClock, SystemDisk, SystemRandom, ThreadWorkers
 from nextpaint.process.operators.group import GroupAggregate
@@ -105,7 +106,9 @@ class Serving:
             return None
         path = self.settings.folder / str(value)
         if not path.is_file():
-            raise InvalidInput(f"[data] {name} names a file that is not there", where=str(path), cure="correct nextpaint.toml")
+            raise InvalidInput(
+                f"[data] {name} names a file that is not there", where=str(path), cure="correct nextpaint.toml"
+            )
         return path
 
     async def _load_data(self) -> None:
@@ -130,9 +133,7 @@ class Serving:
     def _item_columns(self) -> dict[str, str]:
         """Column -> type name, over all item tables."""
         tables = self.application.program.tables
-        return {
-            field.name: str(field.type) for name in self.application.item_tables for field in tables[name].fields
-        }
+        return {field.name: str(field.type) for name in self.application.item_tables for field in tables[name].fields}
 
     def _has_items(self) -> bool:
         surface = next(iter(self.application.surfaces), None)
@@ -153,7 +154,9 @@ class Serving:
         """The frozen list with titles, best first."""
         surface = next(each for each in self.application.surfaces if each.name == self.main_surface)
         reading = self.engine.node.tables.reading(self.engine.node.ports.clock.now_ms())
-        keys = self.frozen.page(None, 60) if self.frozen else [str(key) for key in reading.whole(surface.items).keys[:60]]
+        keys = (
+            self.frozen.page(None, 60) if self.frozen else [str(key) for key in reading.whole(surface.items).keys[:60]]
+        )
         table, _, column = str(surface.features.get("price", "")).partition(".")
         shown = []
         for key in keys:
@@ -165,7 +168,8 @@ class Serving:
         return shown[: surface.limit]
 
     def context(self, anonymous_id: str, ahead_ms: int) -> dict[str, Any]:
-        """A visitor's fading interests: the first materialised table keyed by (subject, something) with a decayed column."""
+        """A visitor's fading interests: the first materialised table keyed by (subject, something) with a decayed
+        column."""
         table, name, column, half_life_ms = self._interest()
         rows = self.engine.interests(anonymous_id, table, ahead_ms) if table else []
         total = sum(float(row[column] or 0.0) for row in rows) or 1.0
@@ -265,7 +269,9 @@ def _items(path: Path, columns: Mapping[str, str]) -> Iterator[dict[str, Any]]:
                 try:
                     item[name] = _typed(text, columns[name])
                 except ValueError as error:
-                    raise InvalidInput(f"{text!r} is not a {columns[name]}", where=f"{path}:{number}, column {name}") from error
+                    raise InvalidInput(
+                        f"{text!r} is not a {columns[name]}", where=f"{path}:{number}, column {name}"
+                    ) from error
             yield item
 
 

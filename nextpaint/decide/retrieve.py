@@ -114,10 +114,11 @@ def _bought_together(index: str, path: ListPath, half_life_ms: int, k: int) -> S
             return abstain(context, f"nothing recent in {path}")
         scores: dict[str, float] = {}
         for item, weight in seeds[:SEEDS_MAX]:
-            for row in context.rows(index, (item,)):
-                counted = cast("dict[str, Any]", row)
-                share = counted["n"] / sqrt(counted["baskets"] * counted["other_baskets"])
-                scores[counted["other"]] = scores.get(counted["other"], 0.0) + weight * share
+            rows: Sequence[Any] = context.rows(index, (item,))
+            for row in rows:
+                other = row["other"]
+                share = row["n"] / sqrt(row["baskets"] * row["other_baskets"])
+                scores[other] = scores.get(other, 0.0) + weight * share
         for item, _ in seeds:
             scores.pop(item, None)
         if not scores:

@@ -57,12 +57,9 @@ class Diversify:
             page.append(index)
         if not waiting:
             return candidates
-        seen = len(page) + len(waiting)
-        order = page + waiting + list(range(seen, len(slots)))
-        keys = candidates.keys()
-        place = {index: position for position, index in enumerate(order, start=1)}
-        for index in waiting:
-            if index < context.limit and place[index] != index + 1:
+        for place, index in enumerate(waiting, start=len(page) + 1):
+            if index < context.limit and place != index + 1:
                 why = f"{self.by} {cells[slots[index]]} already {times(self.at_most)}"
-                context.moved(self.label, why, keys[index], (index + 1, place[index]))
-        return candidates.take(np.array(order, np.int64))
+                context.moved(self.label, why, candidates.ids[index], (index + 1, place))
+        rest = range(len(page) + len(waiting), len(slots))
+        return candidates.take(np.array([*page, *waiting, *rest], np.int64))

@@ -14,6 +14,7 @@ one rounding each.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ from nextpaint.decide.context import Context, ListPath
 from nextpaint.decide.requirements import Needs, VectorTable
 from nextpaint.process.kernels.decay import decay_array
 from nextpaint.process.reading import Vectors
-from nextpaint.record.columns import Column, IntArray
+from nextpaint.record.columns import Column
 from nextpaint.record.types import DOUBLE
 
 WEIGHT_BITS = 32  # with 7 bits of a component and 11 of the count: 50 bits of the 53 that float64 sums exactly
@@ -82,7 +83,8 @@ class BoundSession:
         return context.once(("session", self), lambda: self._vector(context))
 
     def all_similarities(self, context: Context) -> tuple[Vectors, FloatArray] | None:
-        """Cosine similarity to every row of the vector table, shape (rows,); None without a session."""
+        """Cosine similarity to every row of the vector table, shape (rows,), times the session's length: the same order
+        for one pass less. None without a session."""
         return context.once(("similarities", self), lambda: self._all_similarities(context))
 
     def similarity(self, candidates: Candidates, context: Context) -> Column:
@@ -94,8 +96,8 @@ class BoundSession:
         rows = np.array([vectors.slots.get(each, -1) for each in candidates.keys()], np.int64)
         valid = rows >= 0
         every: tuple[Vectors, FloatArray] | None = context.recall(("similarities", self))
-        values = every[1][rows] if every is not None else _cosine(vectors, session, rows)
-        values = np.rint(np.where(valid, values, 0.0) * RESOLUTION) / RESOLUTION
+        scaled = every[1][rows] if every is not None else _per_norm(vectors.matrix[rows], session, vectors.norms[rows])
+        values = np.rint(np.where(valid, scaled / session.norm, 0.0) * RESOLUTION) / RESOLUTION
         return Column(DOUBLE, values, None if bool(valid.all()) else valid)
 
     def latest_ms(self, context: Context) -> int | None:
@@ -127,12 +129,12 @@ class BoundSession:
         if session is None:
             return None
         vectors = context.reading.vectors(self.table)
-        return vectors, (vectors.matrix @ session.values).astype(np.float64) / (vectors.norms * session.norm)
+        return vectors, _per_norm(vectors.matrix, session, vectors.norms)
 
 
-def _cosine(vectors: Vectors, session: Quantised, rows: IntArray) -> FloatArray:
-    dots: FloatArray = (vectors.matrix[rows] @ session.values).astype(np.float64)
-    result: FloatArray = dots / (vectors.norms[rows] * session.norm)
+def _per_norm(matrix: npt.NDArray[Any], session: Quantised, norms: npt.NDArray[Any]) -> FloatArray:
+    """Exact dot products (float32 holds them) over the rows' lengths, in float64."""
+    result: FloatArray = np.divide(matrix @ session.values, norms, dtype=np.float64)
     return result
 
 

@@ -13,7 +13,7 @@ from typing import cast
 import numpy as np
 
 from nextpaint.decide.binder import SUBJECT, Binder
-from nextpaint.decide.candidates import Candidates
+from nextpaint.decide.candidates import Candidates, FloatArray
 from nextpaint.decide.context import Context
 from nextpaint.decide.order import top
 from nextpaint.decide.requirements import Needs
@@ -21,7 +21,8 @@ from nextpaint.decide.retrieve import abstain
 from nextpaint.decide.stage import Stage
 from nextpaint.record.columns import BoolArray, Column, IntArray
 
-FIRST_LOOK = 256  # rows examined for `where` before the next look, four times as wide
+FIRST_LOOK = 512  # rows put in order for `where` before the next look, four times as wide
+CHUNK = 128  # of which so many are examined at a time
 
 
 @dataclass(frozen=True)
@@ -132,13 +133,10 @@ def _top(stage: Top, wheres: Sequence[_Where]) -> Stage:
         scores = context.column(stage.table, stage.by)
         held = np.flatnonzero(_usable(scores))
         values = scores.values[held].astype(np.float64)
-        look = max(FIRST_LOOK, 2 * stage.k) if wheres else stage.k
-        while True:
-            best = top(values, lambda index: keys[held[index]], look)
-            passing = _first(best, held[best].tolist(), stage.k, restrictions) if wheres else best
-            if len(passing) == stage.k or look >= len(values):
-                break
-            look *= 4
+        if restrictions:
+            passing = _first(stage.k, values, held, keys, restrictions)
+        else:
+            passing = top(values, lambda index: keys[held[index]], stage.k)
         if not len(passing):
             return abstain(context, f"{stage.table} has no matching item")
         return context.found([keys[slot] for slot in held[passing].tolist()], values[passing])
@@ -156,23 +154,34 @@ class _Restriction:
         self._where = where
         self._keys = None if where.table == table else context.whole(table).keys
 
-    def allowed(self, rows: list[int], slots: list[int]) -> list[int]:
-        """Those of `rows` whose slot holds a wanted value; `slots[row]` is a slot of the top table."""
+    def allowed(self, slots: list[int]) -> list[bool]:
+        """Per slot of the top table: whether it holds a wanted value."""
         wanted, keys, slot_of = self.wanted, self._keys, self._context.items.slots.get
         # One NULL at the end: an item that is not in the items table has slot -1.
         path = (self._where.table, self._where.name)
         cells = self._context.once(("cells", *path), lambda: [*self._context.column(*path).values.tolist(), None])
         if keys is None:
-            return [row for row in rows if cells[slots[row]] in wanted]
-        return [row for row in rows if cells[slot_of(keys[slots[row]], -1)] in wanted]
+            return [cells[slot] in wanted for slot in slots]
+        return [cells[slot_of(keys[slot], -1)] in wanted for slot in slots]
 
 
-def _first(best: IntArray, slots: list[int], count: int, restrictions: Sequence[_Restriction]) -> IntArray:
-    """The first `count` of `best` (rows in `slots`) that every restriction allows."""
-    rows = list(range(len(best)))
-    for each in restrictions:
-        rows = each.allowed(rows, slots)
-    return best[np.array(rows[:count], np.int64)]
+def _first(
+    count: int, values: FloatArray, held: IntArray, keys: Sequence[str], restrictions: Sequence[_Restriction]
+) -> IntArray:
+    """The best `count` rows that every restriction allows, looking at no more of them than it takes."""
+    passing: list[int] = []
+    seen, look = 0, max(FIRST_LOOK, 2 * count)
+    while seen < len(values) and len(passing) < count:
+        best = top(values, lambda index: keys[held[index]], look)  # begins with those already seen
+        for start in range(seen, len(best), CHUNK):
+            rows = best[start : start + CHUNK]
+            slots = held[rows].tolist()
+            masks = [each.allowed(slots) for each in restrictions]
+            passing += [row for row, *fits in zip(rows.tolist(), *masks, strict=True) if all(fits)]
+            if len(passing) >= count:
+                break
+        seen, look = len(best), look * 4
+    return np.array(passing[:count], np.int64)
 
 
 def _usable(column: Column) -> BoolArray:

@@ -1,6 +1,7 @@
 """Deciding on a running node: waits, schedule, reading, record, answer.
 
-    request -> (its events applied, its position reached) -> turn -> reading at `applied` -> decide -> record durable -> answer
+    request -> (its events applied, its position reached) -> turn -> reading at `applied` -> decide -> record durable
+    -> answer
 
 The record is committed before the answer leaves. When the disk stalls past the surface's window the answer leaves with
 `recorded: "pending"` and is counted; the record follows or, after a crash, is known to be missing.
@@ -20,7 +21,7 @@ from nextpaint.engine.replay import DECISIONS_TOPIC
 from nextpaint.govern.access import DECIDE, Principal
 from nextpaint.record.codec import Record
 from nextpaint.record.errors import InvalidInput, NotFound
-from nextpaint.stream.frame import Draft, EntryKind, Entry, Frame, Position
+from nextpaint.stream.frame import Draft, Entry, EntryKind, Frame, Position
 
 AHEAD_MS_MAX = 7 * 86_400_000
 LINKS_MAX = 16  # tokens of one person: more is not a person but a shared device
@@ -42,9 +43,7 @@ class Deciding:
 
     def _made(self) -> Decider:
         application = self._node.application
-        return Decider(
-            application.surfaces, application.program.tables, self._node.ports.clock, application.hash
-        )
+        return Decider(application.surfaces, application.program.tables, self._node.ports.clock, application.hash)
 
     def _switched(self) -> None:
         self.decider = self._made()

@@ -1,8 +1,8 @@
 """Answers to "why did this person see this?": from the decision's record, and by recomputing it.
 
-The record is the answer; replay is the proof. A decision is recomputed from the ledger at its read position by the application
-in force there, following the recorded paths: no clock, no chance, no model. Beyond the replay horizon (records or applications
-gone) an explanation says "recorded, no longer recomputable".
+The record is the answer; replay is the proof. A decision is recomputed from the ledger at its read position by the
+application in force there, following the recorded paths: no clock, no chance, no model. Beyond the replay horizon
+(records or applications gone) an explanation says "recorded, no longer recomputable".
 """
 
 from __future__ import annotations
@@ -64,7 +64,11 @@ class Recomputation:
             self._deciders[application.hash] = decider
         asked = record.request
         request = DecisionRequest(
-            inputs=dict(asked.inputs), items=asked.items, limit=asked.limit, exclude=asked.exclude, profiled=asked.profiled
+            inputs=dict(asked.inputs),
+            items=asked.items,
+            limit=asked.limit,
+            exclude=asked.exclude,
+            profiled=asked.profiled,
         )
         moment = Moment(record.decision_id, record.time_ms, record.seed, None, record.paths())
         reading = self._replay.tables.reading(record.time_ms)
@@ -100,7 +104,7 @@ class Explaining:
         if surface is None:
             return {}
         reading = self._node.tables.reading(record.time_ms)
-        keys = (each.id for each in (*record.items, *record.near))
+        keys = [each.id for each in record.items] + [each.id for each in record.near]
         rows = {key: reading.row(surface.items, (key,)) for key in keys}
         return {key: str(row["title"]) for key, row in rows.items() if row is not None and row.get("title")}
 

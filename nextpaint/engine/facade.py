@@ -83,7 +83,8 @@ class Engine:
         return await self._intake.items(principal, items, self.node.ports.clock.now_ms())
 
     async def put_rows(self, principal: Principal, table: str, rows: Sequence[Mapping[str, Any]]) -> Receipt:
-        """Rows of a declared table. Raises NotFound for an unknown table, InvalidInput for one that statements write."""
+        """Rows of a declared table. Raises NotFound for an unknown table, InvalidInput for one that statements
+        write."""
         program = self.node.application.program
         declared = program.tables.get(table)
         if declared is None or table.startswith("_"):
@@ -105,7 +106,7 @@ class Engine:
         if not isinstance(surfaces, list) or not 0 < len(surfaces) <= 10:
             raise InvalidInput("'surfaces' must be a list of 1 to 10 surfaces")
         shown: tuple[str, ...] = ()
-        answers = []
+        answers: list[dict[str, Any]] = []
         for each in surfaces:
             asked = {"surface": each} if isinstance(each, str) else each
             if not isinstance(asked, dict) or not isinstance(asked.get("surface"), str):
@@ -174,7 +175,13 @@ class Engine:
             "title": application.title,
             "hash": application.hash,
             "surfaces": {
-                each.name: {"inputs": {name: kind.__name__ if isinstance(kind, type) else str(kind) for name, kind in each.inputs.items()}, "items": each.items}
+                each.name: {
+                    "inputs": {
+                        name: kind.__name__ if isinstance(kind, type) else str(kind)
+                        for name, kind in each.inputs.items()
+                    },
+                    "items": each.items,
+                }
                 for each in self._deciding.decider.surfaces
             },
             "tables": {

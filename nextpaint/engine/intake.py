@@ -1,7 +1,8 @@
-"""Everything that enters: collected events, item rows, rows of declared tables. Admitted, deduplicated, appended, answered when
-durable.
+"""Everything that enters: collected events, item rows, rows of declared tables. Admitted, deduplicated, appended,
+answered when durable.
 
-Overload is refused before anything is kept. What does not fit is quarantined with its reason, durably, and never half kept.
+Overload is refused before anything is kept. What does not fit is quarantined with its reason, durably, and never half
+kept.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ _json = msgspec.json.Encoder().encode
 
 @dataclass(slots=True)
 class Receipt:
-    """What became of a write. `position` is that of the last record it made; `seq` is for waiting until it is applied."""
+    """What became of a write. `position` is that of the last record it made; `seq` is for waiting until it is
+    applied."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -153,7 +155,9 @@ class Intake:
         records = []
         for event in events:
             key = Dedup.key(principal.name, event.message_id)
-            body = Dedup.body_hash("\x00".join((event.type, event.subject, event.event or "", event.properties)).encode())
+            body = Dedup.body_hash(
+                "\x00".join((event.type, event.subject, event.event or "", event.properties)).encode()
+            )
             seen = dedup.seen(key, body)
             if seen is None:
                 dedup.begin(key, body)
@@ -267,7 +271,9 @@ class Intake:
         application = self._node.application
         tables = [application.program.tables[name] for name in application.item_tables]
         if not tables:
-            raise NotFound("this application has no item tables", cure="declare a table keyed by the surfaces' item key")
+            raise NotFound(
+                "this application has no item tables", cure="declare a table keyed by the surfaces' item key"
+            )
         known = {name for table in tables for name in table.names}
         split: dict[str, list[Mapping[str, Any]]] = {table.name: [] for table in tables}
         rejected: list[tuple[int, str]] = []

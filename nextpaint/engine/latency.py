@@ -1,4 +1,5 @@
-"""Latencies and rates of a node, for its status, its metrics and its reports. Observation only: never part of the state."""
+"""Latencies and rates of a node, for its status, its metrics and its reports. Observation only: never part of the
+state."""
 
 from __future__ import annotations
 

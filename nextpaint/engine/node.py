@@ -2,8 +2,8 @@
 
     append -> frame durable -> on_durable -> turns -> runner.apply -> outputs appended -> waiters told
 
-Invariants: a record is applied only when its frame is durable; outputs and the identity they reach go into one frame; state is
-touched on the loop's thread only. `durable >= applied >= emitted`, each the `seq` of a record.
+Invariants: a record is applied only when its frame is durable; outputs and the identity they reach go into one frame;
+state is touched on the loop's thread only. `durable >= applied >= emitted`, each the `seq` of a record.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ WITNESS_MS = 1_000  # silence after which the last frame gets its witness (see s
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """checkpoint_records, checkpoint_s: a checkpoint is written when either has passed since the last one; together they
+    """checkpoint_records, checkpoint_s: a checkpoint is written when either has passed since the last one; together
+    they
         bound recovery to seconds of replay.
     checkpoints_kept: recent ones; the oldest is the replay horizon.
     unapplied_max: records waiting to be applied beyond which ingest is refused: about a second of work.
@@ -233,7 +234,7 @@ class Node:
                 records = [Record(None, output_value(row), self.runner.at_ms) for row in same]
                 self.append(Draft(topic, EntryKind.OUTPUT, records))
             self.emitted = rows[-1].identity
-            self.writer.emitted = tuple(self.emitted)
+            self.writer.emitted = (self.emitted.seq, self.emitted.operator, self.emitted.ordinal)
         self.observed.counters.add("outputs", len(rows))
 
     async def applied(self, seq: int) -> None:
@@ -348,7 +349,12 @@ class Node:
     def _header(self) -> checkpoint.Header:
         position = self.ledger.position_of(self.runner.applied)
         return checkpoint.Header(
-            __version__, self.application.hash, self.runner.applied, position.frame, self.runner.at_ms, tuple(self.emitted)
+            __version__,
+            self.application.hash,
+            self.runner.applied,
+            position.frame,
+            self.runner.at_ms,
+            (self.emitted.seq, self.emitted.operator, self.emitted.ordinal),
         )
 
     def _publish(self, path: str, data: bytes) -> None:

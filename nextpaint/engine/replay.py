@@ -1,7 +1,7 @@
 """The one replay: from a checkpoint (or from nothing), to a position, with outputs handed to whoever asked.
 
-Recovery, explanation, parity, rebuilds of a changed application and the conformance tests are its callers. Nothing here reads a
-clock, draws a random number, runs a model or sends anything.
+Recovery, explanation, parity, rebuilds of a changed application and the conformance tests are its callers. Nothing
+here reads a clock, draws a random number, runs a model or sends anything.
 """
 
 from __future__ import annotations

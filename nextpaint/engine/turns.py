@@ -1,8 +1,8 @@
 """Who gets the state thread, and when: decisions between slices of applying, earliest deadline first.
 
-A turn runs waiting decisions, then one slice of un-applied records, then gives the loop back so that sockets are read. With
-both waiting, decisions get at most `DECISION_SHARE` of the thread and applying the rest; with one waiting it gets all.
-A slice is sized by the measured cost of a record so that it takes about `SLICE_MS`.
+A turn runs waiting decisions, then one slice of un-applied records, then gives the loop back so that sockets are
+read. With both waiting, decisions get at most `DECISION_SHARE` of the thread and applying the rest; with one waiting
+it gets all. A slice is sized by the measured cost of a record so that it takes about `SLICE_MS`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from collections import deque
 from collections.abc import Callable
 from itertools import count
 
+from nextpaint.engine.replay import Switch
 from nextpaint.ports import Clock
 from nextpaint.process.runner import Arriving
-
-from nextpaint.engine.replay import Switch
 
 SLICE_MS = 2.0  # a decision waits at most this long for a slice to end
 DECISION_SHARE = 0.7  # applying keeps 30 % of the thread even when decisions alone could fill it
@@ -89,17 +88,19 @@ class Turns:
     def _slice(self) -> None:
         if not self._records:
             return
-        if isinstance(self._records[0], Switch):
-            self._switch(self._records.popleft())  # type: ignore[arg-type]
+        first = self._records[0]
+        if isinstance(first, Switch):
+            self._records.popleft()
+            self._switch(first)
             return
         size = max(1, min(SLICE_RECORDS_MAX, int(SLICE_MS / self._record_ms)))
         taken: list[Arriving] = []
         while self._records and len(taken) < size:
-            each = self._records[0]
+            each = self._records.popleft()
             if isinstance(each, Switch):
+                self._records.appendleft(each)
                 break
             taken.append(each)
-            self._records.popleft()
         started = self._clock.monotonic_ns()
         self._apply(taken)
         spent_ms = (self._clock.monotonic_ns() - started) / 1e6

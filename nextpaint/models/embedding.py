@@ -1,8 +1,9 @@
 """Text to vectors: the embedding model whose weights ship in its package, and the form in which vectors are kept.
 
-A vector is kept as signed bytes: each component divided by the vector's largest magnitude, times 127, rounded. Dot products
-of such vectors are sums of integers, exact in float32 in any order of summation (see `process.reading.Vectors`), so what is
-found by similarity does not depend on the machine. The loss is below 0.4 % of the largest component.
+A vector is kept as signed bytes: each component divided by the vector's largest magnitude, times 127, rounded. Dot
+products of such vectors are sums of integers, exact in float32 in any order of summation (see
+`process.reading.Vectors`), so what is found by similarity does not depend on the machine. The loss is below 0.4 % of
+the largest component.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ class Embedder(Protocol):
     dimensions: int
 
     def encode(self, texts: Sequence[str]) -> list[bytes]:
-        """One vector per text, `dimensions` signed bytes each. May take milliseconds per text; never on the state thread."""
+        """One vector per text, `dimensions` signed bytes each. May take milliseconds per text; never on the state
+        thread."""
 
 
 def quantised(vectors: npt.NDArray[Any]) -> list[bytes]:

@@ -1,7 +1,7 @@
 """Aggregate functions over accumulators that are immutable tuples.
 
-Each function declares whether it can take rows back (`retract`), how two accumulators merge (sessions that grow together,
-linked subjects), and how its result reads at a time (`result(acc, as_of)`): decayed sums fade, others stay.
+Each function declares whether it can take rows back (`retract`), how two accumulators merge (sessions that grow
+together, linked subjects), and how its result reads at a time (`result(acc, as_of)`): decayed sums fade, others stay.
 
 Sums of integers wrap at their declared width as in Flink; sums of floats add in arrival order, which is ledger order.
 """
@@ -24,7 +24,8 @@ NO_TIME = -(2**63)
 
 @dataclass(frozen=True, slots=True)
 class AggregateFunction:
-    """One aggregate, bound to its types. `add(acc, values, time_ms)`; `retract` is None where rows cannot be taken back."""
+    """One aggregate, bound to its types. `add(acc, values, time_ms)`; `retract` is None where rows cannot be taken
+    back."""
 
     zero: Acc
     add: Callable[[Acc, tuple[Value, ...], int], Acc]
@@ -74,14 +75,15 @@ def _average(aggregate: Aggregate, argument: Type) -> AggregateFunction:
     total = _sum(aggregate, argument)
 
     def result(acc: Acc, as_of: int | None) -> Value:
-        count, value = acc
+        count: int = acc[0]
+        value: Any = acc[1]
         if not count:
             return None
         if argument.kind in INTEGERS:
-            return -(-value // count) if value < 0 else value // count  # truncated toward zero, as Flink
+            return int(-(-value // count) if value < 0 else value // count)  # truncated toward zero, as Flink
         if isinstance(value, Decimal):
             return (value / count).quantize(Decimal(1).scaleb(-aggregate.type.scale), ROUND_HALF_UP)
-        return value / count
+        return float(value / count)
 
     return AggregateFunction(total.zero, total.add, total.merge, result, total.retract)
 
@@ -220,10 +222,9 @@ class Accumulators:
     """All aggregates of one node over one group: a tuple of accumulators."""
 
     def __init__(self, aggregates: tuple[Aggregate, ...], inputs: tuple[Type, ...], rowtime: int | None) -> None:
-        self._calls = [
-            (aggregate_function(each, inputs), each.args, each.filter) for each in aggregates
-        ]
+        self._calls = [(aggregate_function(each, inputs), each.args, each.filter) for each in aggregates]
         self._rowtime = rowtime
+        self._only = self._calls[0] if len(self._calls) == 1 and self._calls[0][2] is None else None
         self.zero: tuple[Acc, ...] = tuple(function.zero for function, _, _ in self._calls)
         self.fades = any(function.fades for function, _, _ in self._calls)
         self.retractable = all(function.retract for function, _, _ in self._calls)
@@ -235,6 +236,9 @@ class Accumulators:
 
     def add(self, accs: tuple[Acc, ...], row: tuple[Value, ...]) -> tuple[Acc, ...]:
         time = self._time(row)
+        if self._only is not None:
+            function, args, _ = self._only
+            return (function.add(accs[0], tuple([row[arg] for arg in args]), time),)
         return tuple(
             acc
             if condition is not None and row[condition] is not True

@@ -1,11 +1,12 @@
 """Checkpoints: a runner's state at a position, in one file, written beside the running node.
 
-File `checkpoints/<seq, 16 digits>.ckpt`: magic, then blocks of [u32 length][u32 CRC32C][MessagePack]. The first block is the header
-(format, engine version, application hash, position, ledger clock), then pages `(cell name, rows)`, then an end block with the
-number of pages and the state hash at that position. A file without a valid end block does not exist.
+File `checkpoints/<seq, 16 digits>.ckpt`: magic, then blocks of [u32 length][u32 CRC32C][MessagePack]. The first block
+is the header (format, engine version, application hash, position, ledger clock), then pages `(cell name, rows)`, then
+an end block with the number of pages and the state hash at that position. A file without a valid end block does not
+exist.
 
-No pickle: only MessagePack of plain values. Cells of operators the running application does not have are refused: a checkpoint is
-read by the application in force at its position.
+No pickle: only MessagePack of plain values. Cells of operators the running application does not have are refused: a
+checkpoint is read by the application in force at its position.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ def _block(body: bytes) -> bytes:
 
 
 def path_of(applied: int) -> str:
+    """Where the checkpoint of a position is."""
     return f"{DIRECTORY}/{applied:016d}.ckpt"
 
 
@@ -107,7 +109,9 @@ class Checkpoint:
                 )
             cell.load_page(rows)
         if runner.state.hash() != self.state_hash:
-            raise ReplayError("the checkpoint's state hash does not agree with its rows", where=path_of(self.header.applied))
+            raise ReplayError(
+                "the checkpoint's state hash does not agree with its rows", where=path_of(self.header.applied)
+            )
         runner.restore(self.header.applied, self.header.at_ms)
 
 

@@ -1,8 +1,8 @@
 """From a plan to running operators: one operator per distinct sub-plan, in topological order.
 
-An operator's identity is a hash of its canonical sub-plan, including the definitions of the tables it reads: text that means
-the same gives the same identity, so its state carries over when an application changes; any edit gives another.
-Statements share equal sub-plans. An INSERT's rows reach its consumers in the same step.
+An operator's identity is a hash of its canonical sub-plan, including the definitions of the tables it reads: text
+that means the same gives the same identity, so its state carries over when an application changes; any edit gives
+another. Statements share equal sub-plans. An INSERT's rows reach its consumers in the same step.
 """
 
 from __future__ import annotations
@@ -125,6 +125,7 @@ def fingerprint(value: Any, tables: dict[str, str]) -> str:
 
 
 def digest(text: str) -> str:
+    """A short name for a canonical text: 48 bits of BLAKE2b, hex."""
     return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
@@ -231,6 +232,7 @@ class _Builder:
 
 
 def children(node: Node) -> tuple[Node, ...]:
+    """The inputs of a plan node, left before right."""
     if isinstance(node, plan.TemporalJoin):
         return (node.left, node.right)
     if isinstance(node, plan.Union):
@@ -251,6 +253,7 @@ def duration_ms(text: str) -> int:
 
 
 def source_settings(settings: dict[str, str]) -> SourceSettings:
+    """The `SET` options that concern sources."""
     return SourceSettings(
         idle_timeout_ms=duration_ms(settings.get("table.exec.source.idle-timeout", "0")),
         idle_advance_ms=duration_ms(settings.get("nextpaint.idle-advance", "0")),

@@ -1,7 +1,8 @@
 """Live readings: a table's final rows with the rows still held upstream applied, as of a time.
 
-live(T, P, t) is the content of T if the input had ended after position P, evaluated as of t. It is computed on read, for the keys
-asked. It is granted where the read key reaches every operator that holds rows back (`Reach`); elsewhere a table is final only.
+live(T, P, t) is the content of T if the input had ended after position P, evaluated as of t. It is computed on read,
+for the keys asked. It is granted where the read key reaches every operator that holds rows back (`Reach`); elsewhere
+a table is final only.
 
 As-of rules, by what a table's rows are made of:
 * `decay`: rows of a group aggregate (through projections and filters): finished from the accumulators as of t;

@@ -1,7 +1,7 @@
 """Mirrors: columns that follow a table's state for reads over many keys. Derived, never part of the state.
 
-A mirror is told which keys changed (a cell's watcher set) and brings itself up to date when it is read. Slots are stable
-while `version` is; a deleted key leaves an empty slot, which the next new key takes.
+A mirror is told which keys changed (a cell's watcher set) and brings itself up to date when it is read. Slots are
+stable while `version` is; a deleted key leaves an empty slot, which the next new key takes.
 """
 
 from __future__ import annotations

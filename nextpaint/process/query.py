@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,8 @@ Row = tuple[Value, ...]
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
+    """Rows of a query, in order, as Python values of their SQL types."""
+
     fields: tuple[Field, ...]
     rows: list[Row]
     failed: int  # rows left out because an expression failed on them
@@ -99,7 +102,7 @@ def run_query(node: plan.Node, tables: Tables, reading: LiveReading) -> QueryRes
 def _sorted(rows: list[Row], key: plan.SortKey) -> list[Row]:
     """Stable, NULLs where the key says."""
     missing = [row for row in rows if row[key.index] is None]
-    present = sorted(
-        (row for row in rows if row[key.index] is not None), key=lambda row: row[key.index], reverse=key.descending  # type: ignore[arg-type,return-value]
-    )
+    held: list[tuple[Any, Row]] = [(row[key.index], row) for row in rows if row[key.index] is not None]
+    held.sort(key=lambda each: each[0], reverse=key.descending)
+    present = [row for _, row in held]
     return missing + present if key.nulls_first else present + missing

@@ -1,8 +1,9 @@
 """Reading state at one position, as of one time: what decisions, SQL queries and the console are given.
 
-A `Reading` is taken between steps; nothing moves until it is dropped. `position` is the `seq` of the last applied record,
-`time_ms` the event time the reading is evaluated at: sliding and decayed aggregates read as of it, so they fade without a
-new event. Live readings include rows still buffered upstream; where that is not granted a table is "final only".
+A `Reading` is taken between steps; nothing moves until it is dropped. `position` is the `seq` of the last applied
+record, `time_ms` the event time the reading is evaluated at: sliding and decayed aggregates read as of it, so they
+fade without a new event. Live readings include rows still buffered upstream; where that is not granted a table is
+"final only".
 
 Row reads are by primary key, or by a prefix of it. Reads over many keys are columns (`keyed`, `whole`), served from
 mirrors that follow the state; a mirror is derived, never part of it.
@@ -41,8 +42,9 @@ class Whole(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Vectors of a table, quantised: components are integers in [-127, 127] held as float32, so that every dot product of
-    up to 1,040 components is exact in float32 (127 * 127 * 1040 < 2**24) in any order of summation, on any machine.
+    """Vectors of a table, quantised: components are integers in [-127, 127] held as float32, so that every dot
+    product of up to 1,040 components is exact in float32 (127 * 127 * 1040 < 2**24) in any order of summation, on any
+    machine.
 
     `keys[i]` owns row i of `matrix`, shape (rows, dimensions); `norms[i]` is its Euclidean length (float64, > 0).
     A row without a vector yet is not listed. `missing`: how many rows of the table wait for theirs.
@@ -57,7 +59,8 @@ class Vectors:
 
 
 class Reading(Protocol):
-    """State at `position` as of `time_ms`. Unknown tables and columns raise KeyError: callers are checked beforehand."""
+    """State at `position` as of `time_ms`. Unknown tables and columns raise KeyError: callers are checked
+    beforehand."""
 
     @property
     def position(self) -> int: ...
@@ -68,7 +71,7 @@ class Reading(Protocol):
     def row(self, table: str, key: tuple[Value, ...]) -> Row | None:
         """The row of a whole primary key, or None."""
 
-    def rows(self, table: str, prefix: tuple[Value, ...]) -> list[Row]:
+    def rows(self, table: str, prefix: tuple[Value, ...]) -> Sequence[Row]:
         """Rows whose first key columns equal `prefix`, ordered by the rest of the key."""
 
     def keyed(self, table: str, column: str, keys: Sequence[Value]) -> Column:

@@ -1,8 +1,8 @@
 """The runner: applies ledger records to state, step by step, and collects what follows from them.
 
-There is one way in, `apply`: a run of records in ledger order, cut anywhere between records. State, output rows and their
-order are functions of the record sequence alone. Outputs are ordered by identity (seq of the causing record, operator, ordinal)
-so that a re-run after a crash can skip exactly those the ledger holds already.
+There is one way in, `apply`: a run of records in ledger order, cut anywhere between records. State, output rows and
+their order are functions of the record sequence alone. Outputs are ordered by identity (seq of the causing record,
+operator, ordinal) so that a re-run after a crash can skip exactly those the ledger holds already.
 """
 
 from __future__ import annotations
@@ -65,6 +65,12 @@ class Runner:
         self.applied = -1  # seq of the last applied record
         self.at_ms = 0
         self.dead = 0
+        self._sources = {name: place for place, name in enumerate(self.graph.sources)}
+        places = {id(self.graph.sources[name]): place for name, place in self._sources.items()}
+        self._routes: list[tuple[Stage, tuple[int, ...]]] = []
+        for stage in self.graph.stages:
+            self._routes.append((stage, tuple(places[id(each.operator)] for each in stage.inputs)))
+            places[id(stage.operator)] = len(self._sources) + len(self._routes) - 1
         self._statements = {name: index + 1 for index, name in enumerate(self.graph.targets)}
 
     # ------------------------------------------------------------ forward
@@ -117,17 +123,27 @@ class Runner:
 
     def _run(self, batches: dict[str, Batch], context: StepContext) -> dict[str, Batch]:
         """One batch through every stage that has input; gives the batches of the INSERT targets."""
-        made: dict[int, Batch] = {id(self.graph.sources[name]): batch for name, batch in batches.items()}
+        made: list[Batch | None] = [None] * (len(self._sources) + len(self._routes))
+        for name, batch in batches.items():
+            made[self._sources[name]] = batch
         targets: dict[str, Batch] = {}
-        for stage in self.graph.stages:
-            inputs = [made.get(id(each.operator)) for each in stage.inputs]
-            if all(each is None for each in inputs):
-                continue
-            batch = stage.operator.step([_given(each, of) for each, of in zip(inputs, stage.inputs, strict=True)], context)
-            if len(batch) or len(batch.mark_seq):
-                made[id(stage.operator)] = batch
-            if stage.target is not None and len(batch):
-                targets[stage.target] = batch
+        for place, (stage, inputs) in enumerate(self._routes, start=len(self._sources)):
+            if len(inputs) == 1:
+                given = made[inputs[0]]
+                if given is None:
+                    continue
+                batch = stage.operator.step((given,), context)
+            else:
+                found = [made[each] for each in inputs]
+                if all(each is None for each in found):
+                    continue
+                batch = stage.operator.step([_given(*each) for each in zip(found, stage.inputs, strict=True)], context)
+            if len(batch):
+                made[place] = batch
+                if stage.target is not None:
+                    targets[stage.target] = batch
+            elif len(batch.mark_seq):
+                made[place] = batch
         return targets
 
     def _outputs(self, targets: dict[str, Batch], context: StepContext) -> list[OutputRow]:
@@ -143,7 +159,9 @@ class Runner:
                 ordinal = ordinal + 1 if seq == last else 0
                 last = seq
                 identity = OutputIdentity(seq, self._statements[name], ordinal)
-                rows.append(OutputRow(identity, name, KIND_NAMES[kinds[index]], dict(zip(table.names, row, strict=True))))
+                rows.append(
+                    OutputRow(identity, name, KIND_NAMES[kinds[index]], dict(zip(table.names, row, strict=True)))
+                )
         for ordinal, dead in enumerate(context.dead):
             body: dict[str, Value] = {"seq": dead.seq, "operator": dead.operator, "reason": dead.reason}
             body["row"] = [plain(value) for value in dead.row]
@@ -200,4 +218,3 @@ _json = msgspec.json.Encoder(decimal_format="number")
 def output_value(row: OutputRow) -> bytes:
     """An output row as its record's JSON value."""
     return _json.encode({name: plain(value) for name, value in row.row.items()})
-

@@ -1,11 +1,13 @@
 """Sources: from ledger records to change batches with watermarks.
 
-A declared table without a connector is a topic of its own name whose values are JSON objects of its columns; a record with a
-null value deletes the key's row. A table with a PRIMARY KEY takes partial rows: absent columns keep their value.
+A declared table without a connector is a topic of its own name whose values are JSON objects of its columns; a record
+with a null value deletes the key's row. A table with a PRIMARY KEY takes partial rows: absent columns keep their
+value.
 
 Watermarks follow Flink: after every row, max(rowtime) - delay, never back. Two extensions are declared by settings:
-an idle timeout leaves a silent source out of minima (`table.exec.source.idle-timeout`), an idle advance lets its watermark
-follow the ledger clock minus its delay (`nextpaint.idle-advance`), so that the last session of the night closes.
+an idle timeout leaves a silent source out of minima (`table.exec.source.idle-timeout`), an idle advance lets its
+watermark follow the ledger clock minus its delay (`nextpaint.idle-advance`), so that the last session of the night
+closes.
 """
 
 from __future__ import annotations
@@ -47,40 +49,65 @@ def coerce(value: Json, type_: Type) -> Value:
     """A JSON value as a value of a SQL type; raises ValueError naming what is wrong. Integers must fit their width."""
     if value is None:
         return None
-    kind = type_.kind
-    if kind is Kind.STRING:
-        return value if isinstance(value, str) else _compact(value).decode()
-    if kind is Kind.BOOLEAN:
-        if isinstance(value, bool):
-            return value
-    elif kind in INTEGERS:
-        if isinstance(value, int) and not isinstance(value, bool):
-            if -(1 << (INTEGER_BITS[kind] - 1)) <= value < 1 << (INTEGER_BITS[kind] - 1):
-                return value
-            raise ValueError(f"{value} does not fit {type_}")
-        if isinstance(value, float) and value.is_integer():
-            return coerce(int(value), type_)
-    elif kind in (Kind.DOUBLE, Kind.FLOAT):
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
-    elif kind is Kind.DECIMAL:
-        return _decimal(value, type_)
-    elif kind in (Kind.TIMESTAMP, Kind.TIMESTAMP_LTZ):
-        return _timestamp(value)
-    elif kind is Kind.BYTES and isinstance(value, str):
-        return base64.b64decode(value, validate=True)
-    elif kind is Kind.DATE:
-        return (date.fromisoformat(str(value)) - date(1970, 1, 1)).days
-    elif kind is Kind.ARRAY and isinstance(value, list) and type_.element is not None:
-        return [coerce(each, type_.element) for each in value]
-    elif kind is Kind.ROW and isinstance(value, dict):
+    made = _COERCIONS[type_.kind](value, type_)
+    if made is None:
+        raise ValueError(f"{repr(value)[:60]} is not a {type_}")
+    return made
+
+
+def _text(value: Json, type_: Type) -> Value:
+    return value if isinstance(value, str) else _compact(value).decode()
+
+
+def _boolean(value: Json, type_: Type) -> Value:
+    return value if isinstance(value, bool) else None
+
+
+def _integer(value: Json, type_: Type) -> Value:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    half = 1 << (INTEGER_BITS[type_.kind] - 1)
+    if not -half <= value < half:
+        raise ValueError(f"{value} does not fit {type_}")
+    return value
+
+
+def _real(value: Json, type_: Type) -> Value:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if number else None
+
+
+def _bytes(value: Json, type_: Type) -> Value:
+    return base64.b64decode(value, validate=True) if isinstance(value, str) else None
+
+
+def _date(value: Json, type_: Type) -> Value:
+    return (date.fromisoformat(value) - date(1970, 1, 1)).days if isinstance(value, str) else None
+
+
+def _array(value: Json, type_: Type) -> Value:
+    assert type_.element is not None
+    return tuple(coerce(each, type_.element) for each in value) if isinstance(value, list) else None
+
+
+def _row(value: Json, type_: Type) -> Value:
+    if isinstance(value, dict):
         return tuple(coerce(value.get(field.name), field.type) for field in type_.fields)
-    elif kind is Kind.ROW and isinstance(value, list) and len(value) == len(type_.fields):
+    if isinstance(value, list) and len(value) == len(type_.fields):
         return tuple(coerce(each, field.type) for each, field in zip(value, type_.fields, strict=True))
-    elif kind is Kind.MAP and isinstance(value, dict) and type_.element is not None:
-        return {name: coerce(each, type_.element) for name, each in value.items()}
-    shown = repr(value)
-    raise ValueError(f"{shown[:60]} is not a {type_}")
+    return None
+
+
+def _map(value: Json, type_: Type) -> Value:
+    assert type_.element is not None
+    element = type_.element
+    return {name: coerce(each, element) for name, each in value.items()} if isinstance(value, dict) else None
+
+
+def _no_json(value: Json, type_: Type) -> Value:
+    raise ValueError(f"{type_} cannot be sent as JSON")
 
 
 def _decimal(value: Json, type_: Type) -> Decimal:
@@ -93,7 +120,7 @@ def _decimal(value: Json, type_: Type) -> Decimal:
     return made
 
 
-def _timestamp(value: Json) -> int:
+def _timestamp(value: Json, type_: Type) -> Value:
     """Epoch ms as a number, or ISO-8601 text (without a zone it is UTC)."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -105,6 +132,22 @@ def _timestamp(value: Json) -> int:
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return round(moment.timestamp() * 1000)
     raise ValueError(f"{value!r} is not a time: use epoch milliseconds or ISO-8601")
+
+
+_COERCIONS: dict[Kind, Callable[[Json, Type], Value]] = {
+    **dict.fromkeys(Kind, _no_json),
+    **dict.fromkeys(INTEGERS, _integer),
+    **dict.fromkeys((Kind.DOUBLE, Kind.FLOAT), _real),
+    **dict.fromkeys((Kind.TIMESTAMP, Kind.TIMESTAMP_LTZ), _timestamp),
+    Kind.STRING: _text,
+    Kind.BOOLEAN: _boolean,
+    Kind.DECIMAL: _decimal,
+    Kind.BYTES: _bytes,
+    Kind.DATE: _date,
+    Kind.ARRAY: _array,
+    Kind.ROW: _row,
+    Kind.MAP: _map,
+}
 
 
 class SourceClock:
@@ -178,18 +221,26 @@ class SourceSettings:
     idle_advance_ms: int = 0
 
 
+# JSON values of exactly this Python type need no check or conversion.
+_EXACT: dict[Kind, type] = {
+    Kind.STRING: str, Kind.BOOLEAN: bool, Kind.DOUBLE: float, Kind.TIMESTAMP: int, Kind.TIMESTAMP_LTZ: int,
+}  # fmt: skip
+
 Explode = Callable[[Mapping[str, Json]], Iterable[Mapping[str, Json]]]
 
 
 class Source(Operator):
     """A declared table fed by records. With a primary key it is materialised as well."""
 
-    def __init__(self, table: Table, topic: str, explode: Explode | None, settings: SourceSettings, state: State) -> None:
+    def __init__(
+        self, table: Table, topic: str, explode: Explode | None, settings: SourceSettings, state: State
+    ) -> None:
         super().__init__(f"source/{table.name}", [each.type for each in table.fields])
         self.table = table
         self.topic = topic
         self._explode = explode
         self._rowtime = table.watermark.column if table.watermark else None
+        self._exact = [_EXACT.get(each.type.kind) for each in table.fields]
         delay = table.watermark.delay_ms if table.watermark else 0
         self.clock = SourceClock(self.id, delay, settings.idle_timeout_ms, settings.idle_advance_ms, state)
         self.rows_table = (
@@ -274,14 +325,17 @@ class Source(Operator):
             if None in key:
                 raise ValueError(f"the primary key {[fields[at].name for at in self.table.primary_key]} is missing")
             stored = self.rows_table.get(key)
-        row = tuple(self._cell(index, field, value, stored, at_ms) for index, field in enumerate(fields))
+        row: Row = tuple(
+            each
+            if type(each := value.get(field.name)) is self._exact[index]  # as it should be: nothing to convert
+            else self._cell(index, field, value, stored, at_ms)
+            for index, field in enumerate(fields)
+        )
         return (INSERT if stored is None else UPDATE_AFTER), row
 
     def _cell(self, index: int, field: Field, value: Mapping[str, Json], stored: Row | None, at_ms: int) -> Value:
         if field.name in value:
             made = coerce(value[field.name], field.type)
-            if isinstance(made, list):
-                made = tuple(made)
         elif index == self._rowtime:
             made = at_ms  # a row without its own time happened when it was admitted
         else:

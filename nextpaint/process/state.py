@@ -1,14 +1,14 @@
 """Keyed state in pages: what operators remember, how it is hashed, frozen and written out.
 
-A `Cell` is one keyed table of one operator: key -> value, both immutable (str, int, float, bool, bytes, None, Decimal and
-tuples of these). Cells live in a `State`, named `<operator id>/<cell>`.
+A `Cell` is one keyed table of one operator: key -> value, both immutable (str, int, float, bool, bytes, None, Decimal
+and tuples of these). Cells live in a `State`, named `<operator id>/<cell>`.
 
 Invariants
-* Content decides everything, layout nothing: the state hash is the sum modulo 2**128 of hash(cell, key, value) over live
-  rows, so page sizes, insertion history and PYTHONHASHSEED do not show.
+* Content decides everything, layout nothing: the state hash is the sum modulo 2**128 of hash(cell, key, value) over
+  live rows, so page sizes, insertion history and PYTHONHASHSEED do not show.
 * A cell grows by splitting one page at a time (linear hashing); no operation touches more than two pages.
-* A snapshot is consistent: `State.snapshot()` marks every page; the first write to a marked page copies it. The snapshot is
-  then written out in slices between steps.
+* A snapshot is consistent: `State.snapshot()` marks every page; the first write to a marked page copies it. The
+  snapshot is then written out in slices between steps.
 
 Not here: event time, files, threads.
 """
@@ -161,7 +161,9 @@ class Cell:
 
     def row_hash(self, key: Key, value: Immutable) -> int:
         body = self._encoded(key) + b"\xc1" + self._encoded(value)  # 0xc1 is never used by MessagePack
-        return int.from_bytes(blake2b(body, digest_size=16, person=b"state", key=self.name.encode()[:64]).digest(), "big")
+        return int.from_bytes(
+            blake2b(body, digest_size=16, person=b"state", key=self.name.encode()[:64]).digest(), "big"
+        )
 
     def hash(self) -> int:
         """Sum of row hashes modulo 2**128; only pages written since the last call are read."""

@@ -17,7 +17,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from threading import Lock as Mutex
-from typing import Literal
+from typing import Literal, Self
 
 from nextpaint.ports import File, Lock, Locked, Ports
 from nextpaint.ports.disk import TEMPORARY
@@ -73,7 +73,7 @@ class Ledger:
         self.recovery = RecoveryReport()
 
     @classmethod
-    def open(cls, ports: Ports, settings: LedgerSettings | None = None) -> Ledger:
+    def open(cls, ports: Ports, settings: LedgerSettings | None = None) -> Self:
         """Lock the directory, recover, and be ready to append.
 
         Raises LedgerLocked, CorruptLedger (nothing was changed), or OSError when the disk cannot be read. When only

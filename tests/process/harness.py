@@ -15,7 +15,9 @@ from nextpaint.sql.plan import Program
 Records = list[Arriving]
 
 
-def records(rows: Sequence[tuple[str, dict[str, Any]]], *, entry: int = 1, at_ms: int = 1_000, step_ms: int = 1) -> Records:
+def records(
+    rows: Sequence[tuple[str, dict[str, Any]]], *, entry: int = 1, at_ms: int = 1_000, step_ms: int = 1
+) -> Records:
     """(topic, row) pairs as ledger records; every `entry` records share an entry and its clock."""
     made = []
     for seq, (topic, row) in enumerate(rows):

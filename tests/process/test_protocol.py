@@ -45,9 +45,7 @@ def program() -> Program:
     over = plan.OverAggregate(
         Schema((*CLICKS.fields, Field("n", BIGINT)), rowtime=2), clicks, (0,), 2, "RANGE", 10_000, (count,)
     )
-    pace = plan.Project(
-        Schema(PACE.fields), over, (_ref(CLICKS, "u"), plan.ColumnRef(BIGINT, 3, "n"))
-    )
+    pace = plan.Project(Schema(PACE.fields), over, (_ref(CLICKS, "u"), plan.ColumnRef(BIGINT, 3, "n")))
     join = plan.TemporalJoin(
         Schema((*CLICKS.fields, *ITEMS.fields), rowtime=2), clicks, items, (1,), (0,), 2, 2, outer=True
     )

@@ -162,12 +162,20 @@ def _from_text(target: Type) -> Convert:
         case Kind.DATE:
             return times.read_date
         case Kind.TIME:
-            return times.read_time
+            return _cut(times.read_time, target)
         case Kind.TIMESTAMP | Kind.TIMESTAMP_LTZ:
-            return times.read_timestamp
+            return _cut(times.read_timestamp, target)
         case Kind.BYTES:
             return lambda text: text.encode("utf-8", "surrogatepass")
     raise TypeError(f"a STRING cannot be cast to {target}")
+
+
+def _cut(read: Convert, target: Type) -> Convert:
+    """A reader of times that cuts milliseconds to the precision of its type."""
+    if target.precision >= 3:
+        return read
+    unit = 10 ** (3 - target.precision)
+    return lambda text: read(text) // unit * unit
 
 
 def _numeric(source: Type, target: Type) -> Convert:

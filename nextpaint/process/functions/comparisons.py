@@ -218,5 +218,6 @@ def _extreme(better: _Compare, pick: Callable[[Any], Any]) -> Callable[[Call, tu
     return build
 
 
-build_greatest = _extreme(np.greater, max)
-build_least = _extreme(np.less, min)
+# As Java orders doubles: NaN above all.
+build_greatest = _extreme(lambda new, old: (new > old) | (new != new), max)
+build_least = _extreme(lambda new, old: (new < old) | (old != old), min)

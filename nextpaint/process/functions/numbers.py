@@ -233,10 +233,23 @@ build_round = _rounder(ROUND_HALF_UP, _half_away)
 build_truncate = _rounder(ROUND_DOWN, np.trunc)
 
 build_sqrt = _one_array(np.sqrt, warns=True)
-build_exp = _one_array(exact_math.exp_array, warns=True)
-build_ln = _one_array(exact_math.log_array, warns=True)
-build_log10 = _one_array(exact_math.log10_array, warns=True)
-build_log2 = _one_array(exact_math.log2_array, warns=True)
+
+
+def _twin(scalar: Callable[[float], float], array: Callable[[AnyArray], AnyArray]) -> Callable[..., Operand]:
+    """An exact function: row by row where an array's fixed cost is higher. Both give the same bits."""
+
+    def function(values: AnyArray) -> AnyArray:
+        if len(values) > 16:
+            return array(values)
+        return np.fromiter([scalar(value) for value in values.tolist()], np.float64, len(values))
+
+    return _one_array(function, warns=True)
+
+
+build_exp = _twin(exact_math.exp, exact_math.exp_array)
+build_ln = _twin(exact_math.log, exact_math.log_array)
+build_log10 = _twin(exact_math.log10, exact_math.log10_array)
+build_log2 = _twin(exact_math.log2, exact_math.log2_array)
 
 
 def _two_arrays(function: Callable[[AnyArray, AnyArray], AnyArray]) -> Callable[..., Operand]:

@@ -64,7 +64,7 @@ def java_regex(pattern: str) -> re.Pattern[str] | None:
     """A Java pattern compiled; None if it cannot be."""
     source = re.sub(r"\(\?<(?![=!])", "(?P<", pattern).replace(r"\z", r"\Z").replace(r"\h", r"[ \t]")
     try:
-        return re.compile(source)
+        return re.compile(source, re.ASCII)  # \w and \d are ASCII in Java
     except (re.error, OverflowError, RecursionError):
         return None
 

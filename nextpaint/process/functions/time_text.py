@@ -115,12 +115,15 @@ def read_timestamp(text: str) -> int:
 
 
 def find_timestamp(text: str) -> int | None:
-    """What TO_TIMESTAMP reads: as `read_timestamp`, but 30 February is the last of February, and bad text is None."""
+    """What TO_TIMESTAMP reads: as `read_timestamp`, but 30 February is the last of February, 24:00:00 the next
+    day, and bad text None."""
     match = _TIMESTAMP.match(text)
     if match is None:
         return None
     days = month_end_day(int(match[1]), int(match[2]), int(match[3]))
     ms = 0 if match[4] is None else _ms_of_day(match[4], match[5], match[6], match[7])
+    if days is not None and match[4] == "24" and not int(match[5] + match[6] + (match[7] or "")):
+        return (days + 1) * DAY_MS
     return None if days is None or ms is None else days * DAY_MS + ms
 
 

@@ -1,13 +1,14 @@
 """Exponentially decayed sums whose value does not depend on the order rows arrive in, bit for bit.
 
-The sum of x_i * 2**-((t - t_i) / half_life), read at any t. Floating point addition at a moving anchor depends on order, so
-the sum is kept in integers: time is cut into buckets of one half-life, k = floor(t_i / half_life), and bucket k holds
+The sum of x_i * 2**-((t - t_i) / half_life), read at any t. Floating point addition at a moving anchor depends on
+order, so the sum is kept in integers: time is cut into buckets of one half-life, k = floor(t_i / half_life), and
+bucket k holds
 
     V_k = sum of round(x_i * 2**(fraction of t_i in its bucket) * 2**SCALE_BITS)
 
-Integer sums are exact, so buckets do not depend on order. Buckets more than `KEPT` half-lives behind the newest one weigh less
-than 2**-KEPT of it and are dropped, which depends on the set of rows only. A reading folds the buckets in ascending order
-into (value at the start of the newest bucket), times the decay since then.
+Integer sums are exact, so buckets do not depend on order. Buckets more than `KEPT` half-lives behind the newest one
+weigh less than 2**-KEPT of it and are dropped, which depends on the set of rows only. A reading folds the buckets in
+ascending order into (value at the start of the newest bucket), times the decay since then.
 
 Accumulator: ((bucket, V), ...) in ascending order of bucket. Resolution: 2**-28 of one unit of x.
 """

@@ -1,1 +1,2 @@
-"""One file per operator. All share `protocol.Operator`: batches in, one batch out, state in cells, pending rows for live readings."""
+"""One file per operator. All share `protocol.Operator`: batches in, one batch out, state in cells, pending rows for
+live readings."""

@@ -1,7 +1,7 @@
 """Group aggregation: one accumulator tuple per key, updated row by row, never late.
 
-Emits +I for a new group, -U/+U for a change, nothing for an equal result, -D when its row count falls to zero. A group is
-read as of a time from its accumulators, so decayed sums fade without an event.
+Emits +I for a new group, -U/+U for a change, nothing for an equal result, -D when its row count falls to zero. A
+group is read as of a time from its accumulators, so decayed sums fade without an event.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """OVER aggregation: one row out per row in, in event-time order, append-only.
 
-Rows wait until the watermark reaches their time and are then handled in (time, arrival) order. RANGE frames: peers (same key
-and time) are all added before any is emitted. Late rule, as Flink: a bounded frame drops a row only when its key already
-fired that time or a later one; an unbounded frame drops every row at or behind the watermark.
+Rows wait until the watermark reaches their time and are then handled in (time, arrival) order. RANGE frames: peers
+(same key and time) are all added before any is emitted. Late rule, as Flink: a bounded frame drops a row only when
+its key already fired that time or a later one; an unbounded frame drops every row at or behind the watermark.
 
-As of a time, a bounded RANGE frame is recounted over (t - range, t] from the rows it keeps and holds, so it falls to zero
-without a new event.
+As of a time, a bounded RANGE frame is recounted over (t - range, t] from the rows it keeps and holds, so it falls to
+zero without a new event.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ Frame = tuple[int, tuple[tuple[int, Row], ...], tuple[object, ...]]  # last fire
 
 
 class OverAggregation(Operator):
-    """State: `held`, (time, seq, ordinal) -> row not fired yet; `frames`, partition -> Frame. A bounded frame keeps rows,
+    """State: `held`, (time, seq, ordinal) -> row not fired yet; `frames`, partition -> Frame. A bounded frame keeps
+    rows,
     an unbounded one keeps accumulators. Derived: heaps of held rows and of frames to clean, held rows by partition."""
 
     def __init__(self, identity: str, node: OverAggregate, sources: Sequence[Operator], state: State) -> None:
@@ -50,7 +51,7 @@ class OverAggregation(Operator):
         self._source = sources[0]
         self._due: list[Held] = []
         self._by_partition: dict[Row, list[Held]] = {}
-        self._clean: list[tuple[int, Row]] = []
+        self._clean: list[tuple[int, _Ordered]] = []
         self._last_seq, self._ordinal = -1, 0
 
     @property
@@ -74,7 +75,7 @@ class OverAggregation(Operator):
 
     def _arm_cleaning(self, last: int, partition: Row) -> None:
         if self._range is not None:
-            heapq.heappush(self._clean, (last + self._range + self._range // 2, _Ordered(partition)))  # type: ignore[arg-type]
+            heapq.heappush(self._clean, (last + self._range + self._range // 2, _Ordered(partition)))
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
@@ -160,7 +161,7 @@ class OverAggregation(Operator):
         """Drop frames that no row can reach any more, half a range after Flink would need them."""
         while self._clean and self._clean[0][0] <= self._clock.watermark:
             due, ordered = heapq.heappop(self._clean)
-            partition: Row = ordered.row  # type: ignore[attr-defined]
+            partition = ordered.row
             frame: Frame | None = self._frames.get(partition)
             if frame is not None and self._range is not None and frame[0] + self._range + self._range // 2 == due:
                 self._frames.pop(partition)
@@ -173,12 +174,12 @@ class OverAggregation(Operator):
     def _waiting(self, select: Select, as_of: int) -> list[tuple[Held, Row]]:
         """Rows not fired yet that match, in the order they would fire, rows still held upstream included."""
         columns = {column: value for column, value in select.items() if column < len(self._source.types)}
-        partition = tuple(columns.get(index, _ABSENT) for index in self.node.partition)
-        if _ABSENT in partition:
+        if any(index not in columns for index in self.node.partition):
             held = [(each, self._held.get(each)) for waiting in self._by_partition.values() for each in waiting]
             columns = {index: columns[index] for index in self.node.partition if index in columns}
             waiting = [(each, row) for each, row in held if all(row[at] == value for at, value in columns.items())]
         else:
+            partition = tuple(columns[index] for index in self.node.partition)
             waiting = [(each, self._held.get(each)) for each in self._by_partition.get(partition, ())]
             columns = dict(zip(self.node.partition, partition, strict=True))
         for ordinal, change in enumerate(self._source.pending(columns, as_of)):
@@ -220,9 +221,6 @@ class OverAggregation(Operator):
     @property
     def recounts(self) -> bool:
         return self._range is not None
-
-
-_ABSENT = object()
 
 
 class _Ordered:

@@ -1,12 +1,12 @@
 """The operator protocol: the wall that does not move.
 
-`step(inputs, context)` takes one batch per input port and gives one batch. Rows and watermark marks are handled in `seq`
-order, rows before marks at one `seq`; an operator with two inputs merges them by `seq` before touching state. So state
-and output rows, in order, do not depend on how the input was cut into steps.
+`step(inputs, context)` takes one batch per input port and gives one batch. Rows and watermark marks are handled in
+`seq` order, rows before marks at one `seq`; an operator with two inputs merges them by `seq` before touching state.
+So state and output rows, in order, do not depend on how the input was cut into steps.
 
-`pending(select, as_of)` gives the rows the operator would still emit if its input ended now (watermark MAX), for the keys
-asked: the live reading of a table is its final rows with these applied. `select` maps output column -> required value and is
-a pruning hint; the caller filters exactly.
+`pending(select, as_of)` gives the rows the operator would still emit if its input ended now (watermark MAX), for the
+keys asked: the live reading of a table is its final rows with these applied. `select` maps output column -> required
+value and is a pruning hint; the caller filters exactly.
 
 Everything an operator remembers is in its cells. Heaps and indexes are derived from them by `restore`.
 """
@@ -95,7 +95,7 @@ class Operator(ABC):
         """Rows that would follow at end of input; none for operators that hold nothing back and have no input."""
         return []
 
-    def restore(self) -> None:
+    def restore(self) -> None:  # noqa: B027  most operators derive nothing
         """Rebuild what is derived from cells, after they were loaded."""
 
     def next_timer(self) -> int | None:

@@ -1,7 +1,7 @@
 """SESSION windows: rows of one key that follow each other within the gap are one session.
 
-A row opens [ts, ts + gap); sessions that overlap or touch merge. A session fires when `watermark >= end - 1`. A row is late
-only when the session it would make on its own has fired; a late row that touches an open session extends it.
+A row opens [ts, ts + gap); sessions that overlap or touch merge. A session fires when `watermark >= end - 1`. A row
+is late only when the session it would make on its own has fired; a late row that touches an open session extends it.
 """
 
 from __future__ import annotations
@@ -137,4 +137,6 @@ class SessionAggregation(Operator):
             if after is not None:
                 held[key] = after
         changes = [(session[1], _sortable(key), key, session) for key, sessions in held.items() for session in sessions]
-        return [Change(INSERT, self._result(key, session)) for _, _, key, session in sorted(changes, key=lambda c: c[:2])]
+        return [
+            Change(INSERT, self._result(key, session)) for _, _, key, session in sorted(changes, key=lambda c: c[:2])
+        ]

@@ -45,6 +45,8 @@ def batch_of(operator: Operator, changes: Sequence[Change]) -> Batch:
 
 
 class Filter(Operator):
+    """Keeps the rows for which a predicate is TRUE; drops rows, never marks."""
+
     def __init__(self, identity: str, node: FilterNode, sources: Sequence[Operator], state: State) -> None:
         super().__init__(identity, node.schema.types)
         self._keep = predicate(node.predicate)
@@ -73,6 +75,8 @@ class Filter(Operator):
 
 
 class Project(Operator):
+    """Computes columns; keeps kind, seq and marks."""
+
     def __init__(self, identity: str, node: ProjectNode, sources: Sequence[Operator], state: State) -> None:
         super().__init__(identity, node.schema.types)
         self._picks: list[int | Evaluator] = [
@@ -105,7 +109,8 @@ class Project(Operator):
     def pending(self, select: Select, as_of: int) -> list[Change]:
         wanted = {self.source_of(column): value for column, value in select.items()}
         return self.through(
-            self._source.pending({column: value for column, value in wanted.items() if column is not None}, as_of), as_of
+            self._source.pending({column: value for column, value in wanted.items() if column is not None}, as_of),
+            as_of,
         )
 
     def through(self, changes: Sequence[Change], as_of: int) -> list[Change]:
@@ -155,9 +160,7 @@ class Union(Operator):
                 order.append(offsets[port] + value)
             elif self._clock.advance(port, value):
                 marks.append((seq, self._clock.watermark))
-        columns = [
-            Column.concat([batch.columns[index] for batch in inputs]) for index in range(len(self.types))
-        ]
+        columns = [Column.concat([batch.columns[index] for batch in inputs]) for index in range(len(self.types))]
         whole = Batch(
             tuple(Column(type_, each.values, each.valid) for type_, each in zip(self.types, columns, strict=True)),
             np.concatenate([batch.kind for batch in inputs]),

@@ -1,7 +1,7 @@
 """A materialised table: the latest row per primary key, served to decisions, SQL and the console.
 
-It takes changes (or upserts) and passes on a complete changelog: +I for a new key, -U/+U for a changed row, nothing for an
-equal one, -D for a removed one. With every row it keeps the ledger time of its last change: the age of a fact.
+It takes changes (or upserts) and passes on a complete changelog: +I for a new key, -U/+U for a changed row, nothing
+for an equal one, -D for a removed one. With every row it keeps the ledger time of its last change: the age of a fact.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class MaterialisedTable(Operator):
         return out.batch(batch.mark_seq, batch.mark_wm)
 
     def apply(self, out: Output, kind: int, seq: int, row: Row, at_ms: int) -> None:
-        """One change; `row` holds immutable values. A retraction of another row than the stored one is stale: ignored."""
+        """One change; `row` holds immutable values. A retraction of another row than the stored one is stale:
+        ignored."""
         key = self.key_of(row)
         stored = self.rows.get(key)
         if kind == DELETE:

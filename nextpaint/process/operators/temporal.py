@@ -1,9 +1,9 @@
 """Event-time temporal join: each left row meets the version of its key in force at its own time.
 
-The version is the one with the largest time at or before the left row's; a delete ends a version; of versions with one time the
-last in input order wins. A left row waits until the combined watermark reaches its time; rows released together leave in
-arrival order. A left row at or behind the watermark is late: dropped and counted (Flink 2.4's rule). Extra conditions apply
-to that one version. The left row's change kind is kept.
+The version is the one with the largest time at or before the left row's; a delete ends a version; of versions with
+one time the last in input order wins. A left row waits until the combined watermark reaches its time; rows released
+together leave in arrival order. A left row at or behind the watermark is late: dropped and counted (Flink 2.4's
+rule). Extra conditions apply to that one version. The left row's change kind is kept.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class BoughtTogether(Operator):
         """(other, shared baskets) of the items bought most often with this one: largest count first, ties by item."""
         best = self._best.get(item)
         if best is None:
-            others = sorted(self._others.get(item, {}).items(), key=lambda each: (-each[1], each[0]))  # type: ignore[operator,return-value]
+            others = sorted(self._others.get(item, {}).items(), key=lambda each: (-each[1], each[0]))
             best = self._best[item] = others[: self._others_max]
         return best
 

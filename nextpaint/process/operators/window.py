@@ -1,7 +1,7 @@
 """TUMBLE, HOP and CUMULATE aggregation: one accumulator per window and key, emitted once when the watermark passes.
 
-A row is late only when all its windows have fired (`watermark >= window_end - 1`); a late row still counts in those of its
-windows that are open. Empty windows emit nothing.
+A row is late only when all its windows have fired (`watermark >= window_end - 1`); a late row still counts in those
+of its windows that are open. Empty windows emit nothing.
 """
 
 from __future__ import annotations

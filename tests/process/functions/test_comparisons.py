@@ -94,6 +94,9 @@ def test_between(run):
         ("GREATEST", STRING, ("a", "b"), "b"),
         ("LEAST", decimal(11, 1), (1, D("2.5")), D("1.0")),
         ("LEAST", DOUBLE, (1, 0.5), 0.5),
+        ("GREATEST", DOUBLE, (2.5, math.nan), math.nan),
+        ("GREATEST", DOUBLE, (math.nan, 2.5), math.nan),
+        ("LEAST", DOUBLE, (math.nan, 2.5), 2.5),
     ],
 )
 def test_greatest_and_least_are_null_with_a_null(run, function, type_, arguments, expected):

@@ -190,7 +190,7 @@ def bits(value):
     return struct.pack("d", value) if isinstance(value, float) and value == value else repr(value)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data(), st.integers(1, 6))
 def test_a_column_equals_its_rows_one_by_one(data, length):
     type_ = data.draw(st.sampled_from(TYPES))
