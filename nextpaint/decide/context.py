@@ -125,7 +125,7 @@ class Context:
             held, names, values = held[known], names[known], values[known]
         return Candidates(names, held, values, np.zeros(len(held), np.int64))
 
-    def rows(self, table: str, prefix: tuple[Any, ...]) -> list[Row]:
+    def rows(self, table: str, prefix: tuple[Any, ...]) -> Sequence[Row]:
         """The rows of `table` whose first key columns equal `prefix`, ordered by the rest of the key."""
         return self.once((table, prefix), lambda: self.reading.rows(table, prefix))
 

@@ -118,11 +118,7 @@ class BoundSession:
         age_ms = np.maximum(context.time_ms - np.array([time for _, _, time in found], np.int64), 0)
         weights = decay_array(np.array([weight for _, weight, _ in found], np.float64), age_ms, self.half_life_ms)
         per_component = weights / vectors.norms[rows]
-        largest = float(np.abs(per_component).max())
-        if not largest > 0.0:
-            return None
-        whole = np.rint(per_component / largest * 2.0**WEIGHT_BITS)
-        return _quantised(whole @ vectors.matrix[rows].astype(np.float64))
+        return _quantised(exact_sum(per_component, vectors.matrix[rows]))
 
     def _all_similarities(self, context: Context) -> tuple[Vectors, FloatArray] | None:
         session = self.vector(context)
@@ -136,6 +132,17 @@ def _per_norm(matrix: npt.NDArray[Any], session: Quantised, norms: npt.NDArray[A
     """Exact dot products (float32 holds them) over the rows' lengths, in float64."""
     result: FloatArray = np.divide(matrix @ session.values, norms, dtype=np.float64)
     return result
+
+
+def exact_sum(weights: FloatArray, components: npt.NDArray[Any]) -> FloatArray:
+    """The sum of rows of integer `components` (n, d) under `weights` (n,), up to a factor; an integer per component, the same
+    in any order of summation. All zero where no weight is."""
+    largest = float(np.abs(weights).max(initial=0.0))
+    if not largest > 0.0:
+        return np.zeros(components.shape[1])
+    whole = np.rint(weights / largest * 2.0**WEIGHT_BITS)
+    total: FloatArray = whole @ components.astype(np.float64)
+    return total
 
 
 def _quantised(mean: FloatArray) -> Quantised | None:

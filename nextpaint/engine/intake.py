@@ -8,7 +8,7 @@ kept.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -17,10 +17,11 @@ import msgspec
 
 from nextpaint.engine.node import BODY_HEADER, EVENTS_TOPIC, ID_HEADER, Node
 from nextpaint.govern.access import INGEST, Principal
-from nextpaint.govern.door import Admission, Door, Link
+from nextpaint.govern.door import Admission, Door, DoorSettings, Link
+from nextpaint.govern.personal import redact
 from nextpaint.process.sources import coerce
 from nextpaint.record.codec import Record
-from nextpaint.record.errors import InvalidInput, LedgerError, NotFound, Overloaded
+from nextpaint.record.errors import InvalidInput, LedgerError, NextpaintError, NotFound, Overloaded
 from nextpaint.record.event import Event
 from nextpaint.record.event import encode as encode_event
 from nextpaint.sql.plan import Table
@@ -65,10 +66,17 @@ class _Landing:
         self.last: tuple[Frame, Entry, int] | None = None
         self.seq = -1
 
-    def append(self, draft: Draft) -> None:
+    def append(self, draft: Draft, failed: Callable[[LedgerError], None] | None = None) -> None:
+        """Let `draft` be part of this request. Raises what `Writer.append` raises; the request is over then."""
         size = len(draft.records)
         self._open += 1
-        self._node.append(draft, lambda frame, entry, index: self._landed(frame, entry, index + size - 1), self.fail)
+        try:
+            self._node.append(
+                draft, lambda frame, entry, index: self._landed(frame, entry, index + size - 1), failed or self.fail
+            )
+        except (NextpaintError, ValueError):
+            self._future.cancel()  # what was appended before lands by itself; nobody waits for it here
+            raise
 
     def join(self, original: Waiting) -> None:
         """Wait for the original of a duplicate."""
@@ -111,6 +119,7 @@ class Intake:
     def __init__(self, node: Node, door: Door) -> None:
         self._node = node
         self._door = door
+        self._limits = DoorSettings()
         self.last_event = LastEvent()
 
     def refuse_overload(self) -> None:
@@ -133,7 +142,7 @@ class Intake:
         admitted = self._deduplicated(principal, admission.events, receipt, landing)
         appended = clock.monotonic_ns()
         if admitted:
-            landing.append(Draft(EVENTS_TOPIC, EntryKind.INPUT, admitted))
+            self._append(admitted, landing)
         self._links(admission.links, landing, received_at_ms)
         self._quarantine(admission, landing, received_at_ms)
         await landing.wait()
@@ -171,6 +180,21 @@ class Intake:
             else:
                 landing.seq = max(landing.seq, seen)
         return records
+
+    def _append(self, records: list[Record], landing: _Landing) -> None:
+        """New events on their way to disk. If they never get there their ids are free again: a retry is a new event."""
+        keys = [dict(record.headers)[ID_HEADER] for record in records]
+
+        def lost(error: LedgerError) -> None:
+            for key in keys:
+                self._node.dedup.abandon(key, error)
+            landing.fail(error)
+
+        try:
+            landing.append(Draft(EVENTS_TOPIC, EntryKind.INPUT, records), lost)
+        except (NextpaintError, ValueError) as error:
+            lost(LedgerError(f"the events were not kept: {error}"))
+            raise
 
     def _links(self, links: Sequence[Link], landing: _Landing, now_ms: int) -> None:
         """A link between two tokens, in both directions: a person is read from any of them."""
@@ -219,7 +243,7 @@ class Intake:
             try:
                 records.append(self._row(table, row, now_ms))
             except ValueError as error:
-                receipt.quarantined.append((index, str(error)))
+                receipt.quarantined.append((index, redact(str(error))))
         if records:
             landing.append(Draft(table.name, EntryKind.INPUT, records))
         self._quarantine_rows(table, rows, receipt, landing, now_ms)
@@ -252,8 +276,21 @@ class Intake:
         if None in key.values():
             raise ValueError(f"the key {', '.join(key)} is missing")
         if table.watermark is not None:
-            value.setdefault(table.names[table.watermark.column], now_ms)
+            time = table.names[table.watermark.column]
+            self._check_time(table, time, coerce(value.setdefault(time, now_ms), types[time]), now_ms)
         return Record(_json(key) if key else None, _json(value), now_ms)
+
+    def _check_time(self, table: Table, column: str, time_ms: object, now_ms: int) -> None:
+        """A row from the future would move the watermark for everybody; a stream has no use for one beyond retention.
+        A keyed table may be told how things were long ago."""
+        limits = self._limits
+        if not isinstance(time_ms, int):
+            raise ValueError(f"the time {column} is NULL")
+        if time_ms > now_ms + limits.future_ms_max:
+            raise ValueError(f"the time {column} is more than {limits.future_ms_max // 1000} s in the future")
+        if not table.primary_key and time_ms < now_ms - limits.retention_ms:
+            days = limits.retention_ms // 86_400_000
+            raise ValueError(f"the time {column} is older than the retention of {days} days")
 
     def _quarantine_rows(
         self, table: Table, rows: Sequence[Any], receipt: Receipt, landing: _Landing, now_ms: int
@@ -276,6 +313,7 @@ class Intake:
             )
         known = {name for table in tables for name in table.names}
         split: dict[str, list[Mapping[str, Any]]] = {table.name: [] for table in tables}
+        places: dict[str, list[int]] = {table.name: [] for table in tables}  # which item each part is of
         rejected: list[tuple[int, str]] = []
         for index, item in enumerate(items):
             unknown = [name for name in item if name not in known] if isinstance(item, dict) else ["(not an object)"]
@@ -288,14 +326,16 @@ class Intake:
                 part = {name: item[name] for name in table.names if name in item}
                 if any(table.names.index(name) not in table.primary_key for name in part):
                     split[table.name].append(part)
+                    places[table.name].append(index)
         if rejected and not any(split.values()):
             raise InvalidInput(rejected[0][1], where=f"item {rejected[0][0]}")
-        receipts = [
-            await self.rows(principal, table, split[table.name], now_ms) for table in tables if split[table.name]
-        ]
-        whole = Receipt(accepted=len(items) - len(rejected), quarantined=rejected)
-        for receipt in receipts:
-            whole.quarantined += receipt.quarantined
+        whole = Receipt(quarantined=rejected)
+        for table in tables:
+            if not split[table.name]:
+                continue
+            receipt = await self.rows(principal, table, split[table.name], now_ms)
+            whole.quarantined += [(places[table.name][at], f"{table.name}: {why}") for at, why in receipt.quarantined]
             if receipt.seq >= whole.seq:
                 whole.seq, whole.position = receipt.seq, receipt.position
+        whole.accepted = len(items) - len({index for index, _ in whole.quarantined})
         return whole

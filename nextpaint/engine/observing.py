@@ -50,14 +50,7 @@ def status(node: Node, intake: Intake, deciding: Deciding) -> dict[str, Any]:
             "dead": node.runner.dead,
         },
         "late_by_operator": node.runner.late(),
-        "latency": {
-            "decide": deciding.total.summary(),
-            "commit": deciding.commit.summary(),
-            "ingest_commit": observed.commit.summary(),
-            "apply": observed.apply.summary(),
-            "stages": {name: each.summary() for name, each in deciding.stages.items()},
-            "longest_slice_ms": round(node.turns.longest_slice_ms, 3),
-        },
+        "latency": _latencies(node, deciding),
         "window": {
             "name": window.name,
             "total_ms": window.total_ms,
@@ -81,6 +74,17 @@ def status(node: Node, intake: Intake, deciding: Deciding) -> dict[str, Any]:
         },
         "dedup": {"entries": node.dedup.span().entries, "span_ms": node.dedup.span().ms},
         "recent_decisions": deciding.recent,
+    }
+
+
+def _latencies(node: Node, deciding: Deciding) -> dict[str, Any]:
+    return {
+        "decide": deciding.total.summary(),
+        "commit": deciding.commit.summary(),
+        "ingest_commit": node.observed.commit.summary(),
+        "apply": node.observed.apply.summary(),
+        "stages": {name: each.summary() for name, each in deciding.stages.items()},
+        "longest_slice_ms": round(node.turns.longest_slice_ms, 3),
     }
 
 

@@ -325,12 +325,13 @@ class Source(Operator):
             if None in key:
                 raise ValueError(f"the primary key {[fields[at].name for at in self.table.primary_key]} is missing")
             stored = self.rows_table.get(key)
-        row: Row = tuple(
-            each
-            if type(each := value.get(field.name)) is self._exact[index]  # as it should be: nothing to convert
-            else self._cell(index, field, value, stored, at_ms)
-            for index, field in enumerate(fields)
-        )
+        cells: list[Value] = []
+        for index, field in enumerate(fields):
+            given: Json = value.get(field.name)
+            if type(given) is not self._exact[index]:
+                given = self._cell(index, field, value, stored, at_ms)
+            cells.append(given)
+        row = tuple(cells)
         return (INSERT if stored is None else UPDATE_AFTER), row
 
     def _cell(self, index: int, field: Field, value: Mapping[str, Json], stored: Row | None, at_ms: int) -> Value:

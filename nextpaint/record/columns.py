@@ -71,11 +71,11 @@ class Column:
         dtype = type_.dtype
         if None in values:
             valid = np.array([value is not None for value in values], np.bool_)
-            if dtype != object:
+            if dtype.kind != "O":
                 whole = [0 if value is None else value for value in values]
         if type_.is_nested:
             return Column(type_, _boxed(whole), valid)
-        if dtype == object:
+        if dtype.kind == "O":
             held = np.empty(len(values), object)
             held[:] = whole
             return Column(type_, held, valid)

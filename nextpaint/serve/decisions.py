@@ -28,7 +28,9 @@ class DecideRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, om
     events: list[dict[str, Any]] | UnsetType = UNSET
     profiled: bool | UnsetType = UNSET
     position: str | UnsetType = UNSET
-    ahead_ms: int | UnsetType = UNSET  # read as of now plus this: how the answer would be if nothing happened until then
+    ahead_ms: int | UnsetType = (
+        UNSET  # read as of now plus this: how the answer would be if nothing happened until then
+    )
 
 
 class PageRequest(DecideRequest, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

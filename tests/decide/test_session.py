@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from nextpaint.decide import DecisionRequest
 from nextpaint.decide.context import Context, ListPath, Moment
-from nextpaint.decide.session import BoundSession
+from nextpaint.decide.session import WEIGHT_BITS, BoundSession, exact_sum
 from tests.decide.reading import MINUTE_MS, shop, visit
 
 PATH = ListPath("recent", "items", item=0, time=2, weight=1)
@@ -82,6 +82,15 @@ def test_similarity_is_null_without_a_vector_and_equal_on_both_ways_to_compute_i
     gathered, from_all = SESSION.similarity(candidates, one), SESSION.similarity(candidates, other)
     assert gathered.to_list() == from_all.to_list()
     assert gathered.to_list()[1] is None
+
+
+@given(st.lists(st.floats(1e-9, 8.0), min_size=1, max_size=40), st.integers(0, 2**32 - 1))
+def test_the_sum_is_exact_in_whole_numbers(weights, seed):
+    components = np.random.default_rng(seed).integers(-127, 128, (len(weights), 16)).astype(np.float32)
+    total = exact_sum(np.array(weights), components).tolist()
+    whole = [round(weight / max(weights) * 2**WEIGHT_BITS) for weight in weights]
+    expected = [sum(w * int(c) for w, c in zip(whole, column, strict=True)) for column in components.T.tolist()]
+    assert [int(each) for each in total] == expected
 
 
 @settings(max_examples=25)
