@@ -135,8 +135,8 @@ def _per_norm(matrix: npt.NDArray[Any], session: Quantised, norms: npt.NDArray[A
 
 
 def exact_sum(weights: FloatArray, components: npt.NDArray[Any]) -> FloatArray:
-    """The sum of rows of integer `components` (n, d) under `weights` (n,), up to a factor; an integer per component, the same
-    in any order of summation. All zero where no weight is."""
+    """The sum of rows of integer `components` (n, d) under `weights` (n,), up to a factor: an integer per component,
+    the same in any order of summation. All zero where no weight is."""
     largest = float(np.abs(weights).max(initial=0.0))
     if not largest > 0.0:
         return np.zeros(components.shape[1])

@@ -150,19 +150,18 @@ class _Restriction:
     def __init__(self, where: _Where, table: str, context: Context) -> None:
         self.name = where.name
         self.wanted = where.values(context)
-        self._context = context
-        self._where = where
+        self._cells = context.column(where.table, where.name).values
         self._keys = None if where.table == table else context.whole(table).keys
+        self._slots = context.items.slots
 
     def allowed(self, slots: list[int]) -> list[bool]:
         """Per slot of the top table: whether it holds a wanted value."""
-        wanted, keys, slot_of = self.wanted, self._keys, self._context.items.slots.get
-        # One NULL at the end: an item that is not in the items table has slot -1.
-        path = (self._where.table, self._where.name)
-        cells = self._context.once(("cells", *path), lambda: [*self._context.column(*path).values.tolist(), None])
-        if keys is None:
-            return [cells[slot] in wanted for slot in slots]
-        return [cells[slot_of(keys[slot], -1)] in wanted for slot in slots]
+        wanted, keys, slot_of = self.wanted, self._keys, self._slots.get
+        at = slots if keys is None else [slot_of(keys[slot], -1) for slot in slots]
+        if not len(self._cells):  # the items table is empty
+            return [False] * len(slots)
+        cells = self._cells.take(at).tolist()  # -1, an item that is not there, takes the last and is refused below
+        return [slot >= 0 and cell in wanted for slot, cell in zip(at, cells, strict=True)]
 
 
 def _first(

@@ -123,11 +123,14 @@ class Intake:
         self.last_event = LastEvent()
 
     def refuse_overload(self) -> None:
-        """Raise Overloaded when records wait longer than they should to be applied."""
-        waiting = self._node.turns.waiting_records
-        if waiting > self._node.settings.unapplied_max:
+        """Raise Overloaded when records, or the state thread itself, are further behind than they may be."""
+        turns, settings = self._node.turns, self._node.settings
+        if turns.waiting_records > settings.unapplied_max:
             self._node.observed.counters.add("refused")
-            raise Overloaded(f"{waiting} records wait to be applied", retry_after_s=1)
+            raise Overloaded(f"{turns.waiting_records} records wait to be applied", retry_after_s=1)
+        if turns.lag_ms > settings.lag_ms_max:
+            self._node.observed.counters.add("refused")
+            raise Overloaded(f"the node is {turns.lag_ms:.0f} ms behind", retry_after_s=1)
 
     # ------------------------------------------------------------ events
 

@@ -50,6 +50,8 @@ class NodeSettings:
         bound recovery to seconds of replay.
     checkpoints_kept: recent ones; the oldest is the replay horizon.
     unapplied_max: records waiting to be applied beyond which ingest is refused: about a second of work.
+    lag_ms_max: how long the state thread may keep work waiting before ingest is refused: events give way first, so that
+        decisions keep their window.
     tick_ms: ticks come at most this often (4 a second).
     dedup_horizon_ms, dedup_entries: see `stream.dedup`.
     """
@@ -58,6 +60,7 @@ class NodeSettings:
     checkpoint_s: int = 60
     checkpoints_kept: int = 3
     unapplied_max: int = 20_000
+    lag_ms_max: int = 100
     tick_ms: int = 250
     dedup_horizon_ms: int = 3_600_000
     dedup_entries: int = 4_000_000

@@ -36,6 +36,8 @@ class Turns:
         self._records: deque[Arriving | Switch] = deque()
         self._order = count()
         self._scheduled = False
+        self._woken_ns = 0
+        self._lag_ns = 0
         self._record_ms = 0.05  # cost of a record, smoothed
         self._slice_ms = SLICE_MS
         self.longest_slice_ms = 0.0
@@ -48,6 +50,12 @@ class Turns:
     def waiting_decisions(self) -> int:
         return len(self._decisions)
 
+    @property
+    def lag_ms(self) -> float:
+        """How long the state thread keeps its work waiting: the last wait for a turn, or the present one if longer."""
+        waiting_ns = self._clock.monotonic_ns() - self._woken_ns if self._scheduled else 0
+        return max(self._lag_ns, waiting_ns) / 1e6
+
     def submit(self, deadline_ns: int, decide: Callable[[], None]) -> None:
         heapq.heappush(self._decisions, (deadline_ns, next(self._order), decide))
         self._wake()
@@ -59,10 +67,12 @@ class Turns:
     def _wake(self) -> None:
         if not self._scheduled:
             self._scheduled = True
+            self._woken_ns = self._clock.monotonic_ns()
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
         self._scheduled = False
+        self._lag_ns = self._clock.monotonic_ns() - self._woken_ns
         self._decide()
         self._slice()
         if self._decisions or self._records:

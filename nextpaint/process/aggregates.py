@@ -55,20 +55,26 @@ def _sum(aggregate: Aggregate, argument: Type) -> AggregateFunction:
     zero: Any = Decimal(0) if argument.kind is Kind.DECIMAL else 0 if argument.kind in INTEGERS else 0.0
     bits = INTEGER_BITS.get(aggregate.type.kind)
 
+    def bounded(total: Any) -> Any:
+        return wrap(total, 64) if bits and not -(2**62) < total < 2**62 else total
+
     def add(acc: Acc, values: tuple[Value, ...], time: int) -> Acc:
         value: Any = values[0]
-        return acc if value is None else (acc[0] + 1, acc[1] + value)
+        return acc if value is None else (acc[0] + 1, bounded(acc[1] + value))
 
     def retract(acc: Acc, values: tuple[Value, ...], time: int) -> Acc:
         value: Any = values[0]
-        return acc if value is None else (acc[0] - 1, acc[1] - value)
+        return acc if value is None else (acc[0] - 1, bounded(acc[1] - value))
+
+    def merge(a: Acc, b: Acc) -> Acc:
+        return (a[0] + b[0], bounded(a[1] + b[1]))
 
     def result(acc: Acc, as_of: int | None) -> Value:
         if not acc[0]:
             return None
         return wrap(acc[1], bits) if bits else acc[1]
 
-    return AggregateFunction((0, zero), add, lambda a, b: (a[0] + b[0], a[1] + b[1]), result, retract)
+    return AggregateFunction((0, zero), add, merge, result, retract)
 
 
 def _average(aggregate: Aggregate, argument: Type) -> AggregateFunction:

@@ -18,7 +18,7 @@ from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Operator
 from nextpaint.process.operators.session import SessionAggregation
 from nextpaint.process.operators.stateless import Filter, Forward, Project, Union
-from nextpaint.process.operators.table import MaterialisedTable
+from nextpaint.process.operators.table import GroupedTable, MaterialisedTable
 from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.together import BoughtTogether
 from nextpaint.process.operators.vectors import TextVectors
@@ -146,6 +146,8 @@ class _Builder:
         self._design = design
         self._definitions: dict[str, str] = {}
         self._made: dict[str, Stage] = {}
+        indexed = {each.table for each in design.together} | {each.table for each in design.vectors}
+        self._scanned = {name for insert in design.program.inserts for name in scans(insert.root)} | indexed
         self._settings = source_settings(design.program.settings)
         self._built_in = {each.table.name: each for each in (*design.built_in, BuiltIn(VECTORS, VECTORS.name))}
         self.graph = Graph(state)
@@ -162,6 +164,7 @@ class _Builder:
         for insert in program.inserts:
             self._insert(insert)
         self._indexes()
+        self._quieten()
         return self.graph
 
     def _source(self, name: str) -> Source:
@@ -175,9 +178,14 @@ class _Builder:
 
     def _insert(self, insert: Insert) -> None:
         table = self._design.program.tables[insert.target]
-        root = self._stage(insert.root)
         identity = digest(fingerprint(insert.root, self._definitions) + fingerprint(table, {}))
         self._definitions[table.name] = identity
+        grouped = self._grouped(insert, table, identity)
+        if grouped is not None:
+            self.graph.stages.append(grouped)
+            self.graph.targets[table.name] = grouped
+            return
+        root = self._stage(insert.root)
         if table.primary_key:
             operator: Operator = MaterialisedTable(
                 f"table/{table.name}/{identity}", table.fields, table.primary_key, [root.operator], self.graph.state
@@ -187,6 +195,46 @@ class _Builder:
         stage = Stage(operator, (root,), table.name)
         self.graph.stages.append(stage)
         self.graph.targets[table.name] = stage
+
+    def _grouped(self, insert: Insert, table: Table, identity: str) -> Stage | None:
+        """A table of plain projections over a group aggregate by exactly its primary key, read by no statement: its
+        values are finished when they are read."""
+        traced: list[int | None] = list(range(len(table.fields)))
+        node, chain = insert.root, list[plan.Project]()
+        while isinstance(node, plan.Project):
+            picks = [node.exprs[at] if at is not None else None for at in traced]
+            traced = [pick.index if isinstance(pick, plan.ColumnRef) else None for pick in picks]
+            chain.append(node)
+            node = node.input
+        keys = [traced[at] for at in table.primary_key]
+        if (
+            not isinstance(node, plan.GroupAggregate) or not chain or table.name in self._scanned
+            or sorted(each for each in keys if each is not None) != list(range(len(node.keys)))
+            or len(keys) != len(node.keys)
+        ):  # fmt: skip
+            return None
+        stage = self._stage(node)
+        operator = stage.operator
+        assert isinstance(operator, GroupAggregate)
+        above: Operator = operator
+        for number, each in enumerate(reversed(chain)):
+            above = Project(f"read/{identity}/{number}", each, [above], self.graph.state)
+        made = GroupedTable(
+            f"table/{table.name}/{identity}", table.fields, table.primary_key, [above], operator, self.graph.state
+        )
+        made.bind(tuple(keys.index(at) for at in range(len(node.keys))))
+        return Stage(made, (stage,), table.name)
+
+    def _quieten(self) -> None:
+        """Aggregates that only grouped tables read give keys instead of finished rows."""
+        fed: dict[int, list[Operator]] = {}
+        for stage in self.graph.stages:
+            for each in stage.inputs:
+                fed.setdefault(id(each.operator), []).append(stage.operator)
+        for stage in self.graph.stages:
+            readers = fed.get(id(stage.operator), [])
+            if isinstance(stage.operator, GroupAggregate) and readers:
+                stage.operator.keys_only = all(isinstance(each, GroupedTable) for each in readers)
 
     def _stage(self, node: Node) -> Stage:
         """The stage of a sub-plan; a Scan is its source, or the target it reads."""
@@ -229,6 +277,13 @@ class _Builder:
             operator = TextVectors(f"vectors/{identity}", columns, self.graph.state)
             self.graph.vectors[vectors.name] = operator
             self.graph.stages.append(Stage(operator, (items, arrived)))
+
+
+def scans(node: Node) -> set[str]:
+    """The tables a plan reads."""
+    if isinstance(node, plan.Scan):
+        return {node.table}
+    return {name for each in children(node) for name in scans(each)}
 
 
 def children(node: Node) -> tuple[Node, ...]:

@@ -69,16 +69,15 @@ class TableMirror:
         changed = sorted(self._changed, key=repr)  # a fixed order, so that slots do not depend on hash seeds
         self._changed.clear()
         for key in changed:
-            row = self._table.get(key)
             slot = self.slots.get(key[0])
-            if row is None:
+            if key not in self._table.rows:
                 if slot is not None:
                     self._drop(key[0], slot)
                 continue
             if slot is None:
                 slot = self._add(key[0])
             for name, held in self._columns.items():
-                self._fill(name, held, slot, key, row)
+                self._fill(name, held, slot, key)
 
     def _add(self, key: Value) -> int:
         if self._free:
@@ -102,10 +101,11 @@ class TableMirror:
         for held in self._columns.values():
             held.valid[slot] = False
 
-    def _fill(self, name: str, held: _Held, slot: int, key: tuple[Value, ...], row: tuple[Value, ...]) -> None:
+    def _fill(self, name: str, held: _Held, slot: int, key: tuple[Value, ...]) -> None:
         fading = self._fading.get(name)
         if fading is None:
-            value = row[self._table.names.index(name)]
+            row = self._table.get(key)
+            value = row[self._table.names.index(name)] if row is not None else None
             held.valid[slot] = value is not None
             if value is not None or held.type.dtype == object:
                 held.values[slot] = value
@@ -121,9 +121,7 @@ class TableMirror:
             index = self._table.names.index(name)
             held = _Held(DOUBLE if name in self._fading else self._table.types[index], max(64, len(self.keys)))
             for key, slot in self.slots.items():
-                row = self._table.get((key,))
-                if row is not None:
-                    self._fill(name, held, slot, (key,), row)
+                self._fill(name, held, slot, (key,))
             self._columns[name] = held
         return self._columns[name]
 

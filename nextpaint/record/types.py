@@ -97,6 +97,12 @@ class Type:
         return self.kind in _NESTED
 
     @property
+    def has_decimals(self) -> bool:
+        """A DECIMAL, or a nested type that holds one."""
+        inner = [self.element, self.key, *(field.type for field in self.fields)]
+        return self.kind is Kind.DECIMAL or any(each is not None and each.has_decimals for each in inner)
+
+    @property
     def is_numeric(self) -> bool:
         return self.kind in INTEGERS or self.kind in _FLOAT64 or self.kind is Kind.DECIMAL
 

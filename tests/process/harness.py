@@ -69,7 +69,7 @@ def table(runner: Runner, name: str) -> dict[Any, Any]:
     """The final rows of a materialised table."""
     found = runner.graph.table(name)
     assert found is not None
-    return {key: stored[1] for key, stored in found.rows.items()}
+    return {key: found.get(key) for key, _ in found.rows.items()}
 
 
 def live(runner: Runner, name: str, as_of: int) -> dict[Any, Any]:

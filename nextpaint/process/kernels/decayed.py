@@ -22,6 +22,7 @@ from nextpaint.process.kernels.exact_math import exp2
 Buckets = tuple[tuple[int, int], ...]
 
 SCALE_BITS = 28  # 4e-9 of a unit: below what a ranking can see, and sums stay within 64 bits up to 10**10
+WEIGHT_MAX = 2**52  # 1.6e7 units of x: one row beyond it counts as that much, so that 2,000 of them fit 64 bits
 KEPT = 60  # a weight 60 half-lives old is 1e-18 of a new one, less than a float64 can add to it
 
 
@@ -37,6 +38,8 @@ class DecayedSum:
         half_life = self.half_life_ms
         bucket, rest = divmod(time_ms, half_life)
         weight = round(ldexp(x * exp2(rest / half_life), SCALE_BITS))
+        if not -WEIGHT_MAX < weight < WEIGHT_MAX:
+            weight = WEIGHT_MAX if weight > 0 else -WEIGHT_MAX
         if not buckets:
             return ((bucket, weight),)
         newest, total = buckets[-1]

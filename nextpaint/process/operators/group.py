@@ -22,11 +22,16 @@ class GroupAggregate(Operator):
         super().__init__(identity, node.schema.types)
         self.keys = node.keys
         self.accumulators = Accumulators(node.aggregates, node.input.schema.types, node.input.schema.rowtime)
-        self.groups = state.cell(identity, "groups", decimals=True)
+        self.groups = state.cell(identity, "groups", decimals=any(each.has_decimals for each in self.types))
         self._source = sources[0]
+        # Set when only grouped tables read this: they take the keys that changed and finish values when they are read.
+        self.keys_only = False
+        self._touched = Batch.of(self.types[: len(self.keys)], (), (), ())
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
+        if self.keys_only:
+            return self._touch(batch)
         out = Output(self.nothing)
         if len(batch):
             kinds = batch.kind.tolist()
@@ -39,8 +44,23 @@ class GroupAggregate(Operator):
                 self._emit(out, seq, key, before, after)
         return out.batch(batch.mark_seq, batch.mark_wm)
 
+    def _touch(self, batch: Batch) -> Batch:
+        """Fold rows and give only their keys: +U where the group lives, -D where it is gone."""
+        out = Output(self._touched)
+        if len(batch):
+            kinds = batch.kind.tolist()
+            for index, (row, seq) in enumerate(zip(batch.rows(), batch.seq.tolist(), strict=True)):
+                key, before, after = self._folded(kinds[index], row, self.groups.get(self._key(row)))
+                if after is not None:
+                    self.groups.put(key, after)
+                    out.add(UPDATE_AFTER, seq, key)
+                elif before is not None:
+                    self.groups.pop(key)
+                    out.add(DELETE, seq, key)
+        return out.batch(batch.mark_seq, batch.mark_wm)
+
     def _key(self, row: Row) -> Row:
-        return tuple(row[index] for index in self.keys)
+        return tuple([row[index] for index in self.keys])
 
     def _folded(self, kind: int, row: Row, before: tuple[int, tuple[object, ...]] | None):  # type: ignore[no-untyped-def]
         count, accs = before if before is not None else (0, self.accumulators.zero)

@@ -45,8 +45,9 @@ class OverAggregation(Operator):
         self._range = node.preceding if node.unit == "RANGE" else None
         self._rows = node.preceding if node.unit == "ROWS" else None
         self._accumulators = Accumulators(node.aggregates, node.input.schema.types, node.order)
-        self._held = state.cell(identity, "held", decimals=True)
-        self._frames = state.cell(identity, "frames", decimals=True)
+        decimals = any(each.has_decimals for each in self.types)
+        self._held = state.cell(identity, "held", decimals=decimals)
+        self._frames = state.cell(identity, "frames", decimals=decimals)
         self._clock = EventClock(state, identity, 1)
         self._source = sources[0]
         self._due: list[Held] = []

@@ -41,7 +41,7 @@ class SessionAggregation(Operator):
         self.keys = node.keys
         self._gap = node.window.size
         self._accumulators = Accumulators(node.aggregates, node.input.schema.types, node.time)
-        self._sessions = state.cell(identity, "sessions", decimals=True)
+        self._sessions = state.cell(identity, "sessions", decimals=any(each.has_decimals for each in self.types))
         self._clock = EventClock(state, identity, 1)
         self._source = sources[0]
         self._timers: list[tuple[int, bytes, Row]] = []

@@ -106,6 +106,11 @@ class Project(Operator):
         pick = self._picks[column]
         return pick if isinstance(pick, int) else None
 
+    def finished(self, changes: Sequence[Change]) -> list[Change]:
+        """Changes of the aggregate below a chain of projections, through the whole chain."""
+        below = self._source.finished(changes) if isinstance(self._source, Project) else changes
+        return self.through(below, 0)
+
     def pending(self, select: Select, as_of: int) -> list[Change]:
         wanted = {self.source_of(column): value for column, value in select.items()}
         return self.through(

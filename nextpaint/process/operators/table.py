@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.protocol import Change, Operator, Output, Row, Select, StepContext, settled
+from nextpaint.process.operators.stateless import Project
 from nextpaint.process.state import State, frozen
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE, Batch
 from nextpaint.record.types import Field
@@ -23,7 +25,7 @@ class MaterialisedTable(Operator):
         super().__init__(identity, [each.type for each in fields])
         self.names = tuple(each.name for each in fields)
         self.key = key
-        self.rows = state.cell(identity, "rows", decimals=True)
+        self.rows = state.cell(identity, "rows", decimals=any(each.has_decimals for each in self.types))
         self.source = sources[0] if sources else None
         self._nested = any(each.type.is_nested for each in fields)
 
@@ -82,3 +84,46 @@ class MaterialisedTable(Operator):
             if row is not None:
                 changes.append(Change(INSERT if stored is None else UPDATE_AFTER, row))
         return changes
+
+
+class GroupedTable(MaterialisedTable):
+    """A table over a group aggregate that nothing but readings look at: rows are finished from the group's accumulators when
+    they are read. It keeps only which rows there are and when each last changed.
+
+    State: `rows`, primary key -> (ledger time of the last change,).
+    """
+
+    def __init__(
+        self, identity: str, fields: Sequence[Field], key: tuple[int, ...], sources: Sequence[Operator],
+        group: GroupAggregate, state: State,
+    ) -> None:  # fmt: skip
+        super().__init__(identity, fields, key, sources, state)
+        self.group = group
+        self.group_key: tuple[int, ...] = ()  # for each group key, its place in the primary key; set by `bind`
+
+    def bind(self, group_key: tuple[int, ...]) -> None:
+        """`group_key[i]`: which primary key column copies key column i of the group."""
+        self.group_key = group_key
+        self._place = [group_key.index(at) for at in range(len(group_key))]
+
+    def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
+        batch = inputs[0]
+        if len(batch):
+            clock = context.clock(batch.seq)
+            at = [clock] * len(batch) if isinstance(clock, int) else clock.tolist()
+            for kind, row, at_ms in zip(batch.kind.tolist(), batch.rows(), at, strict=True):
+                key = tuple([row[place] for place in self._place])
+                if kind == DELETE:
+                    self.rows.pop(key)
+                else:
+                    self.rows.put(key, (at_ms,))
+        return self.nothing.marked(batch.mark_seq, batch.mark_wm)
+
+    def get(self, key: Row) -> Row | None:
+        """The final row, finished now."""
+        group_key = tuple(key[place] for place in self.group_key)
+        stored = self.group.groups.get(group_key)
+        if stored is None or not isinstance(self.source, Project):
+            return None
+        made = self.source.finished([Change(INSERT, group_key + self.group.accumulators.results(stored[1]))])
+        return frozen(made[0].row) if made else None

@@ -44,8 +44,9 @@ class TemporalJoin(Operator):
         self._keys = (node.right_keys, node.left_keys)
         self._padding: Row = (None,) * len(node.right.schema.fields)
         self._residual = predicate(node.residual) if node.residual is not None else None
-        self._left = state.cell(identity, "left", decimals=True)
-        self._versions = state.cell(identity, "versions", decimals=True)
+        decimals = any(each.has_decimals for each in self.types)
+        self._left = state.cell(identity, "left", decimals=decimals)
+        self._versions = state.cell(identity, "versions", decimals=decimals)
         self._clock = EventClock(state, identity, 2)
         self._sources = tuple(sources)
         self._due: list[tuple[int, int, int]] = []

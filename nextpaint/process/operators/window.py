@@ -57,7 +57,7 @@ class WindowAggregation(Operator):
         self._node = node
         self.keys = node.keys
         self._accumulators = Accumulators(node.aggregates, node.input.schema.types, node.time)
-        self._windows = state.cell(identity, "windows", decimals=True)
+        self._windows = state.cell(identity, "windows", decimals=any(each.has_decimals for each in self.types))
         self._clock = EventClock(state, identity, 1)
         self._source = sources[0]
         self._by_end: dict[int, list[Row]] = {}
