@@ -32,6 +32,9 @@ def serve_until_stopped(
     settings: ServeSettings, seconds: float | None, greet: Callable[[Serving, float], None]
 ) -> Report:
     """Run a node until Ctrl-C, SIGTERM or `seconds`; gives its figures, taken after everything was applied."""
+    # The thread that syncs needs the interpreter for microseconds, twice a frame. At Python's default of 5 ms it would wait that
+    # long for a busy state thread each time, and every acknowledgement with it.
+    sys.setswitchinterval(0.0005)
     return uvloop.run(_serve(settings, seconds, greet))
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from nextpaint.process.kernels.decayed import DecayedSum
-from nextpaint.process.kernels.exact_math import exp2
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.operators.vectors import TextVectors
@@ -132,8 +131,7 @@ class TableMirror:
         values, valid = held.values[:size], held.valid[:size]
         fading = self._fading.get(name)
         if fading is not None:
-            ages = np.maximum(as_of_ms - held.anchors[:size], 0)
-            values = values * exp2(-(ages / fading.half_life_ms))
+            values = DecayedSum(fading.half_life_ms).values(values, held.anchors[:size], as_of_ms)
         return Column(held.type, values, valid)
 
     def take(self, name: str, keys: Sequence[Value], as_of_ms: int) -> Column:
@@ -147,8 +145,7 @@ class TableMirror:
         valid = held.valid[places] & (places >= 0)
         fading = self._fading.get(name)
         if fading is not None:
-            ages = np.maximum(as_of_ms - held.anchors[places], 0)
-            values = values * exp2(-(ages / fading.half_life_ms))
+            values = DecayedSum(fading.half_life_ms).values(values, held.anchors[places], as_of_ms)
         return Column(held.type, values, valid)
 
 

@@ -17,7 +17,10 @@ from __future__ import annotations
 
 from math import ldexp
 
-from nextpaint.process.kernels.exact_math import exp2
+import numpy as np
+
+from nextpaint.process.kernels.exact_math import FloatArray, exp2
+from nextpaint.record.columns import IntArray
 
 Buckets = tuple[tuple[int, int], ...]
 
@@ -77,4 +80,12 @@ class DecayedSum:
         value, anchor = self.fold(buckets)
         if as_of_ms is None or as_of_ms <= anchor:
             return value
-        return value * exp2(-(as_of_ms - anchor) / self.half_life_ms)
+        whole, rest = divmod(as_of_ms - anchor, self.half_life_ms)
+        return ldexp(value * exp2(-rest / self.half_life_ms), -whole)
+
+    def values(self, values: FloatArray, anchors_ms: IntArray, as_of_ms: int) -> FloatArray:
+        """`value` of many folded sums, the same bits. Anchors are whole half-lives, so one power of two is computed and
+        the rest is exact scaling."""
+        ages_ms = np.maximum(as_of_ms - anchors_ms, 0)
+        faded = np.ldexp(values * exp2(-(as_of_ms % self.half_life_ms) / self.half_life_ms), -(ages_ms // self.half_life_ms))
+        return np.where(anchors_ms >= as_of_ms, values, faded)

@@ -3,6 +3,7 @@
 import math
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +42,15 @@ def test_the_sum_is_right(rows, after):
     exact = math.fsum(x * 2.0 ** -((as_of - time) / 600_000) for x, time in rows)
     found = DecayedSum(600_000).value(added(rows), as_of)
     assert found == pytest.approx(exact, rel=1e-9, abs=1e-6 + 1e-15 * sum(abs(x) for x, _ in rows))
+
+
+@given(st.lists(ROWS, min_size=1, max_size=6), st.integers(0, 80 * 600_000))
+def test_reading_many_gives_the_same_bits_as_reading_each(many, as_of):
+    decayed = DecayedSum(600_000)
+    sums = [added(rows) for rows in many]
+    folded = [decayed.fold(each) for each in sums]
+    found = decayed.values(np.array([value for value, _ in folded]), np.array([at for _, at in folded]), as_of)
+    assert found.tolist() == [decayed.value(each, as_of) for each in sums]
 
 
 def test_half_is_left_after_a_half_life():
