@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -27,10 +28,10 @@ class _Admin:
         return json_response(self._engine.application())
 
     async def plan(self, request: Request) -> Response:
-        return json_response(self._engine.plan(_application(request)))
+        return json_response(self._engine.plan(await _application(request)))
 
     async def apply(self, request: Request) -> Response:
-        return json_response(await self._engine.apply(request.caller(), _application(request)))
+        return json_response(await self._engine.apply(request.caller(), await _application(request)))
 
     async def state(self, request: Request) -> Response:
         node = self._engine.node
@@ -38,14 +39,15 @@ class _Admin:
         return json_response(answer)
 
 
-def _application(request: Request) -> Application:
+async def _application(request: Request) -> Application:
+    """Checked on another thread: planning takes some 100 ms, which no decision should wait for."""
     try:
         body = msgspec.json.decode(request.body, type=_Files)
     except msgspec.DecodeError as error:
         raise RequestError(
             f"the body cannot be read: {error}", cure='send {"files": {"streams.sql": "..."}}'
         ) from error
-    return Application.of({name: text.encode() for name, text in body.files.items()})
+    return await asyncio.to_thread(Application.of, {name: text.encode() for name, text in body.files.items()})
 
 
 def admin_routes(engine: Engine) -> list[Route]:

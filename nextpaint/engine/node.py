@@ -38,7 +38,8 @@ from nextpaint.stream.writer import Writer
 EVENTS_TOPIC = "events"
 ID_HEADER = "id"  # 16 bytes: the dedup key of an event
 BODY_HEADER = "body"  # 8 bytes: hash of its body
-NEAR_RECORDS = 2_000  # a rebuild this close to the running state may take over: a few slices of work are left
+NEAR_RECORDS = 300  # a rebuild this close to the running state may take over: the rest is done in one go at the switch
+REBUILD_RECORDS = 32  # a step of a rebuild: decisions wait at most as long as for a slice or two
 PLACES_KEPT = 10_000  # frames whose positions are known without reading them: the last seconds to minutes
 WITNESS_MS = 1_000  # silence after which the last frame gets its witness (see stream.recovery)
 
@@ -110,7 +111,7 @@ class Node:
         self.durable = self.ledger.next_seq - 1
         self.emitted = OutputIdentity(*self.ledger.emitted)
         self.switched: list[Callable[[], None]] = []  # told when another application is in force
-        self._rebuilds: dict[str, Rebuild] = {}
+        self._rebuilds: dict[str, tuple[Application, Rebuild]] = {}
         self._places: list[tuple[int, int, tuple[int, ...]]] = []  # base seq, number, entries of recent frames
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = count()
@@ -281,12 +282,11 @@ class Node:
         """
         if application.hash == self.application.hash and self.ledger.next_seq:
             return self.runner.applied
-        if self.ledger.next_seq:
-            rebuild = Rebuild(self.ledger, application)
-            while rebuild.runner.applied < self.runner.applied - NEAR_RECORDS:
-                for _ in rebuild.steps(self.runner.applied):
-                    await asyncio.sleep(0)  # decisions and slices run in between
-            self._rebuilds[application.hash] = rebuild
+        rebuild = Rebuild(self.ledger, application, lambda: REBUILD_RECORDS)
+        while rebuild.runner.applied < self.runner.applied - NEAR_RECORDS:
+            for _ in rebuild.steps(self.runner.applied):
+                await asyncio.sleep(0)  # decisions and slices run in between
+        self._rebuilds[application.hash] = (application, rebuild)
         record = Record(application.hash.encode(), application.packed(), self.ports.clock.now_ms())
         _, entry, index = await self.appended(Draft(APPLICATION_TOPIC, EntryKind.SWITCH, [record]))
         await self.applied(entry.base_seq + index)
@@ -294,8 +294,11 @@ class Node:
 
     def _on_switch(self, switch: Switch) -> None:
         """The switch record is reached: its application is in force from here on."""
-        application = Application.unpacked(switch.packed)
-        rebuild = self._rebuilds.pop(application.hash, None) or Rebuild(self.ledger, application)
+        prepared = self._rebuilds.pop(switch.hash, None)
+        if prepared is None:
+            application = Application.unpacked(switch.packed)
+            prepared = application, Rebuild(self.ledger, application)
+        application, rebuild = prepared
         runner = rebuild.finish(switch.seq - 1)
         runner.applied, runner.at_ms = switch.seq, switch.at_ms
         self._abandon_checkpoint()

@@ -14,6 +14,7 @@ from nextpaint.ports import Disk
 from nextpaint.process import checkpoint
 from nextpaint.process.live import Tables
 from nextpaint.process.runner import Arriving, OutputRow, Runner
+from nextpaint.record.codec import Record
 from nextpaint.record.errors import ReplayError
 from nextpaint.stream.frame import Entry, EntryKind, Frame
 
@@ -32,20 +33,21 @@ class Frames(Protocol):
 
 
 class Switch:
-    """From `seq` on another application is in force."""
+    """From `seq` on the application of this hash is in force."""
 
-    __slots__ = ("at_ms", "packed", "seq")
+    __slots__ = ("at_ms", "hash", "packed", "seq")
 
-    def __init__(self, seq: int, at_ms: int, packed: bytes) -> None:
+    def __init__(self, seq: int, at_ms: int, record: Record) -> None:
         self.seq = seq
         self.at_ms = at_ms
-        self.packed = packed
+        self.hash = (record.key or b"").decode()
+        self.packed = record.value or b""
 
 
 def arriving(entry: Entry) -> Iterable[Arriving | Switch]:
     """What the engine applies of an entry: inputs and ticks; outputs are the engine's own and are passed over."""
     if entry.kind is EntryKind.SWITCH:
-        return [Switch(entry.base_seq + at, entry.at, record.value or b"") for at, record in enumerate(entry.records)]
+        return [Switch(entry.base_seq + at, entry.at, record) for at, record in enumerate(entry.records)]
     if entry.kind is EntryKind.OUTPUT:
         return ()
     return [
@@ -58,12 +60,16 @@ class _Records:
     """The records of a ledger in order, handed out in steps; a switch is a step of its own."""
 
     def __init__(self, ledger: Frames, first_frame: int, after_seq: int, cut: Cut | None) -> None:
-        self._items = (
-            each for frame in ledger.frames(first_frame) for entry in frame.entries for each in arriving(entry)
-            if each.seq > after_seq
-        )  # fmt: skip
+        self.frame = first_frame  # the frame last read from
+        self._items = self._read(ledger, after_seq)
         self._held: Arriving | Switch | None = None
         self._cut = cut
+
+    def _read(self, ledger: Frames, after_seq: int) -> Iterator[Arriving | Switch]:
+        for frame in ledger.frames(self.frame):
+            self.frame = frame.number
+            for entry in frame.entries:
+                yield from (each for each in arriving(entry) if each.seq > after_seq)
 
     def steps(self, to_seq: int) -> Iterator[Switch | list[Arriving]]:
         """Runs of records up to and including `to_seq`; what lies beyond stays for the next call."""
@@ -105,7 +111,7 @@ class Rebuild:
             if not isinstance(step, Switch):
                 self.runner.apply(step)
                 yield
-        self._records = _Records(self._ledger, 0, max(to_seq, self.runner.applied), self._cut)
+        self._records = _Records(self._ledger, self._records.frame, max(to_seq, self.runner.applied), self._cut)
 
     def finish(self, to_seq: int) -> Runner:
         """The state at `to_seq`."""
@@ -190,7 +196,7 @@ class Replay:
         self.applied = records[-1].seq
 
     def _switch(self, switch: Switch) -> None:
-        application = self._application(switch.packed)
+        application = self._applications.get(switch.hash) or self._application(switch.packed)
         runner = Rebuild(self._ledger, application, self._cut).finish(switch.seq - 1)
         runner.applied = switch.seq
         self.application, self.runner = application, runner

@@ -38,6 +38,7 @@ class Turns:
         self._scheduled = False
         self._woken_ns = 0
         self._lag_ns = 0
+        self._turned_ns = 0
         self._record_ms = 0.05  # cost of a record, smoothed
         self._slice_ms = SLICE_MS
         self.longest_slice_ms = 0.0
@@ -52,9 +53,13 @@ class Turns:
 
     @property
     def lag_ms(self) -> float:
-        """How long the state thread keeps its work waiting: the last wait for a turn, or the present one if longer."""
-        waiting_ns = self._clock.monotonic_ns() - self._woken_ns if self._scheduled else 0
-        return max(self._lag_ns, waiting_ns) / 1e6
+        """How long the state thread keeps its work waiting: the last wait for a turn, or the present one if longer.
+
+        The last wait counts less the longer ago it was: a node that refuses everything gets no turn to measure anew.
+        """
+        now = self._clock.monotonic_ns()
+        waiting_ns = now - self._woken_ns if self._scheduled else 0
+        return max(self._lag_ns - (now - self._turned_ns), waiting_ns, 0) / 1e6
 
     def submit(self, deadline_ns: int, decide: Callable[[], None]) -> None:
         heapq.heappush(self._decisions, (deadline_ns, next(self._order), decide))
@@ -72,7 +77,8 @@ class Turns:
 
     def _turn(self) -> None:
         self._scheduled = False
-        self._lag_ns = self._clock.monotonic_ns() - self._woken_ns
+        self._turned_ns = self._clock.monotonic_ns()
+        self._lag_ns = self._turned_ns - self._woken_ns
         self._decide()
         self._slice()
         if self._decisions or self._records:

@@ -1,0 +1,78 @@
+"""A filled node behind HTTP in a process of its own: `python -m rig.served DIRECTORY`.
+
+Prints one JSON line when it answers. For each line on its input it prints the CPU nanoseconds (user and system, all
+threads) that it has used so far. It stops at the end of its input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import uvloop
+
+from nextpaint.govern.access import Access
+from nextpaint.serve.server import serve
+from rig.shop import opened
+
+BENCH = Path(__file__).resolve().parents[1]
+
+
+class Served:
+    """The parent's side: `with Served(directory) as node`, then `node.port` and `node.cpu_ns()`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.port = 0
+
+    def __enter__(self) -> Served:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "rig.served", str(self._directory)],
+            cwd=BENCH, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self.port = int(self._line()["port"])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(60)
+        self._process.stdout.close()
+
+    def cpu_ns(self) -> int:
+        """CPU time of the node's process, nanoseconds."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return int(self._line()["cpu_ns"])
+
+    def _line(self) -> dict[str, int]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"the node stopped with status {self._process.wait()}")
+        found: dict[str, int] = json.loads(line)
+        return found
+
+
+async def main(directory: Path) -> None:
+    engine, _ = await opened(directory)
+    access = Access.open(directory / "api-keys.json", loopback=True)
+    server = await serve(engine, "127.0.0.1", 0, access)
+    print(json.dumps({"port": server.port}), flush=True)
+    asked = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(asked)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
+    while await asked.readline():
+        print(json.dumps({"cpu_ns": time.process_time_ns()}), flush=True)
+    await server.stop()
+    await engine.close()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(Path(sys.argv[1])))

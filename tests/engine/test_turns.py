@@ -1,0 +1,59 @@
+"""The state thread's schedule: what is late is known, and what was late is forgotten."""
+
+import asyncio
+import time
+
+import pytest
+
+from nextpaint.engine.turns import Turns
+from nextpaint.govern.access import LOCAL
+from nextpaint.ports import SystemClock
+from nextpaint.record.errors import Overloaded
+from tests.engine.shop import GOODS, click, corner, opened
+
+
+def test_a_stall_is_seen_as_lag_and_fades_when_nothing_waits():
+    async def run():
+        turns = Turns(SystemClock(), lambda records: None, lambda switch: None, lambda: None)
+        turns.submit(0, lambda: None)
+        time.sleep(0.12)
+        assert turns.lag_ms >= 120
+        await asyncio.sleep(0.01)
+        assert 60 < turns.lag_ms < 400
+        await asyncio.sleep(0.5)
+        assert turns.lag_ms == 0
+
+    asyncio.run(run())
+
+
+def test_a_node_that_refused_events_after_a_stall_takes_them_again(tmp_path):
+    """Even if the refused events were all its traffic: nobody else gives the state thread a turn."""
+
+    async def run():
+        async with opened(tmp_path, corner(), items=GOODS) as engine:
+            engine.node.turns.submit(0, lambda: None)
+            time.sleep(0.3)
+            await asyncio.sleep(0)
+            with pytest.raises(Overloaded):
+                await engine.ingest(LOCAL, [click("v", "g1")])
+            for _ in range(10):
+                await asyncio.sleep(0.1)
+                try:
+                    return await engine.ingest(LOCAL, [click("v", "g1")])
+                except Overloaded:
+                    continue
+            raise AssertionError("refused for ever")
+
+    assert asyncio.run(run()).accepted == 1
+
+
+def test_decisions_run_earliest_deadline_first():
+    async def run():
+        done = []
+        turns = Turns(SystemClock(), lambda records: None, lambda switch: None, lambda: None)
+        for deadline in (30, 10, 20):
+            turns.submit(deadline, lambda deadline=deadline: done.append(deadline))
+        await asyncio.sleep(0.01)
+        return done
+
+    assert asyncio.run(run()) == [10, 20, 30]

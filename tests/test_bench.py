@@ -1,0 +1,35 @@
+"""The benches run, whatever the machine, and close with their ratios. What the ratios are is for people to judge."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+RATIO = re.compile(r"^ratio (.+): (\d+\.\d\d) \((.+)\)$", re.MULTILINE)
+
+EXPECTED = {
+    "decide": {"decide/echo", "decide over HTTP/in the process", "record/answer"},
+    "ingest": {
+        "whole/append+fdatasync, 1 a request",
+        "whole/append+fdatasync, 10 a request",
+        "whole/append+fdatasync, 100 a request",
+        "door/parser",
+        "whole/parser, 100 a request",
+        "track/echo, 1 connections",
+        "track/echo, 32 connections",
+        "apply in steps of 1/100",
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_a_bench_runs_and_prints_its_ratios(name, repo_root, tmp_path):
+    command = [sys.executable, f"bench/{name}.py", "--seconds", "2", "--data", str(tmp_path)]
+    done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr
+    ratios = {found[1]: float(found[2]) for found in RATIO.finditer(done.stdout)}
+    assert set(ratios) == EXPECTED[name]
+    assert all(value > 0 for value in ratios.values())
+    assert list(tmp_path.iterdir()) == [], "a bench leaves nothing behind"
