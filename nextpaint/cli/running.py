@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 import time
@@ -42,6 +43,11 @@ async def _serve(settings: ServeSettings, seconds: float | None, greet: Callable
     began = time.perf_counter()
     serving = Serving(settings)
     await serving.start()
+    # What is there at start stays: the collector need not walk it again and again. Full collections of a large state stop the
+    # node for 100 ms; nothing the node makes per event or decision is cyclic, so they may be rare.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 1_000)
     greet(serving, time.perf_counter() - began)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 ITEM = "$item"  # as the value of an input: a random item id
-_ZIPF_EXPONENT = 0.9
+_ZIPF_EXPONENT = 0.9  # of items; visitors are drawn evenly: nobody clicks a hundred times a second
 _DRAWN_AT_ONCE = 20_000
 _RECENT_DECISIONS = 1_000
 
@@ -26,8 +26,8 @@ _encode = msgspec.json.Encoder().encode
 class Draw:
     """Indices below `count` by Zipf's law, drawn in blocks."""
 
-    def __init__(self, count: int, seed: int) -> None:
-        weights = 1.0 / np.arange(1, count + 1) ** _ZIPF_EXPONENT
+    def __init__(self, count: int, seed: int, exponent: float = _ZIPF_EXPONENT) -> None:
+        weights = 1.0 / np.arange(1, count + 1) ** exponent
         self._cumulative = np.cumsum(weights / weights.sum())
         self._last = count - 1
         self._generator = np.random.default_rng(seed)
@@ -48,7 +48,7 @@ class Traffic:
         self._inputs = inputs
         self._run = run
         self._random = random.Random(seed)
-        self._visitor = Draw(visitors, seed + 1)
+        self._visitor = Draw(visitors, seed + 1, 0.0)
         self._item = Draw(len(items), seed + 2)
         self._recent: deque[tuple[dict[str, str], str, str, list[str]]] = deque(maxlen=_RECENT_DECISIONS)
         self._sent = 0

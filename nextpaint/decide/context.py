@@ -19,7 +19,7 @@ from nextpaint.decide.budget import Paths
 from nextpaint.decide.candidates import Candidates, FloatArray
 from nextpaint.decide.request import DecisionRequest
 from nextpaint.process.reading import Reading, Row, Whole
-from nextpaint.record.columns import Column
+from nextpaint.record.columns import Column, IntArray
 
 T = TypeVar("T")
 
@@ -109,6 +109,10 @@ class Context:
     def column(self, table: str, column: str) -> Column:
         """One value per slot of `whole(table)`, as of the decision's time."""
         return self.once(("column", table, column), lambda: self.whole(table).column(column))
+
+    def places(self, table: str, other: str) -> IntArray:
+        """For each slot of `table` the slot of the same key in `other`, -1 where there is none."""
+        return self.once(("places", table, other), lambda: self.reading.places(table, other))
 
     def found(self, ids: Sequence[str], scores: FloatArray | Sequence[float] | None = None) -> Candidates:
         """Candidates for `ids` (unique, best first), shape of scores (len(ids),). Ids that are not in the items table

@@ -84,8 +84,16 @@ class Fact:
             return context.column(self.table, self.column).take(candidates.slots)
         from_item = [part.origin is Origin.ITEM for part in self.key]
         if from_item == [True]:
-            keys = item_values(self.key[0].name, self.item_key, candidates, context)
-            return context.reading.keyed(self.table, self.column, keys)
+            if self.key[0].name != self.item_key:
+                keys = item_values(self.key[0].name, self.item_key, candidates, context)
+                return context.reading.keyed(self.table, self.column, keys)
+            places = context.places(context.items_table, self.table)[candidates.slots]
+            column = context.column(self.table, self.column)
+            if not len(column):  # nothing is kept in this table yet
+                return column_of(self.type, [None] * len(candidates))
+            taken = column.take(places)  # -1, no row, takes the last and is NULL below
+            present = places >= 0
+            return Column(taken.type, taken.values, present if taken.valid is None else taken.valid & present)
         if not any(from_item):
             value = context.once(self, lambda: self._request_value(context))
             return column_of(self.type, [value]).take(np.zeros(len(candidates), np.int64))

@@ -100,5 +100,5 @@ class Decider:
     def _surface(self, name: str) -> BoundSurface:
         found = self._bound.get(name)
         if found is None:
-            raise NotFound(f"unknown surface {name!r}", cure=nearest(name, self._bound))
+            raise NotFound(f"unknown surface {name[:80]!r}", where="application", cure=nearest(name, self._bound))
         return found

@@ -21,9 +21,6 @@ from nextpaint.decide.retrieve import abstain
 from nextpaint.decide.stage import Stage
 from nextpaint.record.columns import BoolArray, Column, IntArray
 
-FIRST_LOOK = 512  # rows put in order for `where` before the next look, four times as wide
-CHUNK = 128  # of which so many are examined at a time
-
 
 @dataclass(frozen=True)
 class TopOf:
@@ -125,18 +122,17 @@ def _best_values(wanted: TopOf, name: str, context: Context) -> list[str]:
 
 def _top(stage: Top, wheres: Sequence[_Where]) -> Stage:
     def best_of(candidates: Candidates, context: Context) -> Candidates:
-        restrictions = [_Restriction(where, stage.table, context) for where in wheres]
-        for each in restrictions:
-            if not each.wanted:
-                return abstain(context, f"no {each.name} of interest yet")
         keys = cast(Sequence[str], context.whole(stage.table).keys)
         scores = context.column(stage.table, stage.by)
-        held = np.flatnonzero(_usable(scores))
+        usable = _usable(scores)
+        for where in wheres:
+            wanted = where.values(context)
+            if not wanted:
+                return abstain(context, f"no {where.name} of interest yet")
+            usable = usable & _allowed(where, stage.table, wanted, context)
+        held = np.flatnonzero(usable)
         values = scores.values[held].astype(np.float64)
-        if restrictions:
-            passing = _first(stage.k, values, held, keys, restrictions)
-        else:
-            passing = top(values, lambda index: keys[held[index]], stage.k)
+        passing = top(values, lambda index: keys[held[index]], stage.k)
         if not len(passing):
             return abstain(context, f"{stage.table} has no matching item")
         return context.found([keys[slot] for slot in held[passing].tolist()], values[passing])
@@ -144,43 +140,16 @@ def _top(stage: Top, wheres: Sequence[_Where]) -> Stage:
     return best_of
 
 
-class _Restriction:
-    """One `where`: which rows of the top table it allows."""
-
-    def __init__(self, where: _Where, table: str, context: Context) -> None:
-        self.name = where.name
-        self.wanted = where.values(context)
-        self._cells = context.column(where.table, where.name).values
-        self._keys = None if where.table == table else context.whole(table).keys
-        self._slots = context.items.slots
-
-    def allowed(self, slots: list[int]) -> list[bool]:
-        """Per slot of the top table: whether it holds a wanted value."""
-        wanted, keys, slot_of = self.wanted, self._keys, self._slots.get
-        at = slots if keys is None else [slot_of(keys[slot], -1) for slot in slots]
-        if not len(self._cells):  # the items table is empty
-            return [False] * len(slots)
-        cells = self._cells.take(at).tolist()  # -1, an item that is not there, takes the last and is refused below
-        return [slot >= 0 and cell in wanted for slot, cell in zip(at, cells, strict=True)]
-
-
-def _first(
-    count: int, values: FloatArray, held: IntArray, keys: Sequence[str], restrictions: Sequence[_Restriction]
-) -> IntArray:
-    """The best `count` rows that every restriction allows, looking at no more of them than it takes."""
-    passing: list[int] = []
-    seen, look = 0, max(FIRST_LOOK, 2 * count)
-    while seen < len(values) and len(passing) < count:
-        best = top(values, lambda index: keys[held[index]], look)  # begins with those already seen
-        for start in range(seen, len(best), CHUNK):
-            rows = best[start : start + CHUNK]
-            slots = held[rows].tolist()
-            masks = [each.allowed(slots) for each in restrictions]
-            passing += [row for row, *fits in zip(rows.tolist(), *masks, strict=True) if all(fits)]
-            if len(passing) >= count:
-                break
-        seen, look = len(best), look * 4
-    return np.array(passing[:count], np.int64)
+def _allowed(where: _Where, table: str, wanted: frozenset[object], context: Context) -> BoolArray:
+    """Per slot of the top table: whether column `where.name` holds a wanted value."""
+    codes, code_of = context.whole(where.table).codes(where.name)
+    accepted = [code for value, code in code_of.items() if value in wanted]
+    if where.table == table:
+        held = codes
+    else:
+        places = context.places(table, where.table)
+        held = np.where(places >= 0, codes[places], -1) if len(codes) else np.full(len(places), -1, np.int64)
+    return np.isin(held, accepted)
 
 
 def _usable(column: Column) -> BoolArray:

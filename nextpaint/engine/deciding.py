@@ -86,7 +86,9 @@ class Deciding:
     def _ahead(self, body: dict[str, Any]) -> int:
         ahead = body.pop("ahead_ms", 0)
         if type(ahead) is not int or not 0 <= ahead <= AHEAD_MS_MAX:
-            raise InvalidInput(f"'ahead_ms' is {ahead!r}"[:80], cure=f"send a whole number from 0 to {AHEAD_MS_MAX}")
+            raise InvalidInput(
+                f"'ahead_ms' is {ahead!r}"[:80], where="request", cure=f"send a whole number from 0 to {AHEAD_MS_MAX}"
+            )
         return ahead
 
     async def _caught_up(self, principal: Principal, body: Mapping[str, Any], now_ms: int, deadline_ns: int) -> bool:
@@ -95,7 +97,9 @@ class Deciding:
         events = body.get("events")
         if events:
             if not isinstance(events, list):
-                raise InvalidInput("'events' must be a list of Segment calls")
+                raise InvalidInput(
+                    "'events' must be a list of Segment calls", where="request", cure="send a list, or leave it out"
+                )
             receipt = await self._intake.events(principal, events, now_ms)
             wanted = receipt.seq
         position = body.get("position")
@@ -114,7 +118,11 @@ class Deciding:
         try:
             return self._node.seq_of(Position.parse(str(position)))
         except (ValueError, NotFound) as error:
-            raise InvalidInput(f"'position' {str(position)[:40]!r} is not one of this node", cure=str(error)) from error
+            raise InvalidInput(
+                f"'position' {str(position)[:40]!r} is not one of this node: {getattr(error, 'what', error)}",
+                where="request",
+                cure="send the position that an answer of this node gave",
+            ) from error
 
     async def _turn(self, surface: str, request: DecisionRequest, as_of_ms: int, deadline_ns: int) -> Decision:
         """Wait for the state thread between two slices, then decide."""

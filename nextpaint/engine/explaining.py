@@ -112,7 +112,11 @@ class Explaining:
         """The stored record of a decision. Raises NotFound."""
         seq = self._node.decisions.get(decision_id)
         if seq is None:
-            raise NotFound(f"unknown decision {decision_id[:40]!r}", cure="ids are in every answer as decision_id")
+            raise NotFound(
+                f"unknown decision {decision_id[:40]!r}",
+                where="this node's ledger",
+                cure="ids are in every answer as decision_id",
+            )
         position = self._node.position_of(seq)
         frame = self._node.ledger.frame(position.frame)
         return DecisionRecord.decode(frame.entries[position.entry].records[position.record].value or b"")

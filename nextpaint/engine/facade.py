@@ -27,7 +27,9 @@ from nextpaint.models.embedding import Embedder
 from nextpaint.ports import Ports, Workers
 from nextpaint.process.query import run_query
 from nextpaint.process.runner import plain
-from nextpaint.record.errors import InvalidInput, NotFound
+from nextpaint.record.errors import ApplicationError, InvalidInput, NotFound
+from nextpaint.sql import plan
+from nextpaint.sql.plan import Table
 from nextpaint.sql.planner import plan_query
 
 QUERY_ROWS_MAX = 10_000
@@ -88,9 +90,14 @@ class Engine:
         program = self.node.application.program
         declared = program.tables.get(table)
         if declared is None or table.startswith("_"):
-            raise NotFound(f"unknown table {table!r}", cure=f"known: {', '.join(sorted(program.tables))}")
+            known = sorted(name for name in program.tables if not name.startswith("_"))
+            raise NotFound(f"unknown table {table[:80]!r}", where="application", cure=f"known: {', '.join(known)}")
         if table in {insert.target for insert in program.inserts} or table in ("events", "impressions", "identity"):
-            raise InvalidInput(f"{table} is written by the application", cure="write to the tables it reads from")
+            raise InvalidInput(
+                f"{table} is written by the application",
+                where=f"table {table}",
+                cure="write to the tables it reads from",
+            )
         return await self._intake.rows(principal, declared, rows, self.node.ports.clock.now_ms())
 
     # ------------------------------------------------------------ decisions
@@ -104,13 +111,21 @@ class Engine:
         body = dict(request)
         surfaces = body.pop("surfaces", None)
         if not isinstance(surfaces, list) or not 0 < len(surfaces) <= 10:
-            raise InvalidInput("'surfaces' must be a list of 1 to 10 surfaces")
+            raise InvalidInput(
+                "'surfaces' must be a list of 1 to 10 surfaces",
+                where="request",
+                cure='send {"surfaces": ["name", ...]}',
+            )
         shown: tuple[str, ...] = ()
         answers: list[dict[str, Any]] = []
         for each in surfaces:
             asked = {"surface": each} if isinstance(each, str) else each
             if not isinstance(asked, dict) or not isinstance(asked.get("surface"), str):
-                raise InvalidInput("each of 'surfaces' must be a name or an object with 'surface'")
+                raise InvalidInput(
+                    "each of 'surfaces' must be a name or an object with 'surface'",
+                    where="request",
+                    cure='send {"surfaces": ["name", {"surface": "name", "limit": 5}]}',
+                )
             single = {**body, **{name: value for name, value in asked.items() if name != "surface"}}
             if answers:
                 single.pop("events", None)
@@ -133,7 +148,7 @@ class Engine:
         principal.require(READ)
         program = self.node.application.program
         readable = {name: table for name, table in program.tables.items() if name in self.node.tables.live}
-        node = plan_query(sql, readable, {})
+        node = _planned(sql, readable)
         now = self.node.ports.clock.now_ms()
         result = run_query(node, self.node.tables, self.node.tables.reading(now))
         rows = [[plain(value) for value in row] for row in result.rows[:QUERY_ROWS_MAX]]
@@ -205,6 +220,19 @@ class Engine:
         if self.node.turns.waiting_records > self.node.settings.unapplied_max:
             return False, f"{self.node.turns.waiting_records} records wait to be applied"
         return True, "ready"
+
+
+def _planned(sql: str, readable: Mapping[str, Table]) -> plan.Node:
+    """The plan of one SELECT. Raises InvalidInput with the first mistake and its place in the text."""
+    try:
+        return plan_query(sql, dict(readable), {})
+    except ApplicationError as error:
+        first = error.diagnostics[0]
+        raise InvalidInput(
+            first.what,
+            where=f"query, line {first.line}, column {first.column}",
+            cure=first.cure or "send one SELECT over the tables that GET /v1/application lists",
+        ) from error
 
 
 def plan_change(node: Node, application: Application) -> dict[str, Any]:

@@ -224,15 +224,7 @@ class Intake:
         shown = LastEvent(event.event or event.type, event.item_id or "", event.subject)
         shown.stages = [("door", (appended - started) / 1e6), ("frame and sync", (durable - appended) / 1e6)]
         self.last_event = shown
-        seq, clock = receipt.seq, self._node.ports.clock
-
-        def applied(_: asyncio.Future[None]) -> None:
-            shown.stages.append(("apply", (clock.monotonic_ns() - durable) / 1e6))
-
-        if self._node.runner.applied >= seq:
-            shown.stages.append(("apply", 0.0))
-        else:
-            asyncio.ensure_future(self._node.applied(seq)).add_done_callback(applied)
+        self._node.watch_applied(receipt.seq, durable, shown.stages)
 
     # ------------------------------------------------------------ rows
 
@@ -331,7 +323,9 @@ class Intake:
                     split[table.name].append(part)
                     places[table.name].append(index)
         if rejected and not any(split.values()):
-            raise InvalidInput(rejected[0][1], where=f"item {rejected[0][0]}")
+            raise InvalidInput(
+                rejected[0][1], where=f"item {rejected[0][0]}", cure="correct the item and send it again"
+            )
         whole = Receipt(quarantined=rejected)
         for table in tables:
             if not split[table.name]:

@@ -44,6 +44,9 @@ PLACES_KEPT = 10_000  # frames whose positions are known without reading them: t
 WITNESS_MS = 1_000  # silence after which the last frame gets its witness (see stream.recovery)
 
 
+_NOTHING_WATCHED: tuple[int, int, None] = (-1, 0, None)
+
+
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
     """checkpoint_records, checkpoint_s: a checkpoint is written when either has passed since the last one; together
@@ -108,12 +111,14 @@ class Node:
         self.runner: Runner
         self.tables: Tables
         self.turns = Turns(ports.clock, self._apply, self._on_switch, self._on_idle)
+        self.turns.hurried = lambda: bool(self._waiters)
         self.durable = self.ledger.next_seq - 1
         self.emitted = OutputIdentity(*self.ledger.emitted)
         self.switched: list[Callable[[], None]] = []  # told when another application is in force
         self._rebuilds: dict[str, tuple[Application, Rebuild]] = {}
         self._places: list[tuple[int, int, tuple[int, ...]]] = []  # base seq, number, entries of recent frames
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._watched: tuple[int, int, list[tuple[str, float]] | None] = _NOTHING_WATCHED
         self._order = count()
         self._checkpointing: checkpoint.CheckpointWriter | None = None
         self._checkpoint_file: bytes | None = None
@@ -247,6 +252,7 @@ class Node:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiters, (seq, next(self._order), future))
+        self.turns.wake()
         await future
 
     # ------------------------------------------------------------ positions
@@ -267,7 +273,15 @@ class Node:
             return self._places[place][2][position.entry] + position.record
         return self.ledger.seq_of(position)
 
+    def watch_applied(self, seq: int, since_ns: int, stages: list[tuple[str, float]]) -> None:
+        """Add the stage "apply" of the newest event once it is applied; an older one still watched is dropped."""
+        self._watched = (seq, since_ns, stages)
+
     def _tell_waiters(self) -> None:
+        seq, since_ns, stages = self._watched
+        if stages is not None and seq <= self.runner.applied:
+            stages.append(("apply", (self.ports.clock.monotonic_ns() - since_ns) / 1e6))
+            self._watched = _NOTHING_WATCHED
         while self._waiters and self._waiters[0][0] <= self.runner.applied:
             waiter = heapq.heappop(self._waiters)[2]
             if not waiter.done():

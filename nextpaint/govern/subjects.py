@@ -40,6 +40,7 @@ TOKEN_LENGTH = 22  # base62 digits of 128 bits: 62**22 > 2**128 > 62**21
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 CACHE_ENTRIES = 200_000  # about 60 MB of Python strings; an active hour of a mid-sized shop
+STRANGERS_MAX = 50_000
 PENDING_MAX = 100_000  # several frames' worth: beyond it the writer has stopped committing
 
 _KEY_BYTES = 32
@@ -66,6 +67,7 @@ class Subjects:
         self._key = key
         self._random = random
         self._cache_entries = cache_entries
+        self._strangers: set[tuple[str, str]] = set()  # looked up in vain since they were last met at the door
         self._cache: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._pending: dict[_Identifier, str] = {}
         self._committing: dict[_Identifier, str] = {}
@@ -129,7 +131,17 @@ class Subjects:
 
     def known(self, kind: IdentifierKind, value: str) -> str | None:
         """The token of an identifier seen before, else None; nothing is made."""
-        return self._cache.get((kind, value)) or self._find(self._identifier(kind, value))
+        cached = self._cache.get((kind, value))
+        if cached is not None or (kind, value) in self._strangers:
+            return cached
+        found = self._find(self._identifier(kind, value))
+        if found is None:
+            if len(self._strangers) >= STRANGERS_MAX:
+                self._strangers.clear()
+            self._strangers.add((kind, value))
+        else:
+            self._remember((kind, value), found)
+        return found
 
     def pseudonym(self, text: str) -> str:
         """A keyed hash of a text that must stay distinguishable but may hold an identifier: 22 base62 digits."""
@@ -210,6 +222,7 @@ class Subjects:
         return None if row is None else str(row[0])
 
     def _remember(self, identifier: tuple[str, str], token: str) -> None:
+        self._strangers.discard(identifier)
         self._cache[identifier] = token
         if len(self._cache) > self._cache_entries:
             self._cache.popitem(last=False)

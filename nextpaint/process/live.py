@@ -27,7 +27,7 @@ from nextpaint.process.operators.together import BoughtTogether
 from nextpaint.process.operators.window import WindowAggregation
 from nextpaint.process.reading import Vectors
 from nextpaint.process.runner import Runner
-from nextpaint.record.columns import DELETE, INSERT, UPDATE_BEFORE, Column, Value
+from nextpaint.record.columns import DELETE, INSERT, UPDATE_BEFORE, Column, IntArray, Value
 
 HOLDING = (OverAggregation, TemporalJoin, WindowAggregation, SessionAggregation)
 
@@ -263,6 +263,9 @@ class _WholeTable:
     def column(self, name: str) -> Column:
         return self._mirror.column(name, self._time_ms)
 
+    def codes(self, name: str) -> tuple[IntArray, Mapping[Value, int]]:
+        return self._mirror.codes(name)
+
 
 class LiveReading:
     """Implements `process.reading.Reading` over a runner's state."""
@@ -296,6 +299,10 @@ class LiveReading:
 
     def whole(self, table: str) -> _WholeTable:
         return _WholeTable(self._tables.live[table].mirror(), self.time_ms)
+
+    def places(self, table: str, other: str) -> IntArray:
+        live = self._tables.live
+        return live[table].mirror().places_in(live[other].mirror())
 
     def vectors(self, table: str) -> Vectors:
         return self._tables.vectors[table].view()

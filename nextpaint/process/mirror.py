@@ -45,6 +45,22 @@ class _Held:
         self.anchors = np.resize(self.anchors, size)
 
 
+class _Coded:
+    """A mirrored STRING column as integers: values get codes in the order they are first seen."""
+
+    def __init__(self, held: _Held, size: int) -> None:
+        self.codes: IntArray = np.full(len(held.values), -1, np.int64)
+        self.of: dict[Value, int] = {}
+        for slot in range(size):
+            self.set(slot, held)
+
+    def set(self, slot: int, held: _Held) -> None:
+        if slot >= len(self.codes):
+            grown = np.full(len(held.values) - len(self.codes), -1, np.int64)
+            self.codes = np.concatenate([self.codes, grown])
+        self.codes[slot] = self.of.setdefault(held.values[slot], len(self.of)) if held.valid[slot] else -1
+
+
 class TableMirror:
     """All rows of a table with a one-column primary key, as columns by slot."""
 
@@ -52,6 +68,8 @@ class TableMirror:
         self._table = table
         self._fading = dict(fading)
         self._columns: dict[str, _Held] = {}
+        self._coded: dict[str, _Coded] = {}
+        self._places: dict[int, tuple[int, int, IntArray]] = {}
         self._changed: set[Any] = {key for key, _ in table.rows.items()}
         table.rows.watchers.append(self._changed)
         for group in {id(each.group): each.group for each in fading.values()}.values():
@@ -77,6 +95,8 @@ class TableMirror:
                 slot = self._add(key[0])
             for name, held in self._columns.items():
                 self._fill(name, held, slot, key)
+                if name in self._coded:
+                    self._coded[name].set(slot, held)
 
     def _add(self, key: Value) -> int:
         if self._free:
@@ -97,8 +117,10 @@ class TableMirror:
         self.keys[slot] = None
         self._free.append(slot)
         self.version += 1
-        for held in self._columns.values():
+        for name, held in self._columns.items():
             held.valid[slot] = False
+            if name in self._coded:
+                self._coded[name].set(slot, held)
 
     def _fill(self, name: str, held: _Held, slot: int, key: tuple[Value, ...]) -> None:
         fading = self._fading.get(name)
@@ -133,6 +155,24 @@ class TableMirror:
         if fading is not None:
             values = DecayedSum(fading.half_life_ms).values(values, held.anchors[:size], as_of_ms)
         return Column(held.type, values, valid)
+
+    def codes(self, name: str) -> tuple[IntArray, Mapping[Value, int]]:
+        """The code of each slot (-1: NULL or deleted), and the code of each value seen. Do not change them."""
+        self.refresh()
+        if name not in self._coded:
+            self._coded[name] = _Coded(self._held(name), len(self.keys))
+        return self._coded[name].codes[: len(self.keys)], self._coded[name].of
+
+    def places_in(self, other: TableMirror) -> IntArray:
+        """For each slot the slot of the same key in another mirror, -1 where there is none; kept while neither changes."""
+        self.refresh()
+        other.refresh()
+        known = self._places.get(id(other))
+        if known is None or known[:2] != (self.version, other.version):
+            slots = other.slots
+            places = np.array([slots.get(key, -1) for key in self.keys], np.int64)
+            known = self._places[id(other)] = (self.version, other.version, places)
+        return known[2]
 
     def take(self, name: str, keys: Sequence[Value], as_of_ms: int) -> Column:
         """One value per key; NULL where there is no row."""

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
 from nextpaint.record.columns import Column, Value
@@ -38,6 +39,9 @@ class Whole(Protocol):
 
     def column(self, name: str) -> Column:
         """One value per slot, as of the reading's time; NULL for deleted slots."""
+
+    def codes(self, name: str) -> tuple[npt.NDArray[np.int64], Mapping[Value, int]]:
+        """A STRING column as small integers: the code of each slot (-1 for NULL), and the code of each value seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,9 @@ class Reading(Protocol):
 
     def whole(self, table: str) -> Whole:
         """All rows of a table with a one-column primary key."""
+
+    def places(self, table: str, other: str) -> npt.NDArray[np.int64]:
+        """For each slot of `whole(table)` the slot of the same key in `whole(other)`, -1 where there is none."""
 
     def vectors(self, table: str) -> Vectors: ...
 

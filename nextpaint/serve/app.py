@@ -54,13 +54,13 @@ class ClientGone(Exception):
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of the edge. `origins`: further web origins that may call collect and decide routes ("https://shop.example").
 
-    The lanes are counted apart, so that a flood of events does not refuse decisions. 512 decisions waiting is about a
+    The lanes are counted apart, so that a flood of events does not refuse decisions. 128 decisions waiting is half a
     second of a busy node: a later answer would miss its window anyway.
     """
 
     origins: frozenset[str] = frozenset()
     collect_in_flight_max: int = 4096
-    decide_in_flight_max: int = 512
+    decide_in_flight_max: int = 128
     other_in_flight_max: int = 128
     body_bytes_in_flight_max: int = 64 * 1024 * 1024
     connections_max: int = 4096

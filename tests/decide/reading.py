@@ -65,6 +65,11 @@ class FakeWhole:
             self._columns[name] = self._reading.keyed(self._name, name, self.keys)
         return self._columns[name]
 
+    def codes(self, name: str) -> tuple[np.ndarray[Any, Any], dict[Any, int]]:
+        values = self.column(name).to_list()
+        of: dict[Any, int] = {}
+        return np.array([-1 if each is None else of.setdefault(each, len(of)) for each in values], np.int64), of
+
 
 class FakeReading:
     """`data[table][key] = row`; `changed[table, key]`: when it last changed. `touched`: every table read."""
@@ -122,6 +127,10 @@ class FakeReading:
         if table not in self._wholes:
             self._wholes[table] = FakeWhole(self, table)
         return self._wholes[table]
+
+    def places(self, table: str, other: str) -> np.ndarray[Any, Any]:
+        slots = self.whole(other).slots
+        return np.array([slots.get(key, -1) for key in self.whole(table).keys], np.int64)
 
     def vectors(self, table: str) -> Vectors:
         self.touched.append(table)

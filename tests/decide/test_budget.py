@@ -136,7 +136,7 @@ class TestReplay:
         assert again.record.digest() == decision.record.digest()
         assert again.answer["items"] == decision.answer["items"]
 
-    @pytest.mark.parametrize("call", ["vectors", "rows", "row", "keyed"])
+    @pytest.mark.parametrize("call", ["vectors", "rows", "row", "places"])
     def test_of_a_degraded_decision(self, call):
         clock, reading = SimulatedClock(), known()
         service = decider(clock=clock)

@@ -87,5 +87,7 @@ class DecayedSum:
         """`value` of many folded sums, the same bits. Anchors are whole half-lives, so one power of two is computed and
         the rest is exact scaling."""
         ages_ms = np.maximum(as_of_ms - anchors_ms, 0)
-        faded = np.ldexp(values * exp2(-(as_of_ms % self.half_life_ms) / self.half_life_ms), -(ages_ms // self.half_life_ms))
+        faded = np.ldexp(
+            values * exp2(-(as_of_ms % self.half_life_ms) / self.half_life_ms), -(ages_ms // self.half_life_ms)
+        )
         return np.where(anchors_ms >= as_of_ms, values, faded)
