@@ -15,6 +15,7 @@ import socket
 from collections.abc import Generator, Iterable
 from typing import Any
 
+import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -122,6 +123,9 @@ def node_app(node: Node, access: Access, *, pages: Iterable[Route] = (), setting
     rooms = (Collector(node, access), Decisions(node), Items(node), Query(node), probes)
     api = [route for room in rooms for route in room.routes()]
     probes.api = api
+    for route in api:
+        if route.accepts is not None:
+            msgspec.json.Decoder(route.accepts)  # resolves the type's annotations now and not with the first request
     return App([*api, *pages], access, settings)
 
 
