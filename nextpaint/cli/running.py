@@ -53,7 +53,7 @@ async def _serve(settings: ServeSettings, seconds: float | None, greet: Callable
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    watching = asyncio.create_task(_watch(serving))
+    watching = asyncio.create_task(_watch(serving, stop))
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)
     watching.cancel()
@@ -61,6 +61,7 @@ async def _serve(settings: ServeSettings, seconds: float | None, greet: Callable
         print()
     print("stopping: finishing what is under way ...", flush=True)
     report = await stopped(serving)
+    serving.engine.node.require_running()
     print(
         f"stopped: {report['events']} events, {report['decisions']} decisions, {report['frames']} frames, "
         f"state {report['state_hash'][:12]}, everything durable",
@@ -106,11 +107,13 @@ def greeting(serving: Serving, seconds: float) -> None:
     print("  Ctrl-C stops it cleanly.", flush=True)
 
 
-async def _watch(serving: Serving) -> None:
-    """One line about the node: in place on a terminal, every five seconds in a log."""
+async def _watch(serving: Serving, stop: asyncio.Event) -> None:
+    """One line about the node: in place on a terminal, every five seconds in a log. A node whose engine stopped is stopped."""
     terminal = sys.stdout.isatty()
     while True:
         await asyncio.sleep(1.0 if terminal else 5.0)
+        if serving.engine.node.failure is not None:
+            stop.set()
         status = serving.engine.status()
         rates, decide = status["rates"], status["latency"]["decide"]
         inside = status["fraction_inside"]

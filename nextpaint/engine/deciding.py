@@ -53,6 +53,7 @@ class Deciding:
     ) -> dict[str, Any]:
         """One decision, recorded, in the answer's shape. Raises NotFound, InvalidInput; never for lack of time."""
         principal.require(DECIDE)
+        self._node.require_running()
         clock = self._node.ports.clock
         started_ns = clock.monotonic_ns()
         now_ms = clock.now_ms()

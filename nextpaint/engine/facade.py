@@ -215,6 +215,8 @@ class Engine:
 
     def ready(self) -> tuple[bool, str]:
         """Whether this node answers and records: (yes, how it is)."""
+        if self.node.failure is not None:
+            return False, str(self.node.failure)
         if self.node.ledger.read_only is not None:
             return False, f"read-only: {self.node.ledger.read_only}"
         if self.node.turns.waiting_records > self.node.settings.unapplied_max:

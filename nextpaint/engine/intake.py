@@ -124,6 +124,7 @@ class Intake:
 
     def refuse_overload(self) -> None:
         """Raise Overloaded when records, or the state thread itself, are further behind than they may be."""
+        self._node.require_running()
         turns, settings = self._node.turns, self._node.settings
         if turns.waiting_records > settings.unapplied_max:
             self._node.observed.counters.add("refused")

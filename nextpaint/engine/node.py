@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,11 +30,13 @@ from nextpaint.process import checkpoint
 from nextpaint.process.live import Tables
 from nextpaint.process.runner import Arriving, OutputIdentity, OutputRow, Runner, output_value
 from nextpaint.record.codec import Record
-from nextpaint.record.errors import LedgerError
+from nextpaint.record.errors import LedgerError, NextpaintError
 from nextpaint.stream.dedup import Dedup
 from nextpaint.stream.frame import Draft, Entry, EntryKind, Frame, FrameDraft, Position
 from nextpaint.stream.ledger import Ledger
 from nextpaint.stream.writer import Writer
+
+log = logging.getLogger("nextpaint.engine")
 
 EVENTS_TOPIC = "events"
 ID_HEADER = "id"  # 16 bytes: the dedup key of an event
@@ -112,6 +115,8 @@ class Node:
         self.tables: Tables
         self.turns = Turns(ports.clock, self._apply, self._on_switch, self._on_idle)
         self.turns.hurried = lambda: bool(self._waiters)
+        self.turns.failed = self._fail
+        self.failure: NextpaintError | None = None
         self.durable = self.ledger.next_seq - 1
         self.emitted = OutputIdentity(*self.ledger.emitted)
         self.switched: list[Callable[[], None]] = []  # told when another application is in force
@@ -254,6 +259,27 @@ class Node:
         heapq.heappush(self._waiters, (seq, next(self._order), future))
         self.turns.wake()
         await future
+
+    def _fail(self, error: Exception) -> None:
+        """Applying broke: what is in state may be half of a step, so nothing more is applied, admitted or decided. The ledger is
+        whole; a restart replays it."""
+        self.failure = NextpaintError(
+            f"the engine stopped: {type(error).__name__}: {error}",
+            where=f"after seq {self.runner.applied}",
+            cure="the ledger is whole: restart the node; if it stops again at the same place, report it with this text",
+        )
+        self.failure.__cause__ = error
+        self.failure.status = 503
+        for _, _, waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(self.failure)
+        self._waiters.clear()
+        log.error("%s", self.failure, exc_info=error)
+
+    def require_running(self) -> None:
+        """Raise when the engine has stopped."""
+        if self.failure is not None:
+            raise self.failure
 
     # ------------------------------------------------------------ positions
 
@@ -400,11 +426,14 @@ class Node:
             self._checkpointing.abandon()
         self._checkpointing, self._checkpoint_file = None, None
 
+    def _running(self) -> bool:
+        return self.writer.error is None and self.failure is None
+
     # ------------------------------------------------------------ closing
 
     async def settled(self) -> None:
         """Wait until everything appended is durable and applied."""
-        while self.writer.error is None and not (self.writer.flush() and not self.turns.waiting_records):
+        while self._running() and not (self.writer.flush() and not self.turns.waiting_records):
             await asyncio.sleep(0.001)
 
     async def close(self) -> None:
@@ -414,7 +443,7 @@ class Node:
             self._tick.cancel()
         await self.settled()
         self.turns.drain()
-        if self.writer.error is None and self.runner.applied >= 0:
+        if self._running() and self.runner.applied >= 0:
             await self.settled()
             self.checkpoint_now()
         self.ports.workers.close()

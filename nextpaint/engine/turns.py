@@ -26,6 +26,10 @@ SLICE_RECORDS_MAX = 1024
 Apply = Callable[[list[Arriving]], None]
 
 
+def _raise(error: Exception) -> None:
+    raise error
+
+
 class Turns:
     """The state thread's schedule. `submit` decisions, `extend` records; everything runs on the loop."""
 
@@ -47,6 +51,7 @@ class Turns:
         self._sliced_ns = 0  # when the last slice ended
         self._timer: asyncio.TimerHandle | None = None
         self.hurried: Callable[[], bool] = lambda: False  # whether somebody waits for a record to be applied
+        self.failed: Callable[[Exception], None] = _raise  # told when applying broke: nothing is applied after that
 
     @property
     def waiting_records(self) -> int:
@@ -86,9 +91,13 @@ class Turns:
         self._turned_ns = self._clock.monotonic_ns()
         self._lag_ns = self._turned_ns - self._woken_ns
         self._decide()
-        ready = self._ready()
-        if ready:
-            self._slice()
+        if self._ready():
+            try:
+                self._slice()
+            except Exception as error:  # a declared edge: a broken invariant stops the engine, loudly
+                self._records.clear()
+                self.failed(error)
+                return
         if self._decisions or (self._records and self._ready()):
             self.wake()
         elif self._records:
