@@ -19,9 +19,9 @@ from nextpaint.record.columns import AnyArray, BoolArray, Column, IntArray
 FloatArray = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Candidates:
-    """`n` candidates.
+    """`n` candidates. A value: stages make new ones and change none.
 
     ids: object array (n,) of item keys. slots: int64 (n,), the item's slot in the items table. scores: float64 (n,).
     sources: int64 (n,), bit i is set when retriever i of the surface found the item.

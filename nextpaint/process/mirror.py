@@ -30,6 +30,9 @@ class Fading:
     half_life_ms: int
 
 
+LOG_MAX = 100_000  # changed keys remembered; past this whoever follows starts anew
+
+
 class _Held:
     """One mirrored column: values by slot, and which are present. Fading columns hold (value, anchor)."""
 
@@ -61,6 +64,32 @@ class _Coded:
         self.codes[slot] = self.of.setdefault(held.values[slot], len(self.of)) if held.valid[slot] else -1
 
 
+class _Places:
+    """For each slot of one mirror the slot of the same key in another, brought up to date by the keys that changed."""
+
+    def __init__(self) -> None:
+        self.slots: IntArray = np.empty(0, np.int64)
+        self._seen = (-1, -1)  # versions of the two mirrors
+
+    def follow(self, mirror: TableMirror, other: TableMirror) -> None:
+        versions = (mirror.version, other.version)
+        if versions == self._seen:
+            return
+        own, others = versions[0] - self._seen[0], versions[1] - self._seen[1]
+        if self._seen[0] < 0 or own > len(mirror.log) or others > len(other.log) or own + others > len(mirror.keys):
+            slot_of = other.slots.get
+            self.slots = np.array([slot_of(key, -1) for key in mirror.keys], np.int64)
+        else:
+            missing = len(mirror.keys) - len(self.slots)
+            if missing > 0:
+                self.slots = np.concatenate([self.slots, np.full(missing + len(self.slots) // 4, -1, np.int64)])
+            for key in (*mirror.log[len(mirror.log) - own :], *other.log[len(other.log) - others :]):
+                slot = mirror.slots.get(key)
+                if slot is not None:
+                    self.slots[slot] = other.slots.get(key, -1)
+        self._seen = versions
+
+
 class TableMirror:
     """All rows of a table with a one-column primary key, as columns by slot."""
 
@@ -69,7 +98,8 @@ class TableMirror:
         self._fading = dict(fading)
         self._columns: dict[str, _Held] = {}
         self._coded: dict[str, _Coded] = {}
-        self._places: dict[int, tuple[int, int, IntArray]] = {}
+        self._places: dict[int, _Places] = {}
+        self.log: list[Value] = []  # keys added and removed, in order; `version` counts them
         self._changed: set[Any] = {key for key, _ in table.rows.items()}
         table.rows.watchers.append(self._changed)
         for group in {id(each.group): each.group for each in fading.values()}.values():
@@ -106,17 +136,23 @@ class TableMirror:
             slot = len(self.keys)
             self.keys.append(key)
         self.slots[key] = slot
-        self.version += 1
+        self._changed_key(key)
         for held in self._columns.values():
             if slot >= len(held.values):
                 held.grow(max(64, 2 * len(held.values)))
         return slot
 
+    def _changed_key(self, key: Value) -> None:
+        self.version += 1
+        self.log.append(key)
+        if len(self.log) > LOG_MAX:
+            self.log.clear()
+
     def _drop(self, key: Value, slot: int) -> None:
         del self.slots[key]
         self.keys[slot] = None
         self._free.append(slot)
-        self.version += 1
+        self._changed_key(key)
         for name, held in self._columns.items():
             held.valid[slot] = False
             if name in self._coded:
@@ -168,11 +204,10 @@ class TableMirror:
         self.refresh()
         other.refresh()
         known = self._places.get(id(other))
-        if known is None or known[:2] != (self.version, other.version):
-            slots = other.slots
-            places = np.array([slots.get(key, -1) for key in self.keys], np.int64)
-            known = self._places[id(other)] = (self.version, other.version, places)
-        return known[2]
+        if known is None:
+            known = self._places[id(other)] = _Places()
+        known.follow(self, other)
+        return known.slots[: len(self.keys)]
 
     def take(self, name: str, keys: Sequence[Value], as_of_ms: int) -> Column:
         """One value per key; NULL where there is no row."""

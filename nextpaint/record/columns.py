@@ -40,9 +40,10 @@ IDLE = 2**63 - 2  # the source is silent: left out of the minimum until its next
 Value = bool | int | float | str | bytes | Decimal | list[Any] | tuple[Any, ...] | dict[Any, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Column:
-    """Values of one type, shape (rows,). See `record.types` for how each type is held."""
+    """Values of one type, shape (rows,). See `record.types` for how each type is held. A value: never changed once made
+    (a frozen dataclass would say so too, and costs three times as much to make)."""
 
     type: Type
     values: AnyArray
@@ -110,9 +111,9 @@ def _no_marks() -> IntArray:
     return _NO_MARKS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
-    """Change rows with their hidden columns; see the module's docstring for the invariants."""
+    """Change rows with their hidden columns; see the module's docstring for the invariants. A value, as `Column` is."""
 
     columns: tuple[Column, ...]
     kind: KindArray

@@ -38,7 +38,7 @@ Row = tuple[Value, ...]
 Select = dict[int, Value]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Change:
     """One change row outside a batch."""
 
