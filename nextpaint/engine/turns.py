@@ -1,6 +1,6 @@
 """Who gets the state thread, and when: decisions between slices of applying, earliest deadline first.
 
-A turn runs waiting decisions, then one slice of un-applied records, then gives the loop back so that sockets are
+A turn runs waiting decisions, then slices of un-applied records, then gives the loop back so that sockets are
 read. With both waiting, decisions get at most `DECISION_SHARE` of the thread and applying the rest; with one waiting
 it gets all. A slice is sized by the measured cost of a record so that it takes about `SLICE_MS`.
 """
@@ -18,6 +18,7 @@ from nextpaint.ports import Clock
 from nextpaint.process.runner import Arriving
 
 SLICE_MS = 2.0  # a decision waits at most this long for a slice to end
+TURN_MS = 10.0  # then sockets are read: what a turn leaves waiting is looked at again after that
 DECISION_SHARE = 0.7  # applying keeps 30 % of the thread even when decisions alone could fill it
 PATIENCE_MS = 3.0  # how long a few records may wait for more; a decision reads them at most this much later
 COMPANY = 32  # records that are worth a slice at once: at 30 the fixed cost is a third of the whole
@@ -46,7 +47,6 @@ class Turns:
         self._lag_ns = 0
         self._turned_ns = 0
         self._record_ms = 0.05  # cost of a record, smoothed
-        self._slice_ms = SLICE_MS
         self.longest_slice_ms = 0.0
         self._sliced_ns = 0  # when the last slice ended
         self._timer: asyncio.TimerHandle | None = None
@@ -91,13 +91,12 @@ class Turns:
         self._turned_ns = self._clock.monotonic_ns()
         self._lag_ns = self._turned_ns - self._woken_ns
         self._decide()
-        if self._ready():
-            try:
-                self._slice()
-            except Exception as error:  # a declared edge: a broken invariant stops the engine, loudly
-                self._records.clear()
-                self.failed(error)
-                return
+        try:
+            self._slices()
+        except Exception as error:  # a declared edge: a broken invariant stops the engine, loudly
+            self._records.clear()
+            self.failed(error)
+            return
         if self._decisions or (self._records and self._ready()):
             self.wake()
         elif self._records:
@@ -129,12 +128,21 @@ class Turns:
             self._slice()
 
     def _decide(self) -> None:
-        """Waiting decisions, for at most their share of a turn when records wait too."""
-        started = self._clock.monotonic_ns()
-        limit_ns = int(self._slice_ms * 1e6 * DECISION_SHARE / (1 - DECISION_SHARE))
+        """Waiting decisions, for at most their share of a turn when records wait too, else for a whole turn."""
+        share = DECISION_SHARE if self._records else 1.0
+        end_ns = self._clock.monotonic_ns() + TURN_MS * share * 1e6
         while self._decisions:
             heapq.heappop(self._decisions)[2]()
-            if self._records and self._clock.monotonic_ns() - started >= limit_ns:
+            if self._clock.monotonic_ns() >= end_ns:
+                return
+
+    def _slices(self) -> None:
+        """Slices while they are due, for the rest of a turn; a decision that came in gets the thread after each."""
+        share = 1 - DECISION_SHARE if self._decisions else 1.0
+        end_ns = self._clock.monotonic_ns() + TURN_MS * share * 1e6
+        while self._ready():
+            self._slice()
+            if self._clock.monotonic_ns() >= end_ns:
                 return
 
     def _slice(self) -> None:
@@ -158,5 +166,4 @@ class Turns:
         self._sliced_ns = self._clock.monotonic_ns()
         spent_ms = (self._clock.monotonic_ns() - started) / 1e6
         self._record_ms = 0.8 * self._record_ms + 0.2 * (spent_ms / len(taken))
-        self._slice_ms = spent_ms
         self.longest_slice_ms = max(self.longest_slice_ms, spent_ms)
