@@ -12,6 +12,7 @@ Not here: connections, slow clients and header sizes (`serve.server`).
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -42,6 +43,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+RECEIVED = "nextpaint.received_s"  # in the ASGI scope: loop time at which the first byte of a request was read
+
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _BODY_TYPES = (b"application/json", b"text/plain", b"application/octet-stream")
 _REQUEST_ID_MAX = 64
@@ -55,13 +58,16 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of the edge. `origins`: further web origins that may call collect and decide routes ("https://shop.example").
 
     The lanes are counted apart, so that a flood of events does not refuse decisions. 128 decisions waiting is half a
-    second of a busy node: a later answer would miss its window anyway.
+    second of a busy node: a later answer would miss its window anyway. The lags are how long a request may have
+    waited in this process before it is looked at.
     """
 
     origins: frozenset[str] = frozenset()
     collect_in_flight_max: int = 4096
     decide_in_flight_max: int = 128
     other_in_flight_max: int = 128
+    collect_lag_ms_max: int = 100
+    decide_lag_ms_max: int = 1_000
     body_bytes_in_flight_max: int = 64 * 1024 * 1024
     connections_max: int = 4096
     header_bytes_max: int = 32 * 1024
@@ -95,6 +101,7 @@ class App:
             "decide": self.settings.decide_in_flight_max,
             "other": self.settings.other_in_flight_max,
         }
+        self.lag_ms_max = {"collect": self.settings.collect_lag_ms_max, "decide": self.settings.decide_lag_ms_max}
         self.in_flight = dict.fromkeys(self.in_flight_max, 0)
         self.body_bytes_in_flight = 0
         self.refused = 0
@@ -134,6 +141,7 @@ class App:
         if self.in_flight[lane] >= self.in_flight_max[lane]:
             self.refused += 1
             raise Overloaded("too many requests are waiting", where=f"{method} {route.path}")
+        self._check_lag(scope, route)
         if route.scope is not None:
             request.principal = self.access.authenticate(credential(headers))
             request.principal.require(route.scope)
@@ -149,6 +157,19 @@ class App:
         finally:
             self.in_flight[lane] -= 1
             self.body_bytes_in_flight -= held
+
+    def _check_lag(self, scope: Scope, route: Route) -> None:
+        """Refuse what has waited in this process for longer than its lane allows: answering it late helps nobody, and
+        events
+        give way before decisions do."""
+        lag_ms_max = self.lag_ms_max.get(route.lane)
+        received_s = scope.get(RECEIVED)
+        if lag_ms_max is None or received_s is None:
+            return
+        lag_ms = (asyncio.get_running_loop().time() - received_s) * 1000
+        if lag_ms > lag_ms_max:
+            self.refused += 1
+            raise Overloaded(f"the node is {lag_ms:.0f} ms behind", where=f"{route.method} {route.path}")
 
     async def _read(self, receive: Receive, route: Route, headers: Headers, declared: int | None) -> bytes:
         """The body, inflated. `declared`: Content-Length; None for a chunked body."""

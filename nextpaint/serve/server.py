@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from nextpaint.govern.access import Access
 from nextpaint.record.errors import NextpaintError
-from nextpaint.serve.app import App, HttpSettings
+from nextpaint.serve.app import RECEIVED, App, HttpSettings
 from nextpaint.serve.collect import Collector
 from nextpaint.serve.decisions import Decisions
 from nextpaint.serve.http import Route
@@ -237,6 +237,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.waiting_since = self.loop.time()
+        self.scope[RECEIVED] = self.waiting_since  # type: ignore[literal-required]
         self._in_headers = True
         self._header_bytes = 0
 
