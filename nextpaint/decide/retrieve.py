@@ -55,11 +55,11 @@ class Similar:
 
 def _similar(session: BoundSession, k: int) -> Stage:
     def similar(candidates: Candidates, context: Context) -> Candidates:
-        every = session.all_similarities(context)
+        every = session.similarities(context)
         if every is None:
             return abstain(context, f"nothing recent in {session.path}")
-        vectors, scores = every
-        keys = cast(Sequence[str], vectors.keys)  # those of the items table, which are STRING (binder)
+        keys = cast(Sequence[str], every.vectors.keys)  # those of the items table, which are STRING (binder)
+        scores = every.scaled
         best = top(scores, keys.__getitem__, k)
         return context.found([keys[index] for index in best.tolist()], scores[best])
 

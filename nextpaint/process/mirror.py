@@ -6,11 +6,13 @@ stable while `version` is; a deleted key leaves an empty slot, which the next ne
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nextpaint.process.kernels.decayed import DecayedSum
 from nextpaint.process.operators.group import GroupAggregate
@@ -30,6 +32,7 @@ class Fading:
     half_life_ms: int
 
 
+DOTS_BYTES_MAX = 64 << 20  # every item of a catalogue of 4,000; of a larger one, those looked at lately
 LOG_MAX = 100_000  # changed keys remembered; past this whoever follows starts anew
 
 
@@ -238,6 +241,7 @@ class VectorMirror:
         self._matrix = np.zeros((0, 0), np.float32)
         self._norms = np.zeros(0)
         self._version = 0
+        self._dots: OrderedDict[int, npt.NDArray[np.float32]] = OrderedDict()  # of items asked for lately, by slot
 
     def refresh(self) -> None:
         for item in sorted(self._changed, key=repr):
@@ -255,7 +259,20 @@ class VectorMirror:
                 self._set(item, self._source.vector(item))
         self._source.arrived.clear()
 
+    def dots(self, slot: int) -> npt.NDArray[np.float32]:
+        """Dot products of one row with all, exact; bounded in memory, dropped when any vector changes."""
+        found = self._dots.get(slot)
+        if found is None:
+            matrix = self._matrix[: len(self._keys)]
+            found = self._dots[slot] = matrix @ matrix[slot]
+            while len(self._dots) * found.nbytes > DOTS_BYTES_MAX:
+                self._dots.popitem(last=False)
+        else:
+            self._dots.move_to_end(slot)
+        return found
+
     def _set(self, item: Value, vector: bytes | None) -> None:
+        self._dots.clear()
         slot = self._slots.get(item)
         if vector is None:
             if slot is not None:
@@ -296,5 +313,11 @@ class VectorMirror:
         self.refresh()
         size = len(self._keys)
         return Vectors(
-            self._keys, self._slots, self._matrix[:size], self._norms[:size], self._source.missing, self._version
+            self._keys,
+            self._slots,
+            self._matrix[:size],
+            self._norms[:size],
+            self._source.missing,
+            self._version,
+            self.dots,
         )

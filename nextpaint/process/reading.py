@@ -11,7 +11,7 @@ mirrors that follow the state; a mirror is derived, never part of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -51,7 +51,8 @@ class Vectors:
     machine.
 
     `keys[i]` owns row i of `matrix`, shape (rows, dimensions); `norms[i]` is its Euclidean length (float64, > 0).
-    A row without a vector yet is not listed. `missing`: how many rows of the table wait for theirs.
+    A row without a vector yet is not listed. `missing`: how many rows of the table wait for theirs. `dots(i)`: the dot
+    products of row i with every row, shape (rows,), exact; kept for items that are asked for again. Do not write into it.
     """
 
     keys: Sequence[Value]
@@ -60,6 +61,7 @@ class Vectors:
     norms: npt.NDArray[Any]
     missing: int
     version: int
+    dots: Callable[[int], npt.NDArray[np.float32]]
 
 
 class Reading(Protocol):

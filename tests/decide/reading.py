@@ -140,7 +140,8 @@ class FakeReading:
                 len(keys), DIMENSIONS if not keys else -1
             )
             norms = np.sqrt((matrix.astype(np.float64) ** 2).sum(axis=1))
-            self._vectors = Vectors(keys, {key: at for at, key in enumerate(keys)}, matrix, norms, 0, 1)
+            slots = {key: at for at, key in enumerate(keys)}
+            self._vectors = Vectors(keys, slots, matrix, norms, 0, 1, lambda slot: matrix @ matrix[slot])
         return self._vectors
 
     def changed_at_ms(self, table: str, key: tuple[Any, ...]) -> int | None:

@@ -140,7 +140,7 @@ class TestReplay:
     def test_of_a_degraded_decision(self, call):
         clock, reading = SimulatedClock(), known()
         service = decider(clock=clock)
-        slow = SlowReading(reading, clock, 180, call)
+        slow = SlowReading(reading, clock, 260, call)
         for _ in range(3):
             decision = decide(service, slow)
             assert self.replayed(decision, reading).record.digest() == decision.record.digest()
