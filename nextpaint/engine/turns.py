@@ -18,7 +18,8 @@ from nextpaint.ports import Clock
 from nextpaint.process.runner import Arriving
 
 SLICE_MS = 2.0  # a decision waits at most this long for a slice to end
-TURN_MS = 10.0  # then sockets are read: what a turn leaves waiting is looked at again after that
+DECIDE_MS_MAX = 40.0  # decisions of one turn; then records are applied and sockets are read
+SLICES_MS_MIN = 4.0  # slices of one turn at least, when records wait
 DECISION_SHARE = 0.7  # applying keeps 30 % of the thread even when decisions alone could fill it
 PATIENCE_MS = 3.0  # how long a few records may wait for more; a decision reads them at most this much later
 COMPANY = 32  # records that are worth a slice at once: at 30 the fixed cost is a third of the whole
@@ -46,6 +47,7 @@ class Turns:
         self._woken_ns = 0
         self._lag_ns = 0
         self._turned_ns = 0
+        self._decided_ns = 0
         self._record_ms = 0.05  # cost of a record, smoothed
         self.longest_slice_ms = 0.0
         self._sliced_ns = 0  # when the last slice ended
@@ -105,7 +107,8 @@ class Turns:
             self._idle()
 
     def _ready(self) -> bool:
-        """Whether a slice is due. The fixed cost of a slice is that of several records, so on a busy node a few records wait
+        """Whether a slice is due. The fixed cost of a slice is that of several records, so on a busy node a few
+        records wait
         a moment for company; on a quiet one, or when somebody waits for them, they do not."""
         if len(self._records) >= COMPANY or (self._records and isinstance(self._records[0], Switch)):
             return True
@@ -128,18 +131,21 @@ class Turns:
             self._slice()
 
     def _decide(self) -> None:
-        """Waiting decisions, for at most their share of a turn when records wait too, else for a whole turn."""
-        share = DECISION_SHARE if self._records else 1.0
-        end_ns = self._clock.monotonic_ns() + TURN_MS * share * 1e6
+        """All waiting decisions, earliest deadline first, as far as a turn allows. They rank before everything else:
+        reading
+        sockets takes time of its own between turns, and what has no time then is refused early."""
+        started_ns = self._clock.monotonic_ns()
+        end_ns = started_ns + DECIDE_MS_MAX * 1e6
         while self._decisions:
             heapq.heappop(self._decisions)[2]()
             if self._clock.monotonic_ns() >= end_ns:
-                return
+                break
+        self._decided_ns = self._clock.monotonic_ns() - started_ns
 
     def _slices(self) -> None:
-        """Slices while they are due, for the rest of a turn; a decision that came in gets the thread after each."""
-        share = 1 - DECISION_SHARE if self._decisions else 1.0
-        end_ns = self._clock.monotonic_ns() + TURN_MS * share * 1e6
+        """Slices while they are due: applying has its floor, in proportion to what decisions just took."""
+        floor_ns = self._decided_ns * (1 - DECISION_SHARE) / DECISION_SHARE
+        end_ns = self._clock.monotonic_ns() + max(SLICES_MS_MIN * 1e6, floor_ns)
         while self._ready():
             self._slice()
             if self._clock.monotonic_ns() >= end_ns:
