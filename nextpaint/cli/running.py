@@ -33,7 +33,8 @@ def serve_until_stopped(
     settings: ServeSettings, seconds: float | None, greet: Callable[[Serving, float], None]
 ) -> Report:
     """Run a node until Ctrl-C, SIGTERM or `seconds`; gives its figures, taken after everything was applied."""
-    # The thread that syncs needs the interpreter for microseconds, twice a frame. At Python's default of 5 ms it would wait that
+    # The thread that syncs needs the interpreter for microseconds, twice a frame. At Python's default of 5 ms it
+    # would wait that
     # long for a busy state thread each time, and every acknowledgement with it.
     sys.setswitchinterval(0.0005)
     return uvloop.run(_serve(settings, seconds, greet))
@@ -43,7 +44,8 @@ async def _serve(settings: ServeSettings, seconds: float | None, greet: Callable
     began = time.perf_counter()
     serving = Serving(settings)
     await serving.start()
-    # What is there at start stays: the collector need not walk it again and again. Full collections of a large state stop the
+    # What is there at start stays: the collector need not walk it again and again. Full collections of a large state
+    # stop the
     # node for 100 ms; nothing the node makes per event or decision is cyclic, so they may be rare.
     gc.collect()
     gc.freeze()
@@ -108,7 +110,8 @@ def greeting(serving: Serving, seconds: float) -> None:
 
 
 async def _watch(serving: Serving, stop: asyncio.Event) -> None:
-    """One line about the node: in place on a terminal, every five seconds in a log. A node whose engine stopped is stopped."""
+    """One line about the node: in place on a terminal, every five seconds in a log. A node whose engine stopped is
+    stopped."""
     terminal = sys.stdout.isatty()
     while True:
         await asyncio.sleep(1.0 if terminal else 5.0)

@@ -1,13 +1,15 @@
 """The session vector: what a person is looking at now, as one direction in the space of item vectors.
 
-The weighted, decayed sum of the directions of recent items, s = sum of c_i * v_i with c_i = w_i * 2^-(age_i / half_life) /
-|v_i|, over the `SEEDS_MAX` items that weigh most. An empty session has no vector (None): a retriever then abstains, a zero
-vector would be similar to nothing and everything.
+The weighted, decayed sum of the directions of recent items, s = sum of c_i * v_i with c_i = w_i * 2^-(age_i /
+half_life) /
+|v_i|, over the `SEEDS_MAX` items that weigh most. An empty session has no vector (None): a retriever then abstains, a
+zero vector would be similar to nothing and everything.
 
-Only similarities are needed, and they follow from dot products between items: s . x = sum of c_i * (v_i . x). Item vectors
-are integers, so those dot products are exact in float32 in any order of summation (`process.reading.Vectors`), and one
-item's dot products with all others serve every visitor who looked at it. The sum over seeds is taken in a fixed order, in
-float64: the same bits on every machine, whatever the order of rows in the table.
+Only similarities are needed, and they follow from dot products between items: s . x = sum of c_i * (v_i . x). Item
+vectors are integers, so those dot products are exact in float32 in any order of summation
+(`process.reading.Vectors`), and one item's dot products with all others serve every visitor who looked at it. The sum
+over seeds is taken in a fixed order, in float64: the same bits on every machine, whatever the order of rows in the
+table.
 """
 
 from __future__ import annotations
@@ -59,7 +61,8 @@ class SessionVector:
 
 @dataclass(frozen=True)
 class Similarities:
-    """Dot products of the session with every row of the vector table over the row's length, shape (rows,), and the session's
+    """Dot products of the session with every row of the vector table over the row's length, shape (rows,), and the
+    session's
     own length (> 0): cosine similarity times that length, so the same order for one pass less."""
 
     vectors: Vectors

@@ -13,13 +13,13 @@ from typing import cast
 import numpy as np
 
 from nextpaint.decide.binder import SUBJECT, Binder
-from nextpaint.decide.candidates import Candidates, FloatArray
+from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.context import Context
 from nextpaint.decide.order import top
 from nextpaint.decide.requirements import Needs
 from nextpaint.decide.retrieve import abstain
 from nextpaint.decide.stage import Stage
-from nextpaint.record.columns import BoolArray, Column, IntArray
+from nextpaint.record.columns import BoolArray, Column
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,8 @@ class TableMirror:
         return self._coded[name].codes[: len(self.keys)], self._coded[name].of
 
     def places_in(self, other: TableMirror) -> IntArray:
-        """For each slot the slot of the same key in another mirror, -1 where there is none; kept while neither changes."""
+        """For each slot the slot of the same key in another mirror, -1 where there is none; kept while neither
+        changes."""
         self.refresh()
         other.refresh()
         known = self._places.get(id(other))

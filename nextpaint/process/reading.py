@@ -52,7 +52,8 @@ class Vectors:
 
     `keys[i]` owns row i of `matrix`, shape (rows, dimensions); `norms[i]` is its Euclidean length (float64, > 0).
     A row without a vector yet is not listed. `missing`: how many rows of the table wait for theirs. `dots(i)`: the dot
-    products of row i with every row, shape (rows,), exact; kept for items that are asked for again. Do not write into it.
+    products of row i with every row, shape (rows,), exact; kept for items that are asked for again. Do not write into
+    it.
     """
 
     keys: Sequence[Value]

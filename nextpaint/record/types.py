@@ -76,7 +76,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """One SQL type. `precision`: digits of DECIMAL, fraction digits of times. `length`: CHAR(n)/VARCHAR(n), 0 = no limit."""
+    """One SQL type. `precision`: digits of DECIMAL, fraction digits of times. `length`: CHAR(n)/VARCHAR(n), 0 = no
+    limit."""
 
     kind: Kind
     precision: int = 0

@@ -48,9 +48,9 @@ class ColumnRef:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A scalar function or operator. `function` is the upper-case SQL name; operators are `+ - * / % || = <> < <= > >=`,
-    `AND OR NOT`, `IS NULL`, `IS NOT NULL`, `IN` (value, options...), `BETWEEN`, `LIKE`, `CASE` (when, then, ..., else),
-    `CAST`, `TRY_CAST` (to `type`), `FIELD` (row, option name), `ITEM` (array or map, key), `ROW`, `ARRAY`.
+    """A scalar function or operator. `function` is the upper-case SQL name; operators are `+ - * / % || = <> < <= >
+    >=`, `AND OR NOT`, `IS NULL`, `IS NOT NULL`, `IN` (value, options...), `BETWEEN`, `LIKE`, `CASE` (when, then, ...,
+    else), `CAST`, `TRY_CAST` (to `type`), `FIELD` (row, option name), `ITEM` (array or map, key), `ROW`, `ARRAY`.
     `options` are constant settings: `("path", "$.x")`, `("strict", True)`, `("name", "item_id")`, `("unit", "DAY")`.
     """
 
@@ -77,7 +77,8 @@ class Changes(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Output columns of a node. `rowtime`: index of the event-time attribute; `key`: indices of the unique key, if any."""
+    """Output columns of a node. `rowtime`: index of the event-time attribute; `key`: indices of the unique key, if
+    any."""
 
     fields: tuple[Field, ...]
     rowtime: int | None = None

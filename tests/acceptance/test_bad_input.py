@@ -1,4 +1,5 @@
-"""What is wrong is said, with what, where and cure, or quarantined with a reason at a position; and nothing acknowledged is lost.
+"""What is wrong is said, with what, where and cure, or quarantined with a reason at a position; and nothing
+acknowledged is lost.
 
 Over HTTP against a live node, and against nodes whose disk is full.
 """
@@ -20,10 +21,23 @@ from nextpaint.cli.commands import Directory
 from nextpaint.engine.facade import Engine
 from nextpaint.engine.intake import QUARANTINE_TOPIC
 from nextpaint.govern.access import LOCAL
-from nextpaint.ports import InlineWorkers, Ports, SeededRandom, SimulatedClock, SimulatedDisk, ThreadWorkers
+from nextpaint.ports import InlineWorkers, Ports, SeededRandom, SimulatedDisk, SystemClock, ThreadWorkers
 from nextpaint.record.errors import ApplicationError, LedgerLocked, LedgerReadOnly
 from nextpaint.stream.frame import Position
-from tests.engine.shop import CORNER_SQL, GOODS, ROOT, LiveNode, asked, click, corner, events_in, ids, opened, system_ports, written
+from tests.engine.shop import (
+    CORNER_SQL,
+    GOODS,
+    ROOT,
+    LiveNode,
+    asked,
+    click,
+    corner,
+    events_in,
+    ids,
+    opened,
+    system_ports,
+    written,
+)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +90,12 @@ def test_a_call_that_does_not_fit_is_refused_and_kept_in_quarantine_with_its_rea
 
 
 def test_a_batch_keeps_what_is_good_and_names_the_index_of_what_is_not(live):
-    calls = [{"type": "track", **GOOD}, {"type": "track", **GOOD, "timestamp": "2031-01-01T00:00:00Z"}, 7, {"type": "sing", "userId": "u"}]
+    calls = [
+        {"type": "track", **GOOD},
+        {"type": "track", **GOOD, "timestamp": "2031-01-01T00:00:00Z"},
+        7,
+        {"type": "sing", "userId": "u"},
+    ]
     answer = live.http.post("/v1/batch", json={"batch": calls})
     assert answer.status_code == 200 and answer.json()["accepted"] == 1
     assert [each["index"] for each in answer.json()["quarantined"]] == [1, 2, 3]
@@ -108,16 +127,14 @@ def test_a_body_beyond_the_limit_is_refused_and_costs_nobody_else_anything(live)
         ("POST", "/v1/decide/window", {"anonymousId": "v", "inputs": {"page": "home"}}, 404, "shelf"),
         ("POST", "/v1/decide/shelf", {"anonymousId": "v"}, 422, "page"),
         ("POST", "/v1/decide/shelf", {"anonymousId": "v", "inputs": {"page": 7}}, 422, "page"),
-        ("POST", "/v1/decide/shelf", {"anonymousId": "v", "inputs": {"page": "home"}, "position": "9.9.9"}, 422, "position"),
-        ("POST", "/v1/decide/shelf", {"anonymousId": "v", "inputs": {"page": "home"}, "ahead_ms": -1}, 422, "ahead_ms"),
-        ("POST", "/v1/query", {"sql": "SELECT * FROM nothing"}, 422, "nothing"),
-        ("POST", "/v1/query", {"sql": "SELEC 1"}, 422, ""),
-        ("POST", "/v1/query", {"sql": "SELECT nope FROM goods"}, 422, "nope"),
-        ("PUT", "/v1/tables/nothing/rows", {"rows": [{"a": 1}]}, 404, "goods"),
-        ("PUT", "/v1/tables/heat/rows", {"rows": [{"item_id": "g1", "heat": 1.0}]}, 422, "heat"),
-        ("PUT", "/v1/items", {"items": [{"item_id": "g1", "stok": 1}]}, 422, "stock"),
-        ("GET", "/v1/decisions/0000", None, 404, "decision_id"),
-        ("GET", "/v1/nothing", None, 404, ""),
+        ("POST", "/v1/decide/shelf", {"anonymousId": "v", "inputs": {"page": "home"}, "position": "9.9.9"}, 422,
+        "position"), ("POST", "/v1/decide/shelf", {"anonymousId": "v", "inputs": {"page": "home"}, "ahead_ms": -1},
+        422, "ahead_ms"), ("POST", "/v1/query", {"sql": "SELECT * FROM nothing"}, 422, "nothing"), ("POST",
+        "/v1/query", {"sql": "SELEC 1"}, 422, ""), ("POST", "/v1/query", {"sql": "SELECT nope FROM goods"}, 422,
+        "nope"), ("PUT", "/v1/tables/nothing/rows", {"rows": [{"a": 1}]}, 404, "goods"), ("PUT",
+        "/v1/tables/heat/rows", {"rows": [{"item_id": "g1", "heat": 1.0}]}, 422, "heat"), ("PUT", "/v1/items",
+        {"items": [{"item_id": "g1", "stok": 1}]}, 422, "stock"), ("GET", "/v1/decisions/0000", None, 404,
+        "decision_id"), ("GET", "/v1/nothing", None, 404, ""),
     ],
 )  # fmt: skip
 def test_an_unknown_or_wrong_name_is_said_with_a_cure(live, method, path, body, status, names):
@@ -167,7 +184,7 @@ def test_a_duplicate_id_is_answered_and_counted_once_even_with_another_body(live
 
 
 def simulated(disk, workers=None):
-    return Ports(SimulatedClock(1_790_000_000_000), disk, SeededRandom(1), workers or InlineWorkers())
+    return Ports(SystemClock(), disk, SeededRandom(1), workers or InlineWorkers())
 
 
 async def on_a_full_disk(tmp_path, check):
@@ -295,7 +312,9 @@ sys.exit(main(["run", {str(folder)!r}, "--data", {str(data)!r}, "--port", "0", "
         assert node.http.get("/healthz").status_code == 200
         assert node.post("/v1/track", {**GOOD, "messageId": "again"}).status_code == 503
         assert node.post("/v1/query", {"sql": "SELECT subject, n FROM seen"}).json()["rows"][0][1] == len(acknowledged)
-    with Started([sys.executable, "-m", "nextpaint", "run", str(folder), "--data", str(data), "--port", "0", "--no-simulation"]) as node:
+    with Started(
+        [sys.executable, "-m", "nextpaint", "run", str(folder), "--data", str(data), "--port", "0", "--no-simulation"]
+    ) as node:
         assert node.http.get("/readyz").status_code == 200
         assert node.post("/v1/query", {"sql": "SELECT subject, n FROM seen"}).json()["rows"][0][1] >= len(acknowledged)
     assert len(acknowledged) > 20
@@ -314,7 +333,6 @@ class Started:
                 break
         else:
             raise AssertionError("".join(self.lines))
-
 
         self.http = httpx.Client(base_url=line.split()[1].rstrip("/"), timeout=30)
 
@@ -350,7 +368,18 @@ def test_a_second_node_on_the_same_directory_is_refused(tmp_path):
 def test_a_kill_while_starting_leaves_a_directory_that_starts(tmp_path):
     """At many moments of the first start and of later ones, from before the first file to ready."""
     folder, data = written(corner(), tmp_path / "corner"), tmp_path / "node"
-    command = [sys.executable, "-m", "nextpaint", "run", str(folder), "--data", str(data), "--port", "0", "--no-simulation"]
+    command = [
+        sys.executable,
+        "-m",
+        "nextpaint",
+        "run",
+        str(folder),
+        "--data",
+        str(data),
+        "--port",
+        "0",
+        "--no-simulation",
+    ]
     for after_s in (0.3, 0.45, 0.5, 0.55, 0.6, 0.7):
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(after_s)
@@ -363,7 +392,11 @@ def test_a_kill_while_starting_leaves_a_directory_that_starts(tmp_path):
 
 def test_every_error_of_an_application_is_reported_at_once_with_file_line_and_cure():
     bad = CORNER_SQL.replace("COUNT(*) FROM clicks", "COUNT(nope) FROM clikcs") + "INSERT INTO nowhere SELECT 1;"
-    files = {"corner.sql": bad.encode(), "surfaces.py": b"from nextpaint.decide import Surface\nx = Surface(7 7)\n", "nextpaint.toml": b"= x"}
+    files = {
+        "corner.sql": bad.encode(),
+        "surfaces.py": b"from nextpaint.decide import Surface\nx = Surface(7 7)\n",
+        "nextpaint.toml": b"= x",
+    }
     with pytest.raises(ApplicationError) as refused:
         Application.of(files)
     found = {(each.file, each.line > 0) for each in refused.value.diagnostics}
@@ -381,4 +414,3 @@ def test_a_first_start_on_a_broken_disk_says_what_is_wrong(tmp_path, error):
         assert str(refused.value)
 
     asyncio.run(run())
-

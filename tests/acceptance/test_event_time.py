@@ -7,7 +7,19 @@ from datetime import UTC, datetime
 from nextpaint.cli.commands import Directory
 from nextpaint.engine.explaining import decisions_of
 from nextpaint.govern.access import LOCAL
-from tests.engine.shop import GOODS, asked, click, corner, ids, opened, order_lines, order_rows, retail, slice_of, vectors_ready
+from tests.engine.shop import (
+    GOODS,
+    asked,
+    click,
+    corner,
+    ids,
+    opened,
+    order_lines,
+    order_rows,
+    retail,
+    slice_of,
+    vectors_ready,
+)
 
 MINUTE_MS = 60_000
 
@@ -61,7 +73,8 @@ def test_a_click_five_minutes_late_lands_before_the_later_ones_and_changes_the_n
 
 
 def test_a_click_beyond_the_lateness_is_counted_where_a_window_has_closed(tmp_path):
-    """The blueprint allows 10 minutes. A sum that fades and a list of the last items still take it, in its place; a session
+    """The blueprint allows 10 minutes. A sum that fades and a list of the last items still take it, in its place; a
+    session
     that is over and a join with the past do not, and say so."""
 
     async def run():
@@ -110,7 +123,9 @@ GROUP BY subject, window_start, window_end;
 
 def test_with_no_traffic_at_all_a_session_ends_within_its_gap_and_two_seconds(tmp_path):
     """Gap 2 s, lateness 0 s. Nobody sends anything after the last click: the node's own ticks move time on."""
-    application = corner(SESSIONS, edits=[("'nextpaint.events.lateness' = '1 s'", "'nextpaint.events.lateness' = '0 s'")])
+    application = corner(
+        SESSIONS, edits=[("'nextpaint.events.lateness' = '1 s'", "'nextpaint.events.lateness' = '0 s'")]
+    )
     ledger = Directory(tmp_path) if tmp_path.exists() else None
 
     def ended():

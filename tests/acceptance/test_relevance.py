@@ -1,4 +1,5 @@
-"""Three clicks change the page, for the one who clicked and for nobody else, and the change fades. The real model; nothing explores.
+"""Three clicks change the page, for the one who clicked and for nobody else, and the change fades. The real model;
+nothing explores.
 
 A family is a category of the blueprint's catalogue. Before its clicks a visitor is unknown and sees what the shop buys.
 """
@@ -28,11 +29,15 @@ def shop(tmp_path_factory):
     async def visited():
         async with opened(directory / "node", retail(), embedder=SentenceEncoder(), items=items) as engine:
             now = engine.node.ports.clock.now_ms()
-            await engine.put_rows(LOCAL, "orders", order_rows([line for line in order_lines(6000) if line[1] in category], now))
+            await engine.put_rows(
+                LOCAL, "orders", order_rows([line for line in order_lines(6000) if line[1] in category], now)
+            )
             families = defaultdict(list)
             for item in items:
                 families[item["category"]].append(item["item_id"])
-            return {name: await visit(engine, name, members[:3], category) for name, members in sorted(families.items())}
+            return {
+                name: await visit(engine, name, members[:3], category) for name, members in sorted(families.items())
+            }
 
     return asyncio.run(visited())
 
@@ -54,8 +59,8 @@ async def visit(engine, family, clicked, category):
     after, control_after = await page(visitor, position=receipt.position), await page(control)
     later = {hours: await page(visitor, ahead_ms=hours * HOUR_MS) for hours in (1, 3, 12)}
     return {
-        "before": share(before), "after": share(after), "later": {hours: share(items) for hours, items in later.items()},
-        "pages": (before, later[12]), "control": (control_before, control_after),
+        "before": share(before), "after": share(after), "later": {hours: share(items) for hours, items in
+        later.items()}, "pages": (before, later[12]), "control": (control_before, control_after),
     }  # fmt: skip
 
 
@@ -69,13 +74,16 @@ def test_three_clicks_in_a_family_put_it_on_the_page(shop):
 
 
 def test_a_visitor_who_did_not_click_sees_the_same_items(shop):
-    """The same items; two that sell equally may change places, for a click is also a little of what the shop looks at."""
+    """The same items; two that sell equally may change places, for a click is also a little of what the shop looks
+    at."""
     for family, seen in shop.items():
         before, after = seen["control"]
         assert sorted(before) == sorted(after), f"the clicks of another visitor on {family} changed this page"
 
 
-@pytest.mark.xfail(reason="Weighted scales each feature to its largest value, so an interest that is almost gone counts in full")
+@pytest.mark.xfail(
+    reason="Weighted scales each feature to its largest value, so an interest that is almost gone counts in full"
+)
 def test_without_a_click_the_page_fades_back(shop):
     """12 hours are 72 half-lives of the interest and 6 of the trend: what the shop buys is back."""
     for family in NAMED:

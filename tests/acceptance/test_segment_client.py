@@ -1,4 +1,5 @@
-"""The official Segment client works unchanged against a live node, and no raw identifier of a visitor reaches the disk."""
+"""The official Segment client works unchanged against a live node, and no raw identifier of a visitor reaches the
+disk."""
 
 from datetime import UTC, datetime
 
@@ -23,7 +24,9 @@ def live(tmp_path):
 @pytest.fixture
 def client(live):
     failures = []
-    client = Client("write-key", host=live.url, on_error=lambda error, batch: failures.append(error), upload_interval=0.05)
+    client = Client(
+        "write-key", host=live.url, on_error=lambda error, batch: failures.append(error), upload_interval=0.05
+    )
     yield client
     client.join()
     assert not failures
@@ -33,7 +36,9 @@ def every_call(client):
     """One of each kind, personal texts wherever a careless page would put them."""
     client.identify(USER, {"email": EMAIL, "phone": PHONE, "name": "Jane Roe", "plan": "gold"}, anonymous_id=PREVIOUS)
     client.track(USER, "Product Viewed", {"product_id": "g3", "email": EMAIL, "note": f"asked by {EMAIL}"})
-    client.track(EMAIL, "Product Added", {"product_id": "g4"}, context={"traits": {"email": EMAIL}, "ip": "203.0.113.7"})
+    client.track(
+        EMAIL, "Product Added", {"product_id": "g4"}, context={"traits": {"email": EMAIL}, "ip": "203.0.113.7"}
+    )
     client.page(USER, "Shop", "Home", {"url": f"https://shop.example/?email={EMAIL}", "title": "Home"})
     client.screen(USER, "App", "Home", {"from": EMAIL})
     client.group(USER, "group-9", {"name": "Roe Ltd", "contact": EMAIL})

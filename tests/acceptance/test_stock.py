@@ -1,7 +1,8 @@
 """An item whose stock was set to 0 is never answered by a decision that begins after the acknowledgement.
 
-Not by ranking, not cold, not from a list the caller brings, not without a profile, and not by a fallback: the filters are on
-every path. 200 decisions are begun each second, whether the earlier ones are done or not, while items sell out.
+Not by ranking, not cold, not from a list the caller brings, not without a profile, and not by a fallback: the filters
+are on every path. 200 decisions are begun each second, whether the earlier ones are done or not, while items sell
+out.
 """
 
 import asyncio
@@ -118,7 +119,9 @@ async def open_hours(directory, seconds, seed):
             await decided(engine, path, chance.choice(names), gone, everything, seen)
         rows = (await engine.query(LOCAL, "SELECT item_id FROM inventory WHERE stock = 0"))["rows"]
         assert {row[0] for row in rows} == gone
-    print(f"{len(tasks) - 1} decisions in {spent:.1f} s, {seen.items} items answered, {len(gone)} sold out, {seen.used}")
+    print(
+        f"{len(tasks) - 1} decisions in {spent:.1f} s, {seen.items} items answered, {len(gone)} sold out, {seen.used}"
+    )
     return seen, gone
 
 

@@ -1,7 +1,7 @@
 """A node's life in simulated time, and what it left: days of a shop on a simulated disk within a second.
 
-Clicks (some late), orders, catalogue and stock changes, impressions and decisions are drawn from a seed; the clock jumps over
-nights so that sessions and windows close; ticks come as a quiet node makes them.
+Clicks (some late), orders, catalogue and stock changes, impressions and decisions are drawn from a seed; the clock
+jumps over nights so that sessions and windows close; ticks come as a quiet node makes them.
 """
 
 import random
@@ -52,7 +52,12 @@ class Life:
     async def open(self):
         self.directory.mkdir(parents=True, exist_ok=True)
         self.engine = await Engine.open(
-            self.directory, self.application, self.ports(), settings=SETTINGS, embedder=HashEncoder(), background=InlineWorkers()
+            self.directory,
+            self.application,
+            self.ports(),
+            settings=SETTINGS,
+            embedder=HashEncoder(),
+            background=InlineWorkers(),
         )
         return self.engine
 
@@ -61,7 +66,9 @@ class Life:
 
     def _time(self):
         """Now, or up to a quarter of an hour ago: within the lateness, and beyond it."""
-        late = self.chance.choice([0, 0, 0, self.chance.randrange(9 * MINUTE_MS), self.chance.randrange(16 * MINUTE_MS)])
+        late = self.chance.choice(
+            [0, 0, 0, self.chance.randrange(9 * MINUTE_MS), self.chance.randrange(16 * MINUTE_MS)]
+        )
         return self.clock.now_ms() - late
 
     async def begin(self):
@@ -87,19 +94,29 @@ class Life:
                     await self.engine.put_items(LOCAL, [item])
                 case 6:
                     item = self.chance.choice(self.items)
-                    await self.engine.put_items(LOCAL, [{**item, "category": self.chance.choice(self.items)["category"]}])
+                    await self.engine.put_items(
+                        LOCAL, [{**item, "category": self.chance.choice(self.items)["category"]}]
+                    )
                 case 7:
                     shown = {"items": [{"item_id": self._item(), "position": n} for n in range(3)]}
                     await self.engine.ingest(LOCAL, [click(visitor, self._item(), "Impression", properties=shown)])
                 case 8:
-                    call = {"type": "identify", "userId": f"u{visitor}", "anonymousId": visitor, "traits": {"plan": "x"}}
+                    call = {
+                        "type": "identify",
+                        "userId": f"u{visitor}",
+                        "anonymousId": visitor,
+                        "traits": {"plan": "x"},
+                    }
                     await self.engine.ingest(LOCAL, [call])
                 case 9 | 10 | 11:
                     made.append(await self.engine.decide(LOCAL, "home_carousel", asked(visitor)))
                 case _:
                     event = self.chance.choice(["Product Viewed", "Product Viewed", "Product Added"])
                     ts = self._time()
-                    calls = [click(visitor, self._item(), event, timestamp=iso(ts)) for _ in range(self.chance.randrange(1, 4))]
+                    calls = [
+                        click(visitor, self._item(), event, timestamp=iso(ts))
+                        for _ in range(self.chance.randrange(1, 4))
+                    ]
                     await self.engine.ingest(LOCAL, calls)
         await self.engine.node.settled()
         return made

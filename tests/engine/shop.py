@@ -1,4 +1,5 @@
-"""A shop with a node: the retail blueprint (or a small application of one table) in a directory of its own, opened for a test.
+"""A shop with a node: the retail blueprint (or a small application of one table) in a directory of its own, opened
+for a test.
 
 `opened` is for tests that run on the node's own loop; `LiveNode` serves HTTP from a thread of its own, for clients.
 Vectors come from `HashEncoder` unless a test is about what the model finds.
@@ -30,7 +31,8 @@ from nextpaint.serve.server import serve
 ROOT = Path(__file__).resolve().parents[2]
 RETAIL = ROOT / "blueprints" / "retail"
 
-# One table of items with stock, the clicks of a person, and a surface that ranks by what is looked at. No texts, no model.
+# One table of items with stock, the clicks of a person, and a surface that ranks by what is looked at. No texts, no
+# model.
 CORNER_SQL = """
 SET 'nextpaint.events.lateness' = '1 s';
 SET 'nextpaint.idle-advance' = '1 s';
@@ -73,7 +75,9 @@ def corner(sql="", surfaces="", edits=()):
         assert before in text
         text = text.replace(before, after)
     settings = b'name = "corner"\nmain_surface = "shelf"\n'
-    return Application.of({"corner.sql": text.encode(), SURFACES: (CORNER_SURFACES + surfaces).encode(), SETTINGS: settings})
+    return Application.of(
+        {"corner.sql": text.encode(), SURFACES: (CORNER_SURFACES + surfaces).encode(), SETTINGS: settings}
+    )
 
 
 def written(application, folder):
@@ -85,7 +89,8 @@ def written(application, folder):
 
 
 GOODS = [
-    {"item_id": f"g{n}", "title": f"Thing {n}", "category": f"c{n % 4}", "stock": 5 + n, "price": 1.0 + n} for n in range(20)
+    {"item_id": f"g{n}", "title": f"Thing {n}", "category": f"c{n % 4}", "stock": 5 + n, "price": 1.0 + n}
+    for n in range(20)
 ]
 
 
@@ -115,7 +120,15 @@ def order_lines(most):
 
 def order_rows(lines, ts):
     return [
-        {"order_id": order, "user_id": customer, "item_id": item, "qty": qty, "price": price, "original_ts": ts, "ts": ts}
+        {
+            "order_id": order,
+            "user_id": customer,
+            "item_id": item,
+            "qty": qty,
+            "price": price,
+            "original_ts": ts,
+            "ts": ts,
+        }
         for order, item, qty, price, customer in lines
     ]
 

@@ -1,4 +1,5 @@
-"""Another application is put in force on a running node, under traffic: nobody notices, nothing unchanged is touched."""
+"""Another application is put in force on a running node, under traffic: nobody notices, nothing unchanged is
+touched."""
 
 import asyncio
 import random
@@ -29,7 +30,18 @@ EDITED = {
     ],
 }
 CHANGED = {"category_interest", "looked_at"}
-KEPT = {"recent", "trending", "pace", "visits", "category_sales", "catalog", "inventory", "orders", "events", "impressions"}
+KEPT = {
+    "recent",
+    "trending",
+    "pace",
+    "visits",
+    "category_sales",
+    "catalog",
+    "inventory",
+    "orders",
+    "events",
+    "impressions",
+}
 
 
 async def traffic(engine, items, failed, busy):
@@ -151,7 +163,9 @@ def test_the_running_state_equals_a_fresh_run_of_the_new_application(changed):
     people = [key for key, _ in changed["runner"].graph.table("recent").rows.items()]
     for table in sorted(CHANGED):
         live, again = (Tables(each).live[table] for each in (changed["runner"], fresh))
-        rows = {key: row for person in people for key, row in live.rows(person if table != "looked_at" else (), now).items()}
+        rows = {
+            key: row for person in people for key, row in live.rows(person if table != "looked_at" else (), now).items()
+        }
         assert rows, table
         assert rows == {key: again.row(key, now) for key in rows}
     replay = Replay(changed["kept"])

@@ -1,8 +1,9 @@
 """Crash everywhere: a whole node on the simulated disk, the power cut before every operation that changes the disk.
 
-At each point the disk is cloned, the clone loses its power, a node is opened on it, and it must hold: every acknowledged event
-once, the dedup table that knows them, the state of a run without a crash, and **each output row exactly once, in order** (rows of
-append-only targets: one per click, and sessions that end by ticks). Some recoveries are crashed again.
+At each point the disk is cloned, the clone loses its power, a node is opened on it, and it must hold: every
+acknowledged event once, the dedup table that knows them, the state of a run without a crash, and **each output row
+exactly once, in order** (rows of append-only targets: one per click, and sessions that end by ticks). Some recoveries
+are crashed again.
 
 Only `keys.db` is replaced by a table in memory: SQLite does its own I/O, and tests/govern crashes it on its own.
 """
@@ -224,8 +225,8 @@ class Workload:
         else:
             n = len(self.model.sent)
             call = {
-                "type": "track", "event": "Product Viewed", "anonymousId": f"v{self.chance.randrange(3)}", "messageId": f"e{n}",
-                "properties": {"product_id": f"g{self.chance.randrange(9)}"},
+                "type": "track", "event": "Product Viewed", "anonymousId": f"v{self.chance.randrange(3)}",
+                "messageId": f"e{n}", "properties": {"product_id": f"g{self.chance.randrange(9)}"},
             }  # fmt: skip
             self.model.sent.append(call)
         self.tasks.append(asyncio.ensure_future(self.send(dict(call))))
@@ -302,8 +303,9 @@ def test_two_thousand_crash_points_lose_and_double_no_event_and_no_output():
 def test_a_hundred_thousand_crash_points_lose_and_double_no_event_and_no_output():
     tally = run_until(100_000, seed=10_000)
     print(
-        f"crash points survived {tally.points} (of them during recovery {tally.nested}), faults injected {tally.faults}, outputs "
-        f"compared {tally.outputs}, written again by a recovery {tally.emitted_again}; lost 0, doubled 0"
+        f"crash points survived {tally.points} (of them during recovery {tally.nested}), faults injected
+        {tally.faults}, outputs " f"compared {tally.outputs}, written again by a recovery {tally.emitted_again}; lost
+        0, doubled 0"
     )
 
 

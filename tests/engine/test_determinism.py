@@ -1,4 +1,5 @@
-"""State is a function of the ledger: any prefix, any step cut, any kept checkpoint, any recovery; on the retail application.
+"""State is a function of the ledger: any prefix, any step cut, any kept checkpoint, any recovery; on the retail
+application.
 
 live(T, P, t) is what T would hold if the input had ended after position P, read as of t.
 """

@@ -1,4 +1,5 @@
-"""A broken invariant stops the engine loudly: nothing is admitted or decided on half a step, and a restart has all of it."""
+"""A broken invariant stops the engine loudly: nothing is admitted or decided on half a step, and a restart has all
+of it."""
 
 from __future__ import annotations
 

@@ -75,7 +75,9 @@ def serve(url):
             assert answer.status_code == 200
         calls = [{"type": "track", **click("v1", "g1", timestamp="2031-01-01T00:00:00Z")}, click("v1", "g1")]
         assert http.post("/v1/batch", json={"batch": calls}).status_code == 200
-        assert http.post("/v1/query", json={"sql": "SELECT item_id, heat FROM heat ORDER BY heat DESC"}).status_code == 200
+        assert (
+            http.post("/v1/query", json={"sql": "SELECT item_id, heat FROM heat ORDER BY heat DESC"}).status_code == 200
+        )
         page = {"anonymousId": "v1", "surfaces": ["shelf"], "inputs": {"page": "home"}}
         assert http.post("/v1/decide", json=page).status_code == 200
         assert http.get(f"/v1/decisions/{answer.json()['decision_id']}").status_code == 200

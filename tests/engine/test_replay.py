@@ -1,4 +1,5 @@
-"""A copy of the ledger recomputes the decisions that were made while events came in, and says which ones a missing click changes."""
+"""A copy of the ledger recomputes the decisions that were made while events came in, and says which ones a missing
+click changes."""
 
 import asyncio
 import random
@@ -43,7 +44,13 @@ class Without:
             return [entry]
         records = list(entry.records)
         return [
-            Entry(Draft(entry.topic, entry.kind, some, entry.partition, entry.at), 0, entry.base_seq + first, b"", len(some))
+            Entry(
+                Draft(entry.topic, entry.kind, some, entry.partition, entry.at),
+                0,
+                entry.base_seq + first,
+                b"",
+                len(some),
+            )
             for first, some in ((0, records[:at]), (at + 1, records[at + 1 :]))
             if some
         ]
@@ -67,7 +74,9 @@ async def business(directory, decisions, seed):
                     case 0:
                         await engine.put_items(LOCAL, [{"item_id": item, "stock": chance.randrange(3)}])
                     case 1:
-                        await engine.put_rows(LOCAL, "orders", order_rows([chance.choice(lines)], now - chance.randrange(20_000)))
+                        await engine.put_rows(
+                            LOCAL, "orders", order_rows([chance.choice(lines)], now - chance.randrange(20_000))
+                        )
                     case _:
                         await engine.ingest(LOCAL, [click(visitor, item), click(f"v{chance.randrange(10)}", item)])
 
@@ -103,7 +112,9 @@ def made(tmp_path_factory):
 def recomputed_by_a_fresh_process(directory, count):
     command = [sys.executable, "-m", "nextpaint", "verify", str(directory), "--decisions", str(count)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    found = re.search(r"recomputed (\d+) decisions from the first record: (\d+) identical, (\d+) different", done.stdout)
+    found = re.search(
+        r"recomputed (\d+) decisions from the first record: (\d+) identical, (\d+) different", done.stdout
+    )
     assert found, done.stdout + done.stderr
     print(found.group(0))
     return done.returncode, tuple(map(int, found.groups()))
@@ -152,7 +163,11 @@ def test_with_one_click_removed_it_says_which_decisions_differ(made, tmp_path):
     verdicts = list(Recomputation(Without(ledger, removed), SystemClock()).verdicts(records))
     different = {verdict.decision_id for verdict in verdicts if not verdict.identical}
     before = {record.decision_id for record in records if record.position < removed}
-    theirs = {r.decision_id for r in records if subject in r.subjects and r.position >= removed and r.surface == "home_carousel"}
+    theirs = {
+        r.decision_id
+        for r in records
+        if subject in r.subjects and r.position >= removed and r.surface == "home_carousel"
+    }
     assert before and theirs
     assert not different & before, "a decision cannot depend on what came after it"
     assert theirs <= different, "the person's own later decisions read the click"
@@ -166,7 +181,9 @@ def a_click_that_was_read(ledger, records):
         for entry in frame.entries:
             for at, record in enumerate(entry.records if entry.topic == "events" else ()):
                 seq, subject = entry.base_seq + at, decode_event(record.value).subject
-                later = [r for r in records if r.position >= seq and subject in r.subjects and r.surface == "home_carousel"]
+                later = [
+                    r for r in records if r.position >= seq and subject in r.subjects and r.surface == "home_carousel"
+                ]
                 if len(later) >= 3 and records[20].position < seq:
                     return seq, subject
     raise AssertionError("nobody clicked and came back")
@@ -186,7 +203,9 @@ def test_a_changed_event_is_noticed_as_well(made, tmp_path):
             changed = [*entry.records]
             old = changed[at]
             item = decode_event(old.value).item_id
-            changed[at] = Record(old.key, old.value.replace(item.encode(), b"x" * len(item)), old.timestamp_ms, old.headers)
+            changed[at] = Record(
+                old.key, old.value.replace(item.encode(), b"x" * len(item)), old.timestamp_ms, old.headers
+            )
             draft = Draft(entry.topic, entry.kind, changed, entry.partition, entry.at)
             return [Entry(draft, 0, entry.base_seq, b"", entry.count)]
 

@@ -17,7 +17,10 @@ from nextpaint.record.types import DOUBLE, STRING, Field
 FIELDS = (Field("item", STRING), Field("category", STRING), Field("price", DOUBLE))
 CHANGES = st.lists(
     st.tuples(
-        st.sampled_from(["left", "right"]), st.sampled_from("abcdefgh"), st.sampled_from(["x", "y", None]), st.booleans()
+        st.sampled_from(["left", "right"]),
+        st.sampled_from("abcdefgh"),
+        st.sampled_from(["x", "y", None]),
+        st.booleans(),
     ),
     max_size=60,
 )

@@ -87,8 +87,8 @@ class MaterialisedTable(Operator):
 
 
 class GroupedTable(MaterialisedTable):
-    """A table over a group aggregate that nothing but readings look at: rows are finished from the group's accumulators when
-    they are read. It keeps only which rows there are and when each last changed.
+    """A table over a group aggregate that nothing but readings look at: rows are finished from the group's
+    accumulators when they are read. It keeps only which rows there are and when each last changed.
 
     State: `rows`, primary key -> (ledger time of the last change,).
     """

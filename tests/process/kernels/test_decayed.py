@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from nextpaint.process.kernels.decayed import KEPT, DecayedSum
 
-ROWS = st.lists(
-    st.tuples(st.floats(-1e6, 1e6, allow_nan=False), st.integers(0, 50 * 600_000)), min_size=1, max_size=40
-)
+ROWS = st.lists(st.tuples(st.floats(-1e6, 1e6, allow_nan=False), st.integers(0, 50 * 600_000)), min_size=1, max_size=40)
 
 
 def added(rows, half_life=600_000):

@@ -1,6 +1,7 @@
 """Rows that real Flink 2.3 gave for these inputs, a watermark after every row; ours must be equal at any step cut.
 
-The cases are those of the window, OVER and temporal join sections of our SQL reference notes, run on Flink in streaming mode.
+The cases are those of the window, OVER and temporal join sections of our SQL reference notes, run on Flink in
+streaming mode.
 """
 
 from __future__ import annotations

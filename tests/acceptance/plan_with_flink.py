@@ -1,0 +1,84 @@
+"""Plans SQL with real Apache Flink, in the environment that has PyFlink; run by `test_flink_plans.py`, not a test
+itself.
+
+Reads {"tables": [DDL], "blocks": [[place, [statement, ...]], ...]} from standard input: all CREATE and SET statements
+of all blocks make one catalogue; each INSERT and SELECT is then planned. Writes {"planned": n, "refused": [[place,
+statement, why]]}.
+
+A table without a connector gets one that takes any changelog if something is inserted into it, and one that produces
+rows otherwise. The two functions that Flink does not have are replaced by ones with the same shape: DECAYED_SUM(x,
+half-life) by SUM(x), LAST_N(row, n) by ARRAY_AGG(row).
+"""
+
+import json
+import re
+import sys
+
+from pyflink.table import EnvironmentSettings, TableEnvironment
+
+DECAYED = re.compile(
+    r"DECAYED_SUM\(((?:[^(),]|\([^()]*\))+),\s*INTERVAL\s+'[^']*'\s+\w+(?:\(\d+\))?\s*\)", re.IGNORECASE
+)
+LAST_N = re.compile(r"LAST_N\(((?:[^()]|\([^()]*\))+),\s*\d+\s*\)", re.IGNORECASE)
+CREATE_TABLE = re.compile(r"\s*CREATE\s+TABLE\s+`?(\w+)", re.IGNORECASE)
+INSERT = re.compile(r"\s*INSERT\s+INTO\s+`?(\w+)", re.IGNORECASE)
+SET = re.compile(r"\s*SET\s+'([^']+)'\s*=\s*'([^']*)'", re.IGNORECASE)
+
+
+def for_flink(statement):
+    return LAST_N.sub(r"ARRAY_AGG(\1)", DECAYED.sub(r"SUM(\1)", statement))
+
+
+def why(error):
+    lines = [
+        line.strip() for line in str(error).splitlines() if "Exception" in line and not line.strip().startswith("at ")
+    ]
+    return (lines[-1] if lines else str(error))[:400]
+
+
+def main():
+    asked = json.load(sys.stdin)
+    flink = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+    every = [(place, for_flink(text)) for place, statements in asked["blocks"] for text in statements]
+    written = {found.group(1) for _, text in every if (found := INSERT.match(text))}
+    creates, queries, refused = [("built in", text) for text in asked["tables"]], [], []
+    for place, text in every:
+        if found := SET.match(text):
+            flink.get_config().set(found.group(1), found.group(2))
+        else:
+            (creates if text.lstrip().upper().startswith("CREATE") else queries).append((place, text))
+    refused += create(flink, creates, written)
+    planned = 0
+    for place, text in queries:
+        try:
+            flink.explain_sql(text)
+            planned += 1
+        except Exception as error:
+            refused.append([place, text, why(error)])
+    json.dump({"planned": planned, "created": len(creates), "refused": refused}, sys.stdout)
+
+
+def create(flink, creates, written):
+    """Tables first, then views until no more of them find what they read."""
+    open_, refused = [], []
+    for place, text in creates:
+        found = CREATE_TABLE.match(text)
+        if found and not re.search(r"\)\s*WITH\s*\(", text, re.IGNORECASE):
+            text += " WITH ('connector' = '%s')" % ("blackhole" if found.group(1) in written else "datagen")
+        open_.append((place, text))
+    open_.sort(key=lambda each: CREATE_TABLE.match(each[1]) is None)
+    while open_:
+        left, refused = [], []
+        for place, text in open_:
+            try:
+                flink.execute_sql(text)
+            except Exception as error:
+                left.append((place, text))
+                refused.append([place, text, why(error)])
+        if len(left) == len(open_):
+            return refused
+        open_ = left
+    return []
+
+
+main()
