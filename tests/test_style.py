@@ -20,12 +20,11 @@ FUNCTION_LINES_MAX = 70  # what fits on one screen
 
 # "file::function" -> why everything must be caught there: the last line between a fault and a running node.
 BROAD_EXCEPT_EDGES: dict[str, str] = {
-    "nextpaint/application.py::_surfaces": "an application's own Python may raise anything: it becomes a finding of
-    check", "nextpaint/engine/turns.py::Turns._turn": "whatever breaks applying stops the engine, which says so and
-    refuses everything", "nextpaint/engine/deciding.py::Deciding._turn.run": "an error of one decision belongs to its
-    caller; others go on", "nextpaint/serve/app.py::App.__call__": "a fault of ours is one 500 with a request id, and
-    the server lives on", "nextpaint/ports/workers.py::_run": "a worker hands whatever its job raised to the caller's
-    `done`, and lives on",
+    "nextpaint/application.py::_surfaces": "an application's own Python may raise anything: a finding of check",
+    "nextpaint/engine/turns.py::Turns._turn": "what breaks applying stops the engine, which says so and refuses",
+    "nextpaint/engine/deciding.py::Deciding._turn.run": "an error of one decision belongs to its caller; others go on",
+    "nextpaint/serve/app.py::App.__call__": "a fault of ours is one 500 with a request id, and the server lives on",
+    "nextpaint/ports/workers.py::_run": "a worker hands whatever its job raised to the caller's `done`, and lives on",
 }
 
 # "rule:file" -> why the rule does not apply there.

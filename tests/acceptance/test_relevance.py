@@ -1,7 +1,8 @@
 """Three clicks change the page, for the one who clicked and for nobody else, and the change fades. The real model;
 nothing explores.
 
-A family is a category of the blueprint's catalogue. Before its clicks a visitor is unknown and sees what the shop buys.
+A family is a category of the blueprint's catalogue. Before its clicks a visitor is unknown and sees what the shop
+buys.
 """
 
 import asyncio

@@ -1,5 +1,6 @@
 """The official Segment client works unchanged against a live node, and no raw identifier of a visitor reaches the
-disk."""
+disk.
+"""
 
 from datetime import UTC, datetime
 

@@ -73,6 +73,10 @@ async def sell_out(engine, seen, gone, seconds, chance):
     ends = loop.time() + seconds
     while loop.time() < ends:
         await asyncio.sleep(0.02)
+        if len(gone) > ITEMS // 3:  # delivered: it may be shown again from the moment it is sent
+            item = chance.choice(sorted(gone))
+            gone.discard(item)
+            await engine.put_items(LOCAL, [{"item_id": item, "stock": 9}])
         shown = [item for page in seen.pages[-20:] for item in page if item not in gone]
         if shown:
             item = chance.choice(shown)

@@ -1,5 +1,6 @@
 """Another application is put in force on a running node, under traffic: nobody notices, nothing unchanged is
-touched."""
+touched.
+"""
 
 import asyncio
 import random

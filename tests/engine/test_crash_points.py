@@ -303,9 +303,9 @@ def test_two_thousand_crash_points_lose_and_double_no_event_and_no_output():
 def test_a_hundred_thousand_crash_points_lose_and_double_no_event_and_no_output():
     tally = run_until(100_000, seed=10_000)
     print(
-        f"crash points survived {tally.points} (of them during recovery {tally.nested}), faults injected
-        {tally.faults}, outputs " f"compared {tally.outputs}, written again by a recovery {tally.emitted_again}; lost
-        0, doubled 0"
+        f"crash points survived {tally.points} (of them during recovery {tally.nested}), "
+        f"faults injected {tally.faults}, outputs compared {tally.outputs}, "
+        f"written again by a recovery {tally.emitted_again}; lost 0, doubled 0"
     )
 
 

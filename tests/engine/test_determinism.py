@@ -6,6 +6,7 @@ live(T, P, t) is what T would hold if the input had ended after position P, read
 
 import asyncio
 import random
+from functools import partial
 
 import pytest
 
@@ -151,7 +152,7 @@ def test_any_kept_checkpoint_leads_to_the_same_state_and_outputs(life):
         chance = random.Random(position)
         start = checkpoint.newest(past.disk, position)
         assert start.header.applied == position
-        replay, rows = replayed(kept, start=start, disk=past.disk, cut=lambda: chance.randint(1, 40))
+        replay, rows = replayed(kept, start=start, disk=past.disk, cut=partial(chance.randint, 1, 40))
         replay.advance(kept.last_seq)
         assert replay.runner.state.hash() == state
         assert [tuple(row.identity) for row in rows] == [row[0] for row in every if row[0][0] > position]
@@ -159,7 +160,7 @@ def test_any_kept_checkpoint_leads_to_the_same_state_and_outputs(life):
 
 def test_a_recovery_has_the_same_state(life):
     """After a clean stop and after a power cut, from a checkpoint and, with all of them gone, from zero."""
-    past, kept, state, _ = life
+    past, _, state, _ = life
 
     async def recovered(disk):
         again = Life(past.directory, APPLICATION, past.seed + 100, disk=disk)

@@ -207,6 +207,6 @@ def test_sixty_kills_under_load_lose_and_double_nothing(tmp_path):
     different = [each for each in Recomputation(ledger, SystemClock()).verdicts(records) if not each.identical]
     assert different == []
     print(
-        f"60 kills: {len(ids)} events, {len(recorded)} decisions, lost 0, doubled 0, {len(records)} recomputed
-        identical"
+        f"60 kills: {len(ids)} events, {len(recorded)} decisions, lost 0, doubled 0, "
+        f"{len(records)} recomputed identical"
     )

@@ -1,5 +1,6 @@
 """A copy of the ledger recomputes the decisions that were made while events came in, and says which ones a missing
-click changes."""
+click changes.
+"""
 
 import asyncio
 import random
