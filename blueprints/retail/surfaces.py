@@ -55,7 +55,10 @@ home = Surface(
         "price": "inventory.price",
         "stock": "inventory.stock",
     },
-    rank=Weighted(similarity=0.45, interest=0.45, trend=0.10),
+    # Each feature counts by its largest value among the candidates. What fades counts in full only from 1.0 on, the
+    # weight of
+    # one view just now: an interest of yesterday, though the only one there is, leaves the page to what the shop buys.
+    rank=Weighted(similarity=0.45, interest=0.45, trend=0.10).full_at(similarity=1.0, interest=1.0),
     # At most 8 of the 20 from one family: whoever looks at lanterns sees mostly lanterns on the first screen, and
     # still something else before the end of the list.
     rules=[Diversify(by="category", at_most=8)],

@@ -240,12 +240,13 @@ def _surface_values(catalog: _Catalog) -> dict[str, str]:
     require = [*stock_rules, 'NotSeen("impressions", times=12, within="1 h")', 'NotBought("orders", within="30 d")']
     features = ['"similarity": session', '"trend": "trending.heat"']
     features += [f'"{role}": "inventory.{role}"' for role in ("price", "stock") if catalog.has(role)]
-    weights, rules, retrieve = "similarity=0.8, trend=0.2", "", ""
+    weights, full, rules, retrieve = "similarity=0.8, trend=0.2", "similarity=1.0", "", ""
     names = ["WEB_RERANK", "BoughtTogether", "Given", "LastGood", "NotBought", "NotSeen", "Optional", "Recent"]
     names += ["SessionVector", "Similar", "Surface", "Top", "Weighted"]
     if catalog.has("category"):
         features.insert(1, '"interest": "category_interest.heat"')
         weights = "similarity=0.45, interest=0.45, trend=0.10"
+        full = "similarity=1.0, interest=1.0"
         rules = 'Diversify(by="category", at_most=8)'
         retrieve = 'Top("trending", by="heat", where={"category": TopOf("category_interest", by="heat", n=3)}, k=100),'
         names += ["Diversify", "TopOf"]
@@ -256,6 +257,7 @@ def _surface_values(catalog: _Catalog) -> dict[str, str]:
         "require": ",\n        ".join(require) + ",",
         "features": ",\n        ".join(features) + ",",
         "weights": weights,
+        "full": full,
         "rules": rules,
         "stock_rule": ", ".join(stock_rules),
     }

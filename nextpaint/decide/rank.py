@@ -3,8 +3,12 @@
 `Weighted` normalises each feature over the candidates of this decision by its largest absolute value, so a weight says
 how much the best candidate can gain from that feature, whatever its unit:
 
-    contribution_f(i) = weight_f * value_f(i) / max_j |value_f(j)|
+    contribution_f(i) = weight_f * value_f(i) / max(full_f, max_j |value_f(j)|)
     score(i) = sum of contributions, in declared order
+
+`full_f` (0 unless declared with `full_at`) is the value from which a feature counts in full. Without it an interest
+that has almost faded still counts in full, for it is the largest there is; with `full_at(interest=1.0)` it counts as
+little as is left.
 
 NULL contributes 0, and so does a feature that is 0 for every candidate. Elementwise operations in a fixed order: the
 same bits on every machine. Equal scores keep the order of the batch: the fair merge of the retrievers, or the caller's
@@ -15,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 
 import numpy as np
 
@@ -33,9 +37,19 @@ class Weighted:
 
     def __init__(self, **weights: float) -> None:
         self.weights: Mapping[str, float] = weights
+        self.full: Mapping[str, float] = {}
+
+    def full_at(self, **values: float) -> Weighted:
+        """The same weights, each of these features counting in full only from this value on: for what fades."""
+        made = Weighted(**self.weights)
+        made.full = {**self.full, **values}
+        return made
 
     def __str__(self) -> str:
-        return f"Weighted({', '.join(f'{name}={weight:g}' for name, weight in self.weights.items())})"
+        shown = f"Weighted({', '.join(f'{name}={weight:g}' for name, weight in self.weights.items())})"
+        if not self.full:
+            return shown
+        return f"{shown}.full_at({', '.join(f'{name}={value:g}' for name, value in self.full.items())})"
 
     def __repr__(self) -> str:
         return str(self)
@@ -56,7 +70,13 @@ class Weighted:
                 sound.append((name, float(weight)))
             else:
                 binder.error(f"Weighted({name}={weight!r})", "write a finite number")
-        return BoundWeighted(tuple(sound))
+        stated: Mapping[str, object] = self.full
+        for name, value in stated.items():
+            if name not in self.weights:
+                binder.unknown("feature in full_at:", name, list(self.weights))
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < inf:
+                binder.error(f"full_at({name}={value!r})", "write a number above 0")
+        return BoundWeighted(tuple(sound), tuple(self.full.items()))
 
 
 @dataclass(frozen=True)
@@ -83,15 +103,20 @@ class BoundWeighted:
     """A running `Weighted`."""
 
     weights: tuple[tuple[str, float], ...]
+    full: tuple[tuple[str, float], ...] = ()
 
     def __call__(self, candidates: Candidates, context: Context) -> Candidates:
         scored = candidates.with_scores(self.scores(candidates, self.scales(candidates)))
         return scored.take(np.argsort(-scored.scores, kind="stable"))
 
     def scales(self, candidates: Candidates) -> dict[str, float]:
-        """Per feature the largest absolute value over the batch; 0.0 where there is none."""
+        """Per feature the largest absolute value over the batch, or the value it counts in full from if that is
+        larger; 0.0 where
+        there is neither."""
+        full = dict(self.full)
         return {
-            name: float(np.abs(_zero_for_null(candidates.features[name])).max(initial=0.0)) for name, _ in self.weights
+            name: float(np.abs(_zero_for_null(candidates.features[name])).max(initial=full.get(name, 0.0)))
+            for name, _ in self.weights
         }
 
     def scores(self, candidates: Candidates, scales: Mapping[str, float]) -> FloatArray:

@@ -37,7 +37,8 @@ class SessionVector:
     """The session of the list `recent` ("table.column", filled by LAST_N) in the space of the `vectors` table.
 
     `half_life`: how fast older events count less. `text`: the items column that `vectors` embeds. Usable as the target
-    of `Similar` and as a feature: there its value is the cosine similarity of session and candidate, in [-1, 1].
+    of `Similar` and as a feature: there its value is the cosine similarity of session and candidate, in [-1, 1],
+    times what is left of the session as it fades.
     """
 
     recent: str
@@ -63,11 +64,14 @@ class SessionVector:
 class Similarities:
     """Dot products of the session with every row of the vector table over the row's length, shape (rows,), and the
     session's
-    own length (> 0): cosine similarity times that length, so the same order for one pass less."""
+    own length (> 0): cosine similarity times that length, so the same order for one pass less. `strength`, in (0, 1]:
+    the
+    faded weights of the session's events together, at most 1."""
 
     vectors: Vectors
     scaled: FloatArray
     length: float
+    strength: float
 
 
 @dataclass(frozen=True)
@@ -83,14 +87,16 @@ class BoundSession:
         return context.once(("session", self), lambda: self._similarities(context))
 
     def similarity(self, candidates: Candidates, context: Context) -> Column:
-        """Cosine similarity per candidate, shape (n,); NULL where the item has no vector or there is no session."""
+        """Cosine similarity per candidate times what is left of the session, shape (n,): after a half-life without an
+        event a
+        session of one view is half as strong. NULL where the item has no vector or there is no session."""
         found = self.similarities(context)
         if found is None:
             return Column(DOUBLE, np.zeros(len(candidates)), np.zeros(len(candidates), np.bool_))
         slots = found.vectors.slots
         rows = np.array([slots.get(each, -1) for each in candidates.keys()], np.int64)
         valid = rows >= 0
-        cosines = np.where(valid, found.scaled[rows] / found.length, 0.0)
+        cosines = np.where(valid, found.scaled[rows] / found.length, 0.0) * found.strength
         values = np.rint(cosines * RESOLUTION) / RESOLUTION
         return Column(DOUBLE, values, None if bool(valid.all()) else valid)
 
@@ -101,7 +107,7 @@ class BoundSession:
 
     def _similarities(self, context: Context) -> Similarities | None:
         vectors = context.reading.vectors(self.table)
-        seeds = self._seeds(context, vectors)
+        seeds, strength = self._seeds(context, vectors)
         if not seeds:
             return None
         total = np.zeros(len(vectors.norms))
@@ -112,13 +118,15 @@ class BoundSession:
             square += coefficient * float(total[slot])
         if not square > 0.0:
             return None
-        return Similarities(vectors, total / vectors.norms, sqrt(square))
+        return Similarities(vectors, total / vectors.norms, sqrt(square), strength)
 
-    def _seeds(self, context: Context, vectors: Vectors) -> list[tuple[int, float]]:
-        """(slot, coefficient) of the heaviest recent items that have a vector, heaviest first (ties: key)."""
+    def _seeds(self, context: Context, vectors: Vectors) -> tuple[list[tuple[int, float]], float]:
+        """(slot, coefficient) of the heaviest recent items that have a vector, heaviest first (ties: key), and the
+        strength
+        of the session."""
         events = context.recent(self.path)
         if not events:
-            return []
+            return [], 0.0
         context.known = True
         ages_ms = np.maximum(context.time_ms - np.array([time for _, _, time in events], np.int64), 0)
         faded = decay_array(np.array([weight for _, weight, _ in events], np.float64), ages_ms, self.half_life_ms)
@@ -128,4 +136,8 @@ class BoundSession:
                 weights[item] = weights.get(item, 0.0) + weight
         heaviest = sorted(weights.items(), key=lambda each: (-each[1], each[0]))[:SEEDS_MAX]
         slots = vectors.slots
-        return [(slots[item], weight / float(vectors.norms[slots[item]])) for item, weight in heaviest]
+        strength = 0.0
+        for _, weight in heaviest:
+            strength += weight
+        seeds = [(slots[item], weight / float(vectors.norms[slots[item]])) for item, weight in heaviest]
+        return seeds, min(1.0, strength)

@@ -82,9 +82,6 @@ def test_a_visitor_who_did_not_click_sees_the_same_items(shop):
         assert sorted(before) == sorted(after), f"the clicks of another visitor on {family} changed this page"
 
 
-@pytest.mark.xfail(
-    reason="Weighted scales each feature to its largest value, so an interest that is almost gone counts in full"
-)
 def test_without_a_click_the_page_fades_back(shop):
     """12 hours are 72 half-lives of the interest and 6 of the trend: what the shop buys is back."""
     for family in NAMED:

@@ -64,7 +64,7 @@ async def decided(engine, path, visitor, gone, everything, seen):
     seen.used.update(each["used"] for each in answer["degraded"])
     seen.items += len(answer["items"])
     seen.pages.append(ids(answer))
-    seen.wrong += [(path, item, answer["decision_id"]) for item in ids(answer) if item in before]
+    seen.wrong += [(path, item, answer["decision_id"]) for item in ids(answer) if item in before & gone]
 
 
 async def sell_out(engine, seen, gone, seconds, chance):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextpaint.decide.candidates import Candidates
-from nextpaint.decide.rank import BoundWeighted, contributions
+from nextpaint.decide.rank import BoundWeighted, Weighted, contributions
 from nextpaint.record.columns import Column
 from nextpaint.record.types import DOUBLE
 
@@ -47,3 +47,24 @@ def test_a_feature_nobody_has_counts_nothing():
     candidates = batch([(None, 1.0, 0.0), (None, 2.0, 0.0)])
     assert RANK.scales(candidates) == {"sim": 0.0, "heat": 2.0, "price": 0.0}
     assert RANK.scores(candidates, RANK.scales(candidates)).tolist() == [0.15, 0.3]
+
+
+def test_what_fades_counts_as_little_as_is_left():
+    features = {"interest": [0.25, 0.0], "trend": [3.0, 6.0]}
+    both = Candidates(
+        np.array(["a", "b"], object),
+        np.arange(2),
+        np.zeros(2),
+        np.zeros(2, np.int64),
+        {name: Column(DOUBLE, np.array(values)) for name, values in features.items()},
+    )
+    ranker = BoundWeighted((("interest", 1.0), ("trend", 1.0)), (("interest", 1.0),))
+    scales = ranker.scales(both)
+    assert scales == {"interest": 1.0, "trend": 6.0}
+    assert ranker.scores(both, scales).tolist() == [0.75, 1.0]
+
+
+def test_full_at_is_printed_and_changes_no_weight():
+    ranker = Weighted(interest=1.0).full_at(interest=2.0)
+    assert str(ranker) == "Weighted(interest=1).full_at(interest=2)"
+    assert Weighted(interest=1.0).full == {}

@@ -76,7 +76,15 @@ def test_the_feature_is_null_without_a_vector():
     now = context(reading)
     found = SESSION.similarity(now.found(["i004", "i005", "i006"]), now).to_list()
     assert found[1] is None
-    assert found[0] == pytest.approx(similarities(reading)["i004"], abs=1e-6)
+    strength = 2.0 ** -(3 / 10)
+    assert found[0] == pytest.approx(similarities(reading)["i004"] * strength, abs=1e-6)
+
+
+def test_the_feature_fades_with_the_session():
+    reading = shop()
+    visit(reading, "s1", ("i001", 1.0, 0))
+    later = context(reading.at(reading.time_ms + 20 * MINUTE_MS))
+    assert SESSION.similarity(later.found(["i001"]), later).to_list() == [0.25]
 
 
 def test_the_lightest_of_many_items_do_not_count():
