@@ -36,10 +36,10 @@ home = Surface(
     limit=20,
     inputs={"page": str, "item_id": Optional(str)},
     retrieve=[
-        Similar("item_vectors", to=session, k=200),
+        Similar("item_vectors", to=session, k=120),
         BoughtTogether("orders", to="recent.items", k=50),
-        Top("trending", by="heat", where={"category": TopOf("category_interest", by="heat", n=3)}, k=100),
-        Top("trending", by="heat", k=50),
+        Top("trending", by="heat", where={"category": TopOf("category_interest", by="heat", n=3)}, k=60),
+        Top("trending", by="heat", k=230),
         Recent("recent.items", k=20),
     ],
     require=[
@@ -62,6 +62,8 @@ home = Surface(
     # At most 8 of the 20 from one family: whoever looks at lanterns sees mostly lanterns on the first screen, and
     # still something else before the end of the list.
     rules=[Diversify(by="category", at_most=8)],
+    # The sentence an item is explained with when this feature spoke most for it.
+    say={"trend": "Many people look at it and buy it right now."},
     cold=Top("trending", by="heat", k=200),
     fallback=LastGood(max_age="10 min"),
 )

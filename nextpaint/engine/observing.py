@@ -92,8 +92,9 @@ def _tables(node: Node) -> Iterator[dict[str, Any]]:
     for name, live in node.tables.live.items():
         if not name.startswith("_"):
             reading = "live" if live.reach.by_key else "final"
-            yield {"name": name, "rows": len(live.table.rows), "reading": reading, "as_of": live.reach.as_of,
-                   "whole": "live" if live.reach.whole else "final"}  # fmt: skip
+            whole = "live" if live.reach.whole else "final"
+            yield {"name": name, "rows": len(live.table.rows), "held": live.held, "reading": reading, "whole": whole,
+                   "as_of": live.reach.as_of}  # fmt: skip
 
 
 _HELP = {

@@ -98,6 +98,11 @@ class LiveTable:
         held = "; rows wait for the watermark" if _holds(self.table.source) else ""
         return f"one row per {keys}{held}"
 
+    @property
+    def held(self) -> int:
+        """Rows upstream that wait for the watermark: live readings have them already, the final rows do not."""
+        return _held(self.table.source)
+
     def _as_of(self) -> str:
         if self._group_key is not None and isinstance(self._base, GroupAggregate) and self._base.accumulators.fades:
             return "decay"
@@ -201,6 +206,10 @@ def _ordered(key: Row) -> tuple[tuple[bool, str, Value], ...]:
 def _holds(operator: Operator | None) -> bool:
     """Does anything upstream hold rows back?"""
     return operator is not None and (isinstance(operator, HOLDING) or any(_holds(each) for each in _inputs(operator)))
+
+
+def _held(operator: Operator | None) -> int:
+    return 0 if operator is None else operator.held + sum(_held(each) for each in _inputs(operator))
 
 
 def _inputs(operator: Operator) -> tuple[Operator, ...]:

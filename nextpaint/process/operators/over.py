@@ -167,6 +167,10 @@ class OverAggregation(Operator):
             if frame is not None and self._range is not None and frame[0] + self._range + self._range // 2 == due:
                 self._frames.pop(partition)
 
+    @property
+    def held(self) -> int:
+        return len(self._held)
+
     def next_timer(self) -> int | None:
         return self._due[0][0] if self._due else None
 

@@ -98,6 +98,11 @@ class Operator(ABC):
     def restore(self) -> None:  # noqa: B027  most operators derive nothing
         """Rebuild what is derived from cells, after they were loaded."""
 
+    @property
+    def held(self) -> int:
+        """Rows that wait here for the watermark."""
+        return 0
+
     def next_timer(self) -> int | None:
         """The earliest event time at which a watermark would make this operator emit; None when nothing is held."""
         return None

@@ -148,6 +148,10 @@ class TemporalJoin(Operator):
 
     # ------------------------------------------------------------ live
 
+    @property
+    def held(self) -> int:
+        return len(self._left)
+
     def next_timer(self) -> int | None:
         return self._due[0][0] if self._due else None
 
