@@ -114,8 +114,9 @@ class Node:
         self.runner: Runner
         self.tables: Tables
         self.turns = Turns(ports.clock, self._apply, self._on_switch, self._on_idle)
-        self.turns.hurried = lambda: bool(self._waiters)
+        self.turns.hurried = lambda: bool(self._waiters) or self._settling
         self.turns.failed = self._fail
+        self._settling = False
         self.failure: NextpaintError | None = None
         self.durable = self.ledger.next_seq - 1
         self.emitted = OutputIdentity(*self.ledger.emitted)
@@ -434,8 +435,10 @@ class Node:
 
     async def settled(self) -> None:
         """Wait until everything appended is durable and applied."""
+        self._settling = True  # nothing waits for company any more
         while self._running() and not (self.writer.flush() and not self.turns.waiting_records):
             await asyncio.sleep(0.001)
+        self._settling = False
 
     async def close(self) -> None:
         """Apply what is durable, leave a checkpoint and an end frame, release the directory."""

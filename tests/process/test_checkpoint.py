@@ -1,0 +1,81 @@
+"""A checkpoint file is whole or does not exist; it loads only into the application it is of."""
+
+from __future__ import annotations
+
+import pytest
+
+from nextpaint.ports import SeededRandom, SimulatedDisk
+from nextpaint.process import checkpoint
+from nextpaint.process.checkpoint import CheckpointWriter, Header
+from nextpaint.process.runner import Runner
+from nextpaint.record.errors import ReplayError
+from tests.process.harness import records, whole
+from tests.process.test_protocol import make, stream
+
+
+def written(disk: SimulatedDisk, runner: Runner) -> bytes:
+    writer = CheckpointWriter(runner, Header("0", "app", runner.applied, 7, runner.at_ms, (-1, 0, 0)))
+    data = None
+    while data is None:
+        data = writer.slice(3)
+    if not disk.exists(checkpoint.DIRECTORY):
+        disk.make_directory(checkpoint.DIRECTORY)
+    disk.replace(writer.path, data)
+    return data
+
+
+def test_what_was_written_is_read_and_loads() -> None:
+    disk, runner = SimulatedDisk(SeededRandom(1)), make()
+    whole(runner, records(stream(1, 80)))
+    written(disk, runner)
+    found = checkpoint.newest(disk)
+    assert found is not None
+    assert (found.header.applied, found.header.next_frame) == (runner.applied, 7)
+    other = make()
+    found.load(other)
+    assert other.state.hash() == runner.state.hash()
+    assert other.applied == runner.applied
+
+
+def test_the_newest_at_or_before_a_position_is_found() -> None:
+    disk, runner = SimulatedDisk(SeededRandom(1)), make()
+    arriving = records(stream(2, 60))
+    for end in (20, 40, 60):
+        whole(runner, arriving[end - 20 : end])
+        written(disk, runner)
+    assert checkpoint.positions(disk) == [19, 39, 59]
+    found = checkpoint.newest(disk, 45)
+    assert found is not None and found.header.applied == 39
+    assert checkpoint.newest(disk, 5) is None
+
+
+def test_a_damaged_or_unfinished_file_does_not_exist() -> None:
+    disk, runner = SimulatedDisk(SeededRandom(1)), make()
+    whole(runner, records(stream(3, 60)))
+    data = written(disk, runner)
+    path = checkpoint.path_of(runner.applied)
+    for damaged in (
+        data[:-1],
+        data[:-20],
+        data[: len(data) // 2],
+        b"",
+        data[:-1] + bytes([data[-1] ^ 1]),
+        b"x" + data[1:],
+    ):
+        disk.replace(path, damaged)
+        assert checkpoint.read(disk, runner.applied) is None
+    for at in range(0, len(data), 97):
+        disk.replace(path, data[:at] + bytes([data[at] ^ 0x40]) + data[at + 1 :])
+        assert checkpoint.read(disk, runner.applied) is None, f"byte {at}"
+
+
+def test_state_of_another_application_is_refused() -> None:
+    disk, runner = SimulatedDisk(SeededRandom(1)), make()
+    whole(runner, records(stream(4, 60)))
+    written(disk, runner)
+    found = checkpoint.newest(disk)
+    assert found is not None
+    stranger = make()
+    stranger.state.cells.pop(next(name for name, _ in found.pages))
+    with pytest.raises(ReplayError, match="which this application does not have"):
+        found.load(stranger)
