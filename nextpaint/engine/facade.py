@@ -241,7 +241,7 @@ def plan_change(node: Node, application: Application) -> dict[str, Any]:
     """Per table: kept (its operators are the same), rebuilt (from the first record), dropped."""
     from_now = _identities(node.application)
     to = _identities(application)
-    tables = sorted({*from_now, *to})
+    tables = sorted(name for name in {*from_now, *to} if not name.startswith("_"))
     return {
         "kept": [name for name in tables if name in from_now and from_now[name] == to.get(name)],
         "rebuilt": [name for name in tables if name in to and to[name] != from_now.get(name)],

