@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -107,5 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if text:
                 print(f"  {label}: {text.strip()}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read our output has enough: `nextpaint check shop | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         return 130
