@@ -204,6 +204,7 @@ def warnings(program: Program) -> list[Diagnostic]:
             target.primary_key
             and insert.root.schema.changes is Changes.APPEND
             and "ON CONFLICT" not in insert.sql.upper()
+            and program.settings.get("table.exec.sink.require-on-conflict", "true").lower() == "true"
         ):
             found.append(
                 _warning(

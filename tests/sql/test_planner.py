@@ -317,3 +317,13 @@ def test_deep_nesting_is_refused(deep):
     survives("CREATE VIEW v AS SELECT " + deep)
     survives("SELECT * FROM " + "(SELECT * FROM " * 2000)
     survives("CREATE TABLE x (a " + "ARRAY<" * 2000)
+
+
+def test_a_program_that_waives_on_conflict_is_not_warned_about_it():
+    sql = """
+        CREATE TABLE t (k STRING, v INT);
+        CREATE TABLE newest (k STRING, v INT, PRIMARY KEY (k) NOT ENFORCED);
+        INSERT INTO newest SELECT k, v FROM t;"""
+    waived = "SET 'table.exec.sink.require-on-conflict' = 'false';" + sql
+    assert ["ON CONFLICT" in each.cure for each in warnings(plan_program([("a.sql", sql)], {}))] == [True]
+    assert warnings(plan_program([("a.sql", waived)], {})) == []
