@@ -395,7 +395,7 @@ class Node:
         self.ports.workers.submit(lambda: self._publish(writer.path, data), lambda _done, _error: None)
 
     def _header(self) -> checkpoint.Header:
-        position = self.ledger.position_of(self.runner.applied)
+        position = self.position_of(self.runner.applied)
         return checkpoint.Header(
             __version__,
             self.application.hash,
