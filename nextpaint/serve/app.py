@@ -159,9 +159,10 @@ class App:
             self.body_bytes_in_flight -= held
 
     def _check_lag(self, scope: Scope, route: Route) -> None:
-        """Refuse what has waited in this process for longer than its lane allows: answering it late helps nobody, and
-        events
-        give way before decisions do."""
+        """Refuse what has waited in this process for longer than its lane allows.
+
+        Answering it late helps nobody, and events give way before decisions do.
+        """
         lag_ms_max = self.lag_ms_max.get(route.lane)
         received_s = scope.get(RECEIVED)
         if lag_ms_max is None or received_s is None:
