@@ -110,9 +110,8 @@ class BoundWeighted:
         return scored.take(np.argsort(-scored.scores, kind="stable"))
 
     def scales(self, candidates: Candidates) -> dict[str, float]:
-        """Per feature the largest absolute value over the batch, or the value it counts in full from if that is
-        larger; 0.0 where
-        there is neither."""
+        """Per feature the largest absolute value over the batch, or the value it counts in full from if that is larger;
+        0.0 where there is neither."""
         full = dict(self.full)
         return {
             name: float(np.abs(_zero_for_null(candidates.features[name])).max(initial=full.get(name, 0.0)))

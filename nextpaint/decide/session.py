@@ -1,9 +1,8 @@
 """The session vector: what a person is looking at now, as one direction in the space of item vectors.
 
 The weighted, decayed sum of the directions of recent items, s = sum of c_i * v_i with c_i = w_i * 2^-(age_i /
-half_life) /
-|v_i|, over the `SEEDS_MAX` items that weigh most. An empty session has no vector (None): a retriever then abstains, a
-zero vector would be similar to nothing and everything.
+half_life) / |v_i|, over the `SEEDS_MAX` items that weigh most. An empty session has no vector (None): a retriever then
+abstains, a zero vector would be similar to nothing and everything.
 
 Only similarities are needed, and they follow from dot products between items: s . x = sum of c_i * (v_i . x). Item
 vectors are integers, so those dot products are exact in float32 in any order of summation
@@ -63,10 +62,8 @@ class SessionVector:
 @dataclass(frozen=True)
 class Similarities:
     """Dot products of the session with every row of the vector table over the row's length, shape (rows,), and the
-    session's
-    own length (> 0): cosine similarity times that length, so the same order for one pass less. `strength`, in (0, 1]:
-    the
-    faded weights of the session's events together, at most 1."""
+    session's own length (> 0): cosine similarity times that length, so the same order for one pass less. `strength`, in
+    (0, 1]: the faded weights of the session's events together, at most 1."""
 
     vectors: Vectors
     scaled: FloatArray
@@ -88,8 +85,7 @@ class BoundSession:
 
     def similarity(self, candidates: Candidates, context: Context) -> Column:
         """Cosine similarity per candidate times what is left of the session, shape (n,): after a half-life without an
-        event a
-        session of one view is half as strong. NULL where the item has no vector or there is no session."""
+        event a session of one view is half as strong. NULL where the item has no vector or there is no session."""
         found = self.similarities(context)
         if found is None:
             return Column(DOUBLE, np.zeros(len(candidates)), np.zeros(len(candidates), np.bool_))
@@ -122,8 +118,7 @@ class BoundSession:
 
     def _seeds(self, context: Context, vectors: Vectors) -> tuple[list[tuple[int, float]], float]:
         """(slot, coefficient) of the heaviest recent items that have a vector, heaviest first (ties: key), and the
-        strength
-        of the session."""
+        strength of the session."""
         events = context.recent(self.path)
         if not events:
             return [], 0.0

@@ -261,9 +261,8 @@ class Node:
         await future
 
     def _fail(self, error: Exception) -> None:
-        """Applying broke: what is in state may be half of a step, so nothing more is applied, admitted or decided.
-        The ledger is
-        whole; a restart replays it."""
+        """Applying broke: what is in state may be half of a step, so nothing more is applied, admitted or decided. The
+        ledger is whole; a restart replays it."""
         self.failure = NextpaintError(
             f"the engine stopped: {type(error).__name__}: {error}",
             where=f"after seq {self.runner.applied}",

@@ -107,9 +107,8 @@ class Turns:
             self._idle()
 
     def _ready(self) -> bool:
-        """Whether a slice is due. The fixed cost of a slice is that of several records, so on a busy node a few
-        records wait
-        a moment for company; on a quiet one, or when somebody waits for them, they do not."""
+        """Whether a slice is due. The fixed cost of a slice is that of several records, so on a busy node a few records
+        wait a moment for company; on a quiet one, or when somebody waits for them, they do not."""
         if len(self._records) >= COMPANY or (self._records and isinstance(self._records[0], Switch)):
             return True
         return bool(self._records) and (
@@ -132,8 +131,7 @@ class Turns:
 
     def _decide(self) -> None:
         """All waiting decisions, earliest deadline first, as far as a turn allows. They rank before everything else:
-        reading
-        sockets takes time of its own between turns, and what has no time then is refused early."""
+        reading sockets takes time of its own between turns, and what has no time then is refused early."""
         started_ns = self._clock.monotonic_ns()
         end_ns = started_ns + DECIDE_MS_MAX * 1e6
         while self._decisions:

@@ -108,8 +108,7 @@ class Graph:
 
 def fingerprint(value: Any, tables: dict[str, str], shown: dict[int, str] | None = None) -> str:
     """Canonical text of a plan, without positions; a Scan stands for the definition of its table. `shown`: texts of
-    nodes
-    below that are known already, by identity."""
+    nodes below that are known already, by identity."""
     if shown and id(value) in shown:
         return shown[id(value)]
     if isinstance(value, plan.Scan):

@@ -74,8 +74,7 @@ def test_a_click_five_minutes_late_lands_before_the_later_ones_and_changes_the_n
 
 def test_a_click_beyond_the_lateness_is_counted_where_a_window_has_closed(tmp_path):
     """The blueprint allows 10 minutes. A sum that fades and a list of the last items still take it, in its place; a
-    session
-    that is over and a join with the past do not, and say so."""
+    session that is over and a join with the past do not, and say so."""
 
     async def run():
         items = slice_of(100)

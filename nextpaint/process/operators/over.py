@@ -36,8 +36,8 @@ Frame = tuple[int, tuple[tuple[int, Row], ...], tuple[object, ...]]  # last fire
 
 class OverAggregation(Operator):
     """State: `held`, (time, seq, ordinal) -> row not fired yet; `frames`, partition -> Frame. A bounded frame keeps
-    rows,
-    an unbounded one keeps accumulators. Derived: heaps of held rows and of frames to clean, held rows by partition."""
+    rows, an unbounded one keeps accumulators. Derived: heaps of held rows and of frames to clean, held rows by
+    partition."""
 
     def __init__(self, identity: str, node: OverAggregate, sources: Sequence[Operator], state: State) -> None:
         super().__init__(identity, node.schema.types)
