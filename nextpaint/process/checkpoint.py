@@ -11,6 +11,7 @@ checkpoint is read by the application in force at its position.
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ MAGIC = b"NPCKPT01"
 DIRECTORY = "checkpoints"
 SLICE_ROWS = 1024  # about 2 ms of encoding and hashing between two steps
 _BLOCK = struct.Struct(">II")
+
+log = logging.getLogger("nextpaint.process")
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -151,10 +154,14 @@ def _blocks(data: bytes) -> Iterator[bytes]:
 
 
 def newest(disk: Disk, up_to: int | None = None) -> Checkpoint | None:
-    """The newest whole checkpoint at or before a position."""
+    """The newest whole checkpoint at or before a position; damaged ones are passed over with a warning.
+
+    Files are put in place whole, so that no crash damages one: the medium may be failing.
+    """
     for applied in reversed(positions(disk)):
         if up_to is None or applied <= up_to:
             found = read(disk, applied)
             if found is not None:
                 return found
+            log.warning("%s is damaged: an older checkpoint or the ledger serves instead", path_of(applied))
     return None

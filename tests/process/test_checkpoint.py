@@ -69,6 +69,19 @@ def test_a_damaged_or_unfinished_file_does_not_exist() -> None:
         assert checkpoint.read(disk, runner.applied) is None, f"byte {at}"
 
 
+def test_a_damaged_file_is_passed_over_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    disk, runner = SimulatedDisk(SeededRandom(1)), make()
+    arriving = records(stream(4, 40))
+    whole(runner, arriving[:20])
+    written(disk, runner)
+    whole(runner, arriving[20:])
+    data = written(disk, runner)
+    disk.replace(checkpoint.path_of(39), data[:-1])
+    found = checkpoint.newest(disk)
+    assert found is not None and found.header.applied == 19
+    assert checkpoint.path_of(39) in caplog.text
+
+
 def test_state_of_another_application_is_refused() -> None:
     disk, runner = SimulatedDisk(SeededRandom(1)), make()
     whole(runner, records(stream(4, 60)))
