@@ -53,7 +53,8 @@ _NOTHING_WATCHED: tuple[int, int, None] = (-1, 0, None)
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
     """checkpoint_records, checkpoint_s: a checkpoint is written when either has passed since the last one; together
-        they bound recovery to seconds of replay.
+        they bound what a start applies again to seconds of work (it still reads every frame kept, for dedup and the
+        places of decisions).
     checkpoints_kept: recent ones; the oldest is the replay horizon.
     unapplied_max: records waiting to be applied beyond which ingest is refused: about a second of work.
     lag_ms_max: how long the state thread may keep work waiting before ingest is refused: events give way first, so that
