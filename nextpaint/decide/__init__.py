@@ -6,6 +6,7 @@ from nextpaint.decide.context import Context, Moment
 from nextpaint.decide.fallback import LastGood, Nothing
 from nextpaint.decide.feature import Feature
 from nextpaint.decide.filter import NotBought, NotSeen, Require
+from nextpaint.decide.own import Own
 from nextpaint.decide.rank import Model, Weighted
 from nextpaint.decide.record import DecisionRecord
 from nextpaint.decide.request import DecisionRequest, Optional
@@ -40,6 +41,7 @@ __all__ = [
     "NotSeen",
     "Nothing",
     "Optional",
+    "Own",
     "Paths",
     "Recent",
     "Require",

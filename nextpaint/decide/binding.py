@@ -103,7 +103,7 @@ def _bind(surface: Surface, binder: Binder) -> BoundSurface:
             binder.unknown("feature in say=:", name, surface.features)
     sentences = {each.name: surface.say.get(each.name, FEATURE_SENTENCES[each.kind]) for each in features}
     filters = _named(surface.filters, binder)
-    facts = [each.fact for each in features]
+    facts = [fact for each in features for fact in each.facts]
     for named in filters:
         facts += getattr(named.run, "facts", ())
     rank, path = _bind_rank(surface.rank, tuple(surface.features), binder)
@@ -122,13 +122,13 @@ def _bind(surface: Surface, binder: Binder) -> BoundSurface:
         given=next((each for each in surface.retrieve if isinstance(each, Given)), None),
         max_age_ms=_max_age_ms(surface.fallback, binder),
         fields=_fields(binder),
-        facts=tuple(dict.fromkeys(fact for fact in facts if fact is not None)),
+        facts=tuple(dict.fromkeys(facts)),
     )
 
 
 def _source(feature: BoundFeature, sentence: str) -> FeatureSource:
     personal = feature.kind in ("session", "interest", "person")
-    table = feature.fact.table if feature.fact is not None else feature.source
+    table = feature.facts[0].table if feature.facts else feature.source
     filled = sentence.replace("{source}", table.replace("_", " ")).replace("{name}", feature.name.replace("_", " "))
     return FeatureSource(feature.name, feature.source, personal, filled)
 

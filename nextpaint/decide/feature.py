@@ -1,13 +1,15 @@
 """Features: one DOUBLE column per name for a batch of candidates, each with where it came from and how old it is.
 
-A feature is declared as "table.column" (a fact, bound by key names), `Feature("table.column", on={...})`, a
-`SessionVector` (its similarity to the candidate), or a plain function (candidates, context) -> float array of shape
-(n,). NULL is kept as NULL; NaN and infinities, which no ranking can use, become NULL. Booleans count as 0 and 1.
+A feature is declared as "table.column" (a fact, bound by key names), `Feature("table.column", on={...})`, a SQL
+expression over such columns and inputs (`"bought.heat * SQRT(trending.heat)"`), a `SessionVector` (its similarity to
+the candidate), or a plain function (candidates, context) -> float array of shape (n,). NULL is kept as NULL; NaN and
+infinities, which no ranking can use, become NULL. Booleans count as 0 and 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +18,14 @@ import numpy as np
 from nextpaint.decide.binder import Binder
 from nextpaint.decide.candidates import Candidates, FloatArray
 from nextpaint.decide.context import Context
+from nextpaint.decide.expression import Expression, number
 from nextpaint.decide.facts import Fact
 from nextpaint.decide.requirements import Needs
 from nextpaint.decide.session import BoundSession, SessionVector
 from nextpaint.record.columns import Column
 from nextpaint.record.types import DOUBLE, Kind
+
+_PATH = re.compile(r"\w+\.\w+")
 
 FeatureFunction = Callable[[Candidates, Context], Any]
 
@@ -48,7 +53,12 @@ class BoundFeature:
     name: str
     source: str
     kind: str  # "session" | "interest" (person and a column of the item) | "person" | "item" | "function"
-    of: Fact | BoundSession | FeatureFunction
+    of: Fact | Expression | BoundSession | FeatureFunction
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """The facts it is made of."""
+        return (self.of,) if isinstance(self.of, Fact) else self.of.facts if isinstance(self.of, Expression) else ()
 
     @property
     def fact(self) -> Fact | None:
@@ -58,6 +68,8 @@ class BoundFeature:
         """One DOUBLE per candidate, shape (n,)."""
         if isinstance(self.of, Fact):
             return _finite(self.of.read(candidates, context))
+        if isinstance(self.of, Expression):
+            return _computed(self.of, candidates, context)
         if isinstance(self.of, BoundSession):
             return self.of.similarity(candidates, context)
         values: FloatArray = np.asarray(self.of(candidates, context), np.float64)
@@ -68,10 +80,12 @@ class BoundFeature:
         return _finite(Column(DOUBLE, values))
 
     def ages_ms(self, candidates: Candidates, context: Context) -> list[int | None]:
-        """Per candidate, how long ago its fact last changed; None where there is none or it is a function's."""
+        """Per candidate, how long ago its newest fact last changed; None where there is none or it is a function's."""
         now = context.time_ms
-        if isinstance(self.of, Fact):
-            return [None if at is None else max(now - at, 0) for at in self.of.changed_at_ms(candidates, context)]
+        if self.facts:
+            changes = zip(*(fact.changed_at_ms(candidates, context) for fact in self.facts), strict=True)
+            newest = [max((at for at in times if at is not None), default=None) for times in changes]
+            return [None if at is None else max(now - at, 0) for at in newest]
         latest = self.of.latest_ms(context) if isinstance(self.of, BoundSession) else None
         return [None if latest is None else max(now - latest, 0)] * len(candidates)
 
@@ -81,7 +95,9 @@ def needs_of(source: FeatureSource, needs: Needs) -> None:
     if isinstance(source, SessionVector):
         source.needs(needs)
     elif isinstance(source, str | Feature):
-        needs.read_path(source if isinstance(source, str) else source.path)
+        path = source if isinstance(source, str) else source.path
+        if _PATH.fullmatch(path):  # which columns an expression names is known once it is planned
+            needs.read_path(path)
 
 
 def bind_feature(name: str, source: object, binder: Binder) -> BoundFeature | None:
@@ -89,6 +105,9 @@ def bind_feature(name: str, source: object, binder: Binder) -> BoundFeature | No
     if isinstance(source, SessionVector):
         session = source.bind(binder)
         return None if session is None else BoundFeature(name, str(source), "session", session)
+    if isinstance(source, str) and "." in source and not _PATH.fullmatch(source):
+        expression = number(source, binder)
+        return None if expression is None else BoundFeature(name, source, _kind(expression.facts), expression)
     if isinstance(source, str | Feature):
         declared = Feature(source) if isinstance(source, str) else source
         fact = binder.fact(declared.path, f"feature {name!r}", declared.on)
@@ -97,12 +116,26 @@ def bind_feature(name: str, source: object, binder: Binder) -> BoundFeature | No
         if not (fact.type.is_numeric or fact.type.kind is Kind.BOOLEAN):
             binder.error(f"feature {name!r}: {fact.path} is {fact.type}, not a number", "name a numeric column")
             return None
-        kind = "item" if not fact.personal else "interest" if fact.about else "person"
-        return BoundFeature(name, str(declared), kind, fact)
+        return BoundFeature(name, str(declared), _kind((fact,)), fact)
     if callable(source):
         return BoundFeature(name, getattr(source, "__name__", type(source).__name__), "function", source)
     binder.error(f"feature {name!r} is {source!r}", "write 'table.column', a SessionVector or a function")
     return None
+
+
+def _kind(facts: Sequence[Fact]) -> str:
+    personal = [fact for fact in facts if fact.personal]
+    return "item" if not personal else "interest" if any(fact.about for fact in personal) else "person"
+
+
+def _computed(expression: Expression, candidates: Candidates, context: Context) -> Column:
+    """The expression per candidate; NULL where it fails."""
+    column, failed = expression.value(candidates, context)
+    if failed:
+        valid = np.ones(len(candidates), np.bool_) if column.valid is None else column.valid.copy()
+        valid[failed] = False
+        column = Column(column.type, column.values, valid)
+    return _finite(column)
 
 
 def read_features(features: tuple[BoundFeature, ...], candidates: Candidates, context: Context) -> Candidates:

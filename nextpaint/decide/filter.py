@@ -20,17 +20,12 @@ import numpy as np
 from nextpaint.decide.binder import Binder
 from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.context import Context, ListPath
+from nextpaint.decide.expression import Expression, condition
 from nextpaint.decide.facts import Fact
 from nextpaint.decide.requirements import Needs
 from nextpaint.decide.stage import Stage
 from nextpaint.decide.wording import times
-from nextpaint.process.functions.compile import Evaluator, compile_expr
-from nextpaint.process.functions.evaluation import Evaluation
-from nextpaint.record.columns import BoolArray, Column, Value
-from nextpaint.record.errors import ApplicationError
-from nextpaint.record.types import Type
-from nextpaint.sql.plan import Expr
-from nextpaint.sql.planner import plan_condition
+from nextpaint.record.columns import BoolArray, Value
 
 
 @runtime_checkable
@@ -65,53 +60,34 @@ class Require:
     def bind(self, binder: Binder) -> Stage | None:
         if self.missing not in ("refuse", "keep"):
             binder.error(f"Require(missing={self.missing!r})", "write missing='refuse' or missing='keep'")
-        columns = binder.columns()
-        try:
-            expression, names = plan_condition(self.condition, columns, binder.at)
-        except ApplicationError as error:
-            binder.diagnostics.extend(error.diagnostics)
-            return None
-        operands: list[Fact | str] = []
-        for name in names:
-            if name.startswith("inputs."):
-                operands.append(name.removeprefix("inputs."))
-            else:
-                fact = binder.fact(name, repr(self.condition))
-                if fact is None:
-                    return None
-                operands.append(fact)
-        return _Condition(self, expression, tuple(operands), tuple(columns[name] for name in names))
+        expression = condition(self.condition, binder)
+        return None if expression is None else _Condition(self, expression)
 
 
 class _Condition:
-    """A compiled condition; the expression's column i is operand i."""
+    """A condition on its candidates."""
 
-    def __init__(
-        self, declared: Require, expression: Expr, operands: tuple[Fact | str, ...], types: tuple[Type, ...]
-    ) -> None:
-        self.facts = tuple(each for each in operands if isinstance(each, Fact))
+    def __init__(self, declared: Require, expression: Expression) -> None:
+        self.facts = expression.facts
         self._keep_null = declared.missing == "keep"
-        self._operands = operands
-        self._types = types
-        self._evaluate: Evaluator = compile_expr(expression)
+        self._expression = expression
 
     def __call__(self, candidates: Candidates, context: Context) -> Candidates:
         return _kept(self.keeps(candidates, context), candidates)
 
     def keeps(self, candidates: Candidates, context: Context) -> BoolArray | None:
-        evaluation = Evaluation(self._read(candidates, context), len(candidates), context.time_ms)
-        result = self._evaluate(evaluation)
+        result, failed = self._expression.value(candidates, context)
         mask: BoolArray = result.values.astype(np.bool_)
         if result.valid is not None:
             mask = np.where(result.valid, mask, self._keep_null)
-        for row in evaluation.failures.rows:
-            mask[row] = False
+        mask[failed] = False
         return None if bool(mask.all()) else mask
 
     def why(self, candidates: Candidates, context: Context) -> list[tuple[str, int | None]]:
         texts: list[list[str]] = [[] for _ in range(len(candidates))]
         changed: list[int | None] = [None] * len(candidates)
-        for operand, column in zip(self._operands, self._read(candidates, context), strict=True):
+        columns = self._expression.columns(candidates, context)
+        for operand, column in zip(self._expression.operands, columns, strict=True):
             name = operand if isinstance(operand, str) else operand.column
             for index, value in enumerate(column.to_list()):
                 texts[index].append(f"{name} {_shown(value)}")
@@ -120,15 +96,6 @@ class _Condition:
                     _newest(*pair) for pair in zip(changed, operand.changed_at_ms(candidates, context), strict=True)
                 ]
         return [(", ".join(text), at) for text, at in zip(texts, changed, strict=True)]
-
-    def _read(self, candidates: Candidates, context: Context) -> tuple[Column, ...]:
-        everyone = np.zeros(len(candidates), np.int64)
-        return tuple(
-            Column.of(type_, [context.request.inputs.get(operand)]).take(everyone)
-            if isinstance(operand, str)
-            else operand.read(candidates, context)
-            for operand, type_ in zip(self._operands, self._types, strict=True)
-        )
 
 
 def _shown(value: Value) -> str:

@@ -53,6 +53,13 @@ class Binder:
             raise Refusal(f"{what} must be a condition, not {result.type}", node.at)
         return result
 
+    def number_value(self, node: syntax.Expression, what: str) -> Expr:
+        """A numeric value."""
+        result = self.value(node)
+        if not result.type.is_numeric:
+            raise Refusal(f"{what} must be a number, not {result.type}", node.at)
+        return result
+
     # ------------------------------------------------------------ leaves
 
     def name(self, node: syntax.Name) -> Expr:

@@ -1,12 +1,13 @@
 """The sql room's door: texts in, checked plans out, or one ApplicationError with everything that is wrong.
 
-`plan_program` for an application's files, `plan_query` for a question over live tables, `plan_condition` for the
-conditions that surfaces and journeys write. Nothing else leaves the room but `ApplicationError`.
+`plan_program` for an application's files, `plan_query` for a question over live tables, `plan_condition` and
+`plan_number` for the conditions and computed features that surfaces and journeys write. Nothing else leaves the room
+but `ApplicationError`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nextpaint.record.errors import ApplicationError, Diagnostic
 from nextpaint.record.types import Type
@@ -86,12 +87,23 @@ def plan_condition(text: str, columns: Mapping[str, Type], where: At) -> tuple[E
     Returns the BOOLEAN expression, whose ColumnRefs index the returned tuple of used names. Raises ApplicationError;
     places count from `where`, the first character of the text.
     """
+    return _plan_expression(text, columns, where, lambda binder, node: binder.condition(node, "the condition"))
+
+
+def plan_number(text: str, columns: Mapping[str, Type], where: At) -> tuple[Expr, tuple[str, ...]]:
+    """A computed feature as surfaces write it: as `plan_condition`, for an expression that gives a number."""
+    return _plan_expression(text, columns, where, lambda binder, node: binder.number_value(node, "the feature"))
+
+
+def _plan_expression(
+    text: str, columns: Mapping[str, Type], where: At, bind: Callable[[Binder, syntax.Expression], Expr]
+) -> tuple[Expr, tuple[str, ...]]:
     names = ConditionNames(columns)
     try:
         cursor = Cursor(tokenize(text, where.file))
         node = parse_expression(cursor)
         cursor.expect_end()
-        return Binder(names).condition(node, "the condition"), tuple(names.used)
+        return bind(Binder(names), node), tuple(names.used)
     except Refusal as refusal:
         moved = Refusal(refusal.what, _moved(refusal.at, where), refusal.cure)
         raise ApplicationError([moved.diagnostic()]) from refusal

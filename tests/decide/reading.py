@@ -37,6 +37,7 @@ TABLES: dict[str, Table] = {
         table("category_interest", ["subject", "category"], subject=STRING, category=STRING, heat=DOUBLE),
         table("recent", ["subject"], subject=STRING, items=RECENT),
         table("carts", ["subject"], subject=STRING, value=DOUBLE, items=BIGINT),
+        table("bought", ["subject", "item_id"], subject=STRING, item_id=STRING, heat=DOUBLE),
         table("impressions", [], subject=STRING, item_id=STRING, ts=TIMESTAMP),
         table("orders", [], order_id=STRING, subject=STRING, item_id=STRING, qty=INT, ts=TIMESTAMP),
         table("item_vectors", ["item_id"], item_id=STRING, v=array(FLOAT)),
