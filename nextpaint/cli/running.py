@@ -15,6 +15,7 @@ from typing import Any
 import uvloop
 
 from nextpaint.cli.serving import ServeSettings, Serving
+from nextpaint.process.kernels.warm import is_cold, warm
 
 Report = dict[str, Any]
 
@@ -41,6 +42,9 @@ def serve_until_stopped(
 
 
 async def _serve(settings: ServeSettings, seconds: float | None, greet: Callable[[Serving, float], None]) -> Report:
+    if is_cold():
+        print("compiling the engine's kernels for this machine, once: up to a minute ...", flush=True)
+        warm()
     began = time.perf_counter()
     serving = Serving(settings)
     await serving.start()

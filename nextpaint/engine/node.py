@@ -27,6 +27,7 @@ from nextpaint.govern.subjects import Subjects
 from nextpaint.models.embedding import Embedder
 from nextpaint.ports import Ports, Workers
 from nextpaint.process import checkpoint
+from nextpaint.process.kernels.warm import warm
 from nextpaint.process.live import Tables
 from nextpaint.process.runner import Arriving, OutputIdentity, OutputRow, Runner, output_value
 from nextpaint.record.codec import Record
@@ -142,7 +143,9 @@ class Node:
     def open(
         directory: Path, application: Application, ports: Ports, settings: NodeSettings, embedder: Embedder | None
     ) -> Node:
-        """Recover, then put `application` in force. Raises what the ledger raises, or ApplicationError."""
+        """Recover, then put `application` in force. Raises what the ledger raises, or ApplicationError. Kernels are
+        compiled before anything else: a node that is ready compiles nothing."""
+        warm()
         node = Node(ports, directory, settings, embedder)
         try:
             outputs = node._recover(application)

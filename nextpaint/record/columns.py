@@ -11,6 +11,9 @@ At one `seq` rows come before marks, as in Flink with a watermark after every re
 batches is a scheduling choice: an operator's state and its output rows, in order, must not depend on it.
 
 NULL: `valid[i]` is False (and an object column holds None there). `valid is None` means no NULL in the column.
+
+A STRING or BYTES column may be held as places in a buffer (`TextColumn`, see `record.views`); its Python objects are
+made when somebody asks for `values`. `Column.views()` gives places for either form.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nextpaint.record.types import Type
+from nextpaint.record.types import Kind, Type
+from nextpaint.record.views import Views
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -57,12 +61,20 @@ class Column:
         valid = None if self.valid is None else self.valid[indices]
         return Column(self.type, self.values[indices], valid)
 
+    def typed(self, type_: Type) -> Column:
+        """The same values under another type that holds them alike."""
+        return Column(type_, self.values, self.valid)
+
     def to_list(self) -> list[Value]:
         """Python values, None for NULL."""
         values: list[Value] = self.values.tolist()
         if self.valid is None:
             return values
         return [value if ok else None for value, ok in zip(values, self.valid.tolist(), strict=True)]
+
+    def views(self) -> Views:
+        """Places of a STRING or BYTES column's values in a buffer; made from the objects if there are none yet."""
+        return Views.of(self.values.tolist())
 
     @staticmethod
     def of(type_: Type, values: Sequence[Value]) -> Column:
@@ -92,7 +104,57 @@ class Column:
             valid = np.concatenate(
                 [np.ones(len(column), np.bool_) if column.valid is None else column.valid for column in columns]
             )
+        if all(isinstance(column, TextColumn) for column in columns):
+            return TextColumn(columns[0].type, Views.concat([column.views() for column in columns]), valid)
         return Column(columns[0].type, np.concatenate([column.values for column in columns]), valid)
+
+
+class TextColumn(Column):
+    """A STRING or BYTES column held as places in a buffer; `values` are made on first use and kept."""
+
+    __slots__ = ("_values", "_views")
+
+    def __init__(self, type_: Type, views: Views, valid: BoolArray | None = None) -> None:
+        self.type = type_
+        self.valid = valid
+        self._views = views
+        self._values: AnyArray | None = None
+
+    def __len__(self) -> int:
+        return len(self._views.start)
+
+    @property
+    def values(self) -> AnyArray:
+        """Python strings or bytes, None for NULL."""
+        if self._values is None:
+            cells: list[Any] = self._views.texts() if self.type.kind is Kind.STRING else self._views.raw()
+            held = np.empty(len(cells), object)
+            held[:] = cells
+            if self.valid is not None:
+                held[~self.valid] = None
+            self._values = held
+        return self._values
+
+    @values.setter
+    def values(self, values: AnyArray) -> None:
+        raise AttributeError("a column is a value: make another")
+
+    def views(self) -> Views:
+        return self._views
+
+    def take(self, indices: AnyArray) -> Column:
+        valid = None if self.valid is None else self.valid[indices]
+        return TextColumn(self.type, self._views.take(indices), valid)
+
+    def typed(self, type_: Type) -> Column:
+        return TextColumn(type_, self._views, self.valid)
+
+    def to_list(self) -> list[Value]:
+        made: list[Value] = self.values.tolist()
+        return made
+
+    def __repr__(self) -> str:
+        return f"TextColumn({self.type}, {self.to_list()!r})"
 
 
 def _boxed(values: Sequence[Value]) -> AnyArray:

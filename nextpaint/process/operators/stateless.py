@@ -167,7 +167,7 @@ class Union(Operator):
                 marks.append((seq, self._clock.watermark))
         columns = [Column.concat([batch.columns[index] for batch in inputs]) for index in range(len(self.types))]
         whole = Batch(
-            tuple(Column(type_, each.values, each.valid) for type_, each in zip(self.types, columns, strict=True)),
+            tuple(each.typed(type_) for type_, each in zip(self.types, columns, strict=True)),
             np.concatenate([batch.kind for batch in inputs]),
             np.concatenate([batch.seq for batch in inputs]),
         )
