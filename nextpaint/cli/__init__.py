@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nextpaint import __version__
-from nextpaint.cli import commands, demo, loading, running
+from nextpaint.cli import commands, conforming, demo, loading, running
 from nextpaint.record.errors import NextpaintError
 
 DEFAULT_URL = "http://127.0.0.1:8181"
@@ -67,15 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     _client(one)
     one.set_defaults(run=commands.why)
 
-    one = add.add_parser("verify", help="walk a data directory and check every byte")
-    one.add_argument("directory", type=Path)
-    one.add_argument("--report", type=Path, help="recount the figures of this report from the ledger")
-    one.add_argument("--decisions", type=int, default=0, metavar="N", help="recompute N decisions from the ledger")
-    one.set_defaults(run=commands.verify)
-
-    one = add.add_parser("load", help="an open-loop load generator with honest latencies")
-    loading.arguments(one, DEFAULT_URL)
-    one.set_defaults(run=loading.run)
+    _proofs(add)
 
     one = add.add_parser("key", help="create an API key for a data directory")
     one.add_argument("name")
@@ -83,6 +75,23 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--scope", action="append", choices=("ingest", "decide", "read", "admin"))
     one.set_defaults(run=commands.key)
     return parser
+
+
+def _proofs(add: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Commands that check or measure what we promise."""
+    one = add.add_parser("verify", help="walk a data directory and check every byte")
+    one.add_argument("directory", type=Path)
+    one.add_argument("--report", type=Path, help="recount the figures of this report from the ledger")
+    one.add_argument("--decisions", type=int, default=0, metavar="N", help="recompute N decisions from the ledger")
+    one.set_defaults(run=commands.verify)
+
+    one = add.add_parser("conform", help="run SQL cases with the rows Apache Flink gives, and compare")
+    conforming.arguments(one)
+    one.set_defaults(run=conforming.run)
+
+    one = add.add_parser("load", help="an open-loop load generator with honest latencies")
+    loading.arguments(one, DEFAULT_URL)
+    one.set_defaults(run=loading.run)
 
 
 def _address(parser: argparse.ArgumentParser) -> None:

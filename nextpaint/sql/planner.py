@@ -3,6 +3,8 @@
 `plan_program` for an application's files, `plan_query` for a question over live tables, `plan_condition` and
 `plan_number` for the conditions and computed features that surfaces and journeys write. Nothing else leaves the room
 but `ApplicationError`.
+
+A query may stand by itself among statements that run continuously (`asked`): its changes are those of the table ANSWER.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from nextpaint.sql.describe import inputs_of
 from nextpaint.sql.dialect import tokenize
 from nextpaint.sql.expression_grammar import parse_expression
 from nextpaint.sql.inserts import PlannedInsert, in_order, one_writer, plan_insert
-from nextpaint.sql.plan import At, Changes, Expr, Node, Program, Scan, Table, TemporalJoin
-from nextpaint.sql.queries import plan_statement_query
+from nextpaint.sql.plan import At, Changes, Expr, Insert, Node, Program, Scan, Table, TemporalJoin
+from nextpaint.sql.queries import distinct_names, plan_statement_query
 from nextpaint.sql.query_grammar import parse_query
 from nextpaint.sql.refusal import AlreadyReported, Refusal
 from nextpaint.sql.scope import ConditionNames
@@ -31,10 +33,16 @@ _IDLE_TIMEOUT = "table.exec.source.idle-timeout"
 _TABLE_IDLE_TIMEOUT = "scan.watermark.idle-timeout"
 
 
-def plan_program(sources: Sequence[tuple[str, str]], builtins: Mapping[str, Table]) -> Program:
+ANSWER = "_answer"
+
+
+def plan_program(
+    sources: Sequence[tuple[str, str]], builtins: Mapping[str, Table], asked: tuple[str, str] | None = None
+) -> Program:
     """All statements of an application's files ((name, text), any order) as a checked program.
 
     Tables and views may be used before the line or file that declares them. Raises ApplicationError with every finding.
+    `asked`: file and text of a query whose changes go to the table ANSWER, which takes any.
     """
     findings: list[Refusal] = []
     statements: list[syntax.Statement] = []
@@ -56,12 +64,33 @@ def plan_program(sources: Sequence[tuple[str, str]], builtins: Mapping[str, Tabl
                 findings.append(refusal)
             except AlreadyReported:
                 continue
+    if asked is not None:
+        try:
+            planned.append(_answer(catalog, *asked))
+            tables[ANSWER] = Table(ANSWER, planned[-1].insert.root.schema.fields)
+        except Refusal as refusal:
+            findings.append(refusal)
+        except AlreadyReported:
+            pass
     findings.extend(one_writer(planned))
     order, circles = in_order(planned)
     findings.extend(circles)
     if findings:
         raise ApplicationError(_diagnostics(findings, [file for file, _ in sources]))
     return Program(tables, tuple(order), settings, {name: view.text for name, view in views.items()})
+
+
+def _answer(catalog: Catalog, file: str, text: str) -> PlannedInsert:
+    """A query that runs continuously and stands by itself."""
+    cursor = Cursor(tokenize(text, file))
+    at = cursor.at
+    query = parse_query(cursor)
+    cursor.take(";")
+    cursor.expect_end()
+    catalog.start()
+    node = distinct_names(plan_statement_query(catalog, query))
+    reads, _ = catalog.read()
+    return PlannedInsert(Insert(ANSWER, node, tuple(range(len(node.schema.fields))), text, at), reads)
 
 
 def plan_query(text: str, tables: Mapping[str, Table], views: Mapping[str, str] | None = None) -> Node:

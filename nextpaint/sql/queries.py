@@ -18,10 +18,10 @@ from nextpaint.sql.sources import Environment
 def plan_statement_query(catalog: Catalog, query: syntax.Query) -> Node:
     """A query that stands by itself: of an INSERT, a view, or asked over live tables."""
     node = _plan(Environment(catalog, {}, _plan), query)
-    return _distinct_names(node) if catalog.live else node
+    return distinct_names(node) if catalog.live else node
 
 
-def _distinct_names(node: Node) -> Node:
+def distinct_names(node: Node) -> Node:
     """An answer's columns with names of their own: the second `n` is `n0`, as in Flink."""
     names: list[str] = []
     for name in node.schema.names:

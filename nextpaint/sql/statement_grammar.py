@@ -63,6 +63,11 @@ def parse_statements(file: str, text: str, refused: Callable[[Refusal], None]) -
     return statements
 
 
+def split_statements(text: str, file: str = "") -> list[tuple[str, int, int]]:
+    """The statements of a text: (first word in upper case, start offset, end offset). Raises Refusal."""
+    return [(part[0].upper, part[0].start, part[-2].end) for part in _cut(tokenize(text, file))]
+
+
 def _cut(tokens: Sequence[Token]) -> Iterator[list[Token]]:
     """Token lists between semicolons, each with an END of its own."""
     part: list[Token] = []
