@@ -58,6 +58,11 @@ def test_an_append_answer_takes_insertions_only() -> None:
     assert "expected insertions only, found [-U, a, 1]" in found(case(kind="append"))
 
 
+def test_types_are_compared_where_the_case_names_them() -> None:
+    assert found(case(types=["VARCHAR(2147483647)", "BIGINT NOT NULL"])) == ""
+    assert found(case(types=["STRING", "INT"])) == "column 2 is BIGINT, expected INT"
+
+
 def test_a_refused_case_passes_when_there_is_no_plan() -> None:
     assert found(case("SELECT k + 1 FROM t", "refused", [])) == ""
     assert found(case(kind="refused")) == "planned, and Flink refuses it"

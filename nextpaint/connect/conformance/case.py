@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -53,7 +53,8 @@ class CaseTable:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case. `feed`: (table name, row index) in the order in which rows arrive; every row once."""
+    """One case. `feed`: (table name, row index) in the order in which rows arrive; every row once. `types`: of the
+    answer's columns, as Flink prints them; none when they are not compared."""
 
     id: str
     area: str
@@ -63,7 +64,7 @@ class Case:
     expectation: Expectation
     expect: tuple[tuple[Json, ...], ...]
     feed: tuple[tuple[str, int], ...]
-    notes: Mapping[str, Json] = field(default_factory=dict)
+    types: tuple[str, ...] = ()
 
     def table(self, name: str) -> CaseTable:
         return next(each for each in self.tables if each.name == name)
@@ -121,7 +122,7 @@ def parse_case(value: Json, place: str) -> Case:
         Expectation(kind),
         expect,
         tuple(_feed(value.get("feed"), tables)),
-        value,
+        tuple(str(each) for each in value.get("types") or ()),
     )
 
 

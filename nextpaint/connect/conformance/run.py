@@ -19,6 +19,7 @@ import msgspec
 from nextpaint.connect.conformance import cells
 from nextpaint.connect.conformance.case import Case, CaseTable, Change, Expectation
 from nextpaint.connect.conformance.cells import Row
+from nextpaint.connect.conformance.column_types import different_types
 from nextpaint.ports.random import SeededRandom
 from nextpaint.process.graph import Design
 from nextpaint.process.runner import DEAD_TOPIC, Arriving, OutputRow, Runner
@@ -230,6 +231,9 @@ def answer(run: Run, program: Program, target: str) -> Answer:
 def compare(case: Case, found: Answer) -> None:
     """Raises Failed with the rows that differ."""
     wanted = [_wanted(row, found.types, case.expectation) for row in case.expect]
+    wrong_types = different_types(case.types, found.types)
+    if wrong_types:
+        raise Failed("\n".join(wrong_types))
     if found.is_table and case.expectation is not Expectation.FINAL:
         raise Failed("the target has a PRIMARY KEY: what it holds at the end is its answer, so expect_kind is final")
     match case.expectation:

@@ -1,0 +1,41 @@
+"""Types of an answer's columns, ours against those a case names as Flink prints them.
+
+Differences that are ours on purpose do not count: text has no length, times have three fraction digits at most, a
+MULTISET is a MAP to counts, and nullability is not part of a type.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from nextpaint.record.types import Type
+
+_REWRITES = [
+    (re.compile(r"`"), ""),
+    (re.compile(r"\s+NOT NULL|\s*\*\w+\*"), ""),
+    (re.compile(r"\b(?:VARCHAR|CHAR|STRING)\b(?:\(\d+\))?"), "STRING"),
+    (re.compile(r"\b(?:VARBINARY|BINARY|BYTES)\b(?:\(\d+\))?"), "BYTES"),
+    (re.compile(r"\b(TIMESTAMP_LTZ|TIMESTAMP|TIME)\(\d\)"), r"\1"),
+    (re.compile(r"\bMULTISET<(.*)>"), r"MAP<\1, INT>"),
+    (re.compile(r"INTERVAL (?:DAY|HOUR|MINUTE|SECOND)[^,>]*"), "INTERVAL DAY"),
+    (re.compile(r"INTERVAL (?:YEAR|MONTH)[^,>]*"), "INTERVAL YEAR"),
+    (re.compile(r"\s*([,<>()])\s*"), r"\1"),
+]
+
+
+def plain(name: str) -> str:
+    """A type's name without what does not count."""
+    for pattern, becomes in _REWRITES:
+        name = pattern.sub(becomes, name)
+    return name
+
+
+def different_types(wanted: Sequence[object], found: Sequence[Type]) -> list[str]:
+    """`column n is A, expected B` for each that differs."""
+    pairs = enumerate(zip(wanted, found, strict=False), start=1)
+    return [
+        f"column {number} is {type_}, expected {name}"
+        for number, (name, type_) in pairs
+        if plain(str(name)) != plain(str(type_))
+    ]
