@@ -23,7 +23,7 @@ BROAD_EXCEPT_EDGES: dict[str, str] = {
     "nextpaint/application.py::_surfaces": "an application's own Python may raise anything: a finding of check",
     "nextpaint/engine/turns.py::Turns._turn": "what breaks applying stops the engine, which says so and refuses",
     "nextpaint/engine/deciding.py::Deciding._turn.run": "an error of one decision belongs to its caller; others go on",
-    "nextpaint/serve/app.py::App.__call__": "a fault of ours is one 500 with a request id, and the server lives on",
+    "nextpaint/serve/app.py::App._tried": "a fault of ours is one 500 with a request id, and the server lives on",
     "nextpaint/ports/workers.py::_run": "a worker hands whatever its job raised to the caller's `done`, and lives on",
 }
 

@@ -1,64 +1,52 @@
-"""The ASGI application: leads a request to its handler, and whatever happens to an answer.
+"""Leads a request to its handler, and whatever happens to an answer.
 
-A request passes, in this order: host and origin, route, concurrency, key and scope, declared size, body (bounded, also
-when compressed), handler. Whatever fails is answered with the status of the error's class; only a fault of ours is a
-500, and it is logged with the request's id.
+A request passes, in this order, when its headers are complete: host and origin, route, concurrency, key and scope,
+declared size; then, when its body is whole (bounded, also when compressed): the handler. Whatever fails is answered
+with the status of the error's class; only a fault of ours is a 500, and it is logged with the request's id.
 
-Invariants: no body is read beyond its route's limit; bodies held at one time have a ceiling in bytes, requests in
-flight one per lane, and what exceeds them is refused with 429 before it is read; a request that a browser sends across
-origins is refused where no key protects the node. Handlers run on the event loop and may not block.
-Not here: connections, slow clients and header sizes (`serve.server`).
+Invariants: no body is kept beyond its route's limit; bodies held at one time have a ceiling in bytes, requests in
+flight (their handlers run) one per lane, and what exceeds them is refused with 429 before it is read; a request that a
+browser sends across origins is refused where no key protects the node. Handlers run on the event loop and may not
+block. A handler that answers at once, or when a future is done, costs no task.
+Not here: connections, slow clients and header sizes (`serve.connection`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import zlib
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
 
 import msgspec
 
 from nextpaint.govern.access import Access
 from nextpaint.record.errors import NextpaintError, NotFound, Overloaded, RequestError, TooLarge
+from nextpaint.serve.exchange import Exchange, check_media, content_length
 from nextpaint.serve.http import (
-    JSON,
-    ForbiddenOrigin,
     Headers,
+    Later,
     Request,
     Response,
     Route,
     Router,
-    UnsupportedMedia,
     credential,
+    encode_response,
     error_response,
-    header,
 )
+from nextpaint.serve.origins import Origins
 
 log = logging.getLogger("nextpaint.http")
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-RECEIVED = "nextpaint.received_s"  # in the ASGI scope: loop time at which the first byte of a request was read
-
-LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-_BODY_TYPES = (b"application/json", b"text/plain", b"application/octet-stream")
-_REQUEST_ID_MAX = 64
-
-
-class ClientGone(Exception):
-    """The client closed the connection before its request was complete: nobody is left to answer."""
+T = TypeVar("T")
+Reply = Callable[[Exchange, bytes], None]
 
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of the edge. `origins`: further web origins that may call collect and decide routes ("https://shop.example").
 
     The lanes are counted apart, so that a flood of events does not refuse decisions. 128 decisions waiting is half a
-    second of a busy node: a later answer would miss its window anyway. The lags are how long a request may have
+    second of a busy node: a later answer would miss its window anyway. The lags are how long a whole request may have
     waited in this process before it is looked at.
     """
 
@@ -75,27 +63,15 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive_s: int = 75
 
 
-def inflate(data: bytes, bytes_max: int) -> bytes:
-    """One gzip stream of at most `bytes_max` bytes. Raises TooLarge without inflating more, RequestError if damaged."""
-    stream = zlib.decompressobj(wbits=31)
-    try:
-        inflated = stream.decompress(data, bytes_max + 1)
-    except zlib.error as error:
-        raise RequestError(f"the gzip body is damaged: {error}", where="body", cure="send it again") from error
-    if len(inflated) > bytes_max:
-        raise TooLarge(f"the body inflates to more than {bytes_max} bytes", where="body", cure="send smaller batches")
-    if not stream.eof or stream.unused_data:
-        raise RequestError("the gzip body is cut short or followed by other bytes", where="body", cure="send it again")
-    return inflated
-
-
 class App:
-    """The ASGI application over a route table."""
+    """A route table with its limits. A connection calls `begin`, `receive` for each part of a body, then `handle`;
+    or `abandon`, when its client is gone before."""
 
     def __init__(self, routes: Iterable[Route], access: Access, settings: HttpSettings | None = None) -> None:
         self.router = Router(routes)
         self.access = access
         self.settings = settings or HttpSettings()
+        self.origins = Origins(self.settings.origins, access.is_open)
         self.in_flight_max = {
             "collect": self.settings.collect_in_flight_max,
             "decide": self.settings.decide_in_flight_max,
@@ -107,206 +83,192 @@ class App:
         self.refused = 0
         self._served = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        headers: Headers = scope["headers"]
+    # ------------------------------------------------------------ the way in
+
+    def begin(self, method: str, target: bytes, headers: Headers) -> Exchange:
+        """An exchange for a request whose headers are complete; one that may not go on has its `refusal`."""
         self._served += 1
-        request_id = _request_id(headers) or b"r%d" % self._served
-        try:
-            response = await self._respond(scope, headers, receive)
-        except ClientGone:
-            return
-        except NextpaintError as error:
-            if error.status >= 500:
-                log.warning("%s %s: %s (request %s)", scope["method"], scope["path"], error, request_id.decode())
-            response = error_response(error)
-        except Exception:  # the edge: a fault of ours is answered and logged, and the node goes on
-            log.exception("%s %s failed (request %s)", scope["method"], scope["path"], request_id.decode())
-            cure = f"report it with the request id {request_id.decode()}"
-            response = error_response(NextpaintError("the node failed to answer this request", cure=cure))
-        origin = header(headers, b"origin")
-        if origin is not None:
-            self._add_origin(response, scope, headers, origin)
-        await _send(send, response, request_id)
+        exchange = Exchange(method, headers, self._served)
+        exchange.refusal = self._tried(exchange, lambda: self._admit(exchange, target))
+        return exchange
 
-    async def _respond(self, scope: Scope, headers: Headers, receive: Receive) -> Response:
-        method, path = scope["method"], scope["path"]
-        self._check_site(method, headers)
+    def _admit(self, exchange: Exchange, target: bytes) -> Response | None:
+        """Find the route; an answer, if there is one without it."""
+        method, headers = exchange.method, exchange.headers
+        exchange.target(target)
+        self.origins.check(method, headers)
         if method == "OPTIONS":
-            return self._preflight(path)
-        route, params = self.router.find(method, path)
-        request = Request(method, path, params, scope["query_string"], headers)
-        lane = route.lane
-        if self.in_flight[lane] >= self.in_flight_max[lane]:
-            self.refused += 1
-            raise Overloaded("too many requests are waiting", where=f"{method} {route.path}")
-        self._check_lag(scope, route)
+            return self._preflight(exchange.path)
+        route, exchange.params = self.router.find(method, exchange.path)
+        self._check_lane(route)
         if route.scope is not None:
-            request.principal = self.access.authenticate(credential(headers))
-            request.principal.require(route.scope)
-        self.in_flight[lane] += 1
-        held = 0
-        try:
-            declared = _content_length(headers)
-            if declared or declared is None:
-                request.body = await self._read(receive, route, headers, declared)
-                held = len(request.body)
-                self.body_bytes_in_flight += held
-            return await route.handler(request)
-        finally:
-            self.in_flight[lane] -= 1
-            self.body_bytes_in_flight -= held
+            exchange.principal = self.access.authenticate(credential(headers))
+            exchange.principal.require(route.scope)
+        declared = content_length(headers)
+        if declared != 0:
+            if declared is not None and declared > route.body_bytes_max:
+                raise _too_large(route)
+            if self.body_bytes_in_flight + (declared or 0) > self.settings.body_bytes_in_flight_max:
+                self.refused += 1
+                raise Overloaded("too many bytes are waiting", where=route.path)
+            check_media(headers)
+        exchange.route = route
+        return None
 
-    def _check_lag(self, scope: Scope, route: Route) -> None:
+    def receive(self, exchange: Exchange, part: bytes) -> bool:
+        """A part of the body. False: beyond the route's limit, and the exchange got its `refusal`."""
+        if exchange.route is None:
+            raise AssertionError("a refused exchange takes no body")
+        exchange.parts.append(part)
+        exchange.body_bytes += len(part)
+        self.body_bytes_in_flight += len(part)
+        if exchange.body_bytes <= exchange.route.body_bytes_max:
+            return True
+        exchange.refusal = self._failed(exchange, _too_large(exchange.route))
+        self.abandon(exchange)
+        return False
+
+    def abandon(self, exchange: Exchange) -> None:
+        """Give back what an exchange holds."""
+        if exchange.lane is not None:
+            self.in_flight[exchange.lane] -= 1
+            exchange.lane = None
+        self.body_bytes_in_flight -= exchange.body_bytes
+        exchange.body_bytes = 0
+        exchange.parts = []
+
+    # ------------------------------------------------------------ the handler
+
+    def handle(self, exchange: Exchange, reply: Reply) -> None:
+        """Answer by `reply(exchange, bytes)`, now or later, once."""
+        if exchange.refusal is not None:
+            self._reply(exchange, exchange.refusal, reply)
+            return
+        outcome = self._tried(exchange, lambda: self._outcome(exchange))
+        if isinstance(outcome, Response):
+            self._reply(exchange, outcome, reply)
+        elif isinstance(outcome, Later):
+            self._follow(exchange, outcome.done, outcome.make, reply)
+        else:
+            self._follow(exchange, outcome, _as_it_is, reply)
+
+    def _follow(
+        self, exchange: Exchange, awaited: Awaitable[Any], make: Callable[[Any], Response], reply: Reply
+    ) -> None:
+        """Reply when `awaited` is done."""
+
+        def done(future: asyncio.Future[Any]) -> None:
+            if future.cancelled():
+                self.abandon(exchange)  # the node is stopping
+            else:
+                self._reply(exchange, self._tried(exchange, lambda: make(future.result())), reply)
+
+        asyncio.ensure_future(awaited).add_done_callback(done)
+
+    def _outcome(self, exchange: Exchange) -> Response | Later | Awaitable[Response]:
+        """What the handler gives."""
+        route = exchange.route
+        if route is None:
+            raise AssertionError("an exchange without a route was not refused")
+        self._check_lag(exchange, route)
+        self._check_lane(route)
+        exchange.lane = route.lane
+        self.in_flight[route.lane] += 1
+        request = Request(
+            exchange.method, exchange.path, exchange.params, exchange.query, exchange.headers, exchange.principal
+        )
+        if exchange.parts:
+            request.body = exchange.body(route.body_bytes_max)
+            self.body_bytes_in_flight += len(request.body) - exchange.body_bytes
+            exchange.body_bytes = len(request.body)
+            exchange.parts = []
+        return route.handler(request)
+
+    def _check_lane(self, route: Route) -> None:
+        if self.in_flight[route.lane] >= self.in_flight_max[route.lane]:
+            self.refused += 1
+            raise Overloaded("too many requests are waiting", where=f"{route.method} {route.path}")
+
+    def _check_lag(self, exchange: Exchange, route: Route) -> None:
         """Refuse what has waited in this process for longer than its lane allows.
 
         Answering it late helps nobody, and events give way before decisions do.
         """
         lag_ms_max = self.lag_ms_max.get(route.lane)
-        received_s = scope.get(RECEIVED)
-        if lag_ms_max is None or received_s is None:
+        if lag_ms_max is None:
             return
-        lag_ms = (asyncio.get_running_loop().time() - received_s) * 1000
+        lag_ms = (asyncio.get_running_loop().time() - exchange.complete_s) * 1000
         if lag_ms > lag_ms_max:
             self.refused += 1
             raise Overloaded(f"the node is {lag_ms:.0f} ms behind", where=f"{route.method} {route.path}")
 
-    async def _read(self, receive: Receive, route: Route, headers: Headers, declared: int | None) -> bytes:
-        """The body, inflated. `declared`: Content-Length; None for a chunked body."""
-        bytes_max = route.body_bytes_max
-        if declared is not None and declared > bytes_max:
-            raise _too_large(route, bytes_max)
-        if self.body_bytes_in_flight + (declared or 0) > self.settings.body_bytes_in_flight_max:
-            self.refused += 1
-            raise Overloaded("too many bytes are waiting", where=route.path)
-        content_type = header(headers, b"content-type")
-        if content_type is not None and not content_type.lower().startswith(_BODY_TYPES):
-            raise UnsupportedMedia("the body is of another type", where="Content-Type", cure="send application/json")
-        encoding = (header(headers, b"content-encoding") or b"identity").strip().lower()
-        if encoding not in (b"identity", b"gzip"):
-            raise UnsupportedMedia("the body is compressed in another way", where="Content-Encoding", cure="send gzip")
-        body = await self._receive(receive, route, bytes_max)
-        return inflate(body, bytes_max) if encoding == b"gzip" else body
+    # ------------------------------------------------------------ the answer
 
-    async def _receive(self, receive: Receive, route: Route, bytes_max: int) -> bytes:
-        parts: list[bytes] = []
-        size = 0
+    def _tried(self, exchange: Exchange, attempt: Callable[[], T]) -> T | Response:
+        """What `attempt` gives, or the answer to what it raises: the node goes on."""
         try:
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGone
-                part: bytes = message.get("body", b"")
-                size += len(part)
-                self.body_bytes_in_flight += len(part)
-                if size > bytes_max:
-                    raise _too_large(route, bytes_max)
-                if not message.get("more_body", False):
-                    return part if not parts else b"".join([*parts, part])
-                parts.append(part)
-        finally:
-            self.body_bytes_in_flight -= size
+            return attempt()
+        except Exception as error:
+            return self._failed(exchange, error)
 
-    def _check_site(self, method: str, headers: Headers) -> None:
-        """Where no key protects the node, only pages of this machine (or of allowed origins) may write to it."""
-        if not self.access.is_open:
-            return
-        host = header(headers, b"host")
-        if host is not None and _host_name(host) not in LOCAL_NAMES:
-            raise ForbiddenOrigin(
-                "this node has no API keys and answers only to this machine's own names",
-                where="Host",
-                cure="open it as http://127.0.0.1, or create API keys with `nextpaint key NAME`",
-            )
-        origin = header(headers, b"origin")
-        if origin is not None and method not in ("GET", "HEAD") and not self._is_allowed(origin, host):
-            raise ForbiddenOrigin(
-                "a page of this origin may not call this node", where="Origin", cure="allow it with `origins`"
-            )
+    def _failed(self, exchange: Exchange, error: Exception) -> Response:
+        if isinstance(error, NextpaintError):
+            if error.status >= 500:
+                said = (exchange.method, exchange.path, error, exchange.request_id.decode())
+                log.warning("%s %s: %s (request %s)", *said)
+            return error_response(error)
+        request_id = exchange.request_id.decode()
+        log.error("%s %s failed (request %s)", exchange.method, exchange.path, request_id, exc_info=error)
+        cure = f"report it with the request id {request_id}"
+        return error_response(NextpaintError("the node failed to answer this request", cure=cure))
 
-    def _is_allowed(self, origin: bytes, host: bytes | None) -> bool:
-        text = origin.decode("latin-1")
-        if text in self.settings.origins:
-            return True
-        try:
-            parts = urlsplit(text)
-            name = parts.hostname
-        except ValueError:
-            return False
-        if parts.scheme not in ("http", "https") or name is None:
-            return False
-        return name in LOCAL_NAMES or (host is not None and parts.netloc == host.decode("latin-1"))
+    def _reply(self, exchange: Exchange, response: Response, reply: Reply) -> None:
+        self.abandon(exchange)
+        added: list[tuple[bytes, bytes]] = []
+        origin = exchange.headers.get(b"origin")
+        if origin is not None:
+            self._add_origin(added, exchange, origin)
+        if not exchange.keep_alive:
+            added.append((b"connection", b"close"))
+        data = encode_response(response, exchange.request_id, added, body=exchange.method != "HEAD")
+        reply(exchange, data)
 
     def _preflight(self, path: str) -> Response:
         methods, _ = self.router.methods(path)
         allowed = ", ".join(sorted({*methods, "OPTIONS"})).encode()
         return Response(b"", 204, b"", [(b"allow", allowed), (b"access-control-allow-methods", allowed)])
 
-    def _add_origin(self, response: Response, scope: Scope, headers: Headers, origin: bytes) -> None:
-        response.headers.append((b"vary", b"Origin"))
+    def _add_origin(self, added: list[tuple[bytes, bytes]], exchange: Exchange, origin: bytes) -> None:
+        added.append((b"vary", b"Origin"))
         try:
-            methods, _ = self.router.methods(scope["path"])
+            methods, _ = self.router.methods(exchange.path)
         except NotFound:
             return
-        if any(route.cross_origin for route in methods.values()) and self._is_allowed(origin, header(headers, b"host")):
-            response.headers += [
+        host = exchange.headers.get(b"host")
+        if any(route.cross_origin for route in methods.values()) and self.origins.may_call(origin, host):
+            added += [
                 (b"access-control-allow-origin", origin),
                 (b"access-control-allow-headers", b"authorization, content-type"),
                 (b"access-control-max-age", b"600"),
             ]
 
 
-async def _send(send: Send, response: Response, request_id: bytes) -> None:
-    headers = [
-        (b"content-type", response.content_type),
-        (b"content-length", b"%d" % len(response.body)),
-        (b"x-content-type-options", b"nosniff"),
-        (b"x-request-id", request_id),
-        *response.headers,
-    ]
-    if response.status == 204:
-        del headers[:2]
-    if response.content_type == JSON:
-        headers.append((b"cache-control", b"no-store"))
-    elif response.content_type.startswith(b"text/html"):
-        headers += _PAGE_HEADERS
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
+def broken(status: int, what: str, number: int = 0) -> Exchange:
+    """An exchange for what came over a connection and is no request: refused, and the last of its connection."""
+    error = RequestError(what, where="connection", cure="send smaller or faster")
+    error.status = status
+    exchange = Exchange("", {}, number)
+    exchange.refusal, exchange.keep_alive = error_response(error), False
+    return exchange
 
 
-_PAGE_HEADERS = [
-    (b"content-security-policy", b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-                                 b"frame-ancestors 'self'; base-uri 'none'; form-action 'self'"),
-    (b"referrer-policy", b"no-referrer"),
-]  # fmt: skip
+def _as_it_is(response: Response) -> Response:
+    return response
 
 
-def _content_length(headers: Headers) -> int | None:
-    """Bytes declared; 0 without a body, None for a chunked one."""
-    for name, value in headers:
-        if name == b"content-length":
-            return int(value) if value.isdigit() else 0
-        if name == b"transfer-encoding":
-            return None
-    return 0
-
-
-def _host_name(host: bytes) -> str:
-    text = host.decode("latin-1").strip().lower()
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
-    return text.partition(":")[0]
-
-
-def _request_id(headers: Headers) -> bytes | None:
-    given = header(headers, b"x-request-id")
-    if given and len(given) <= _REQUEST_ID_MAX and given.replace(b"-", b"").replace(b"_", b"").isalnum():
-        return given
-    return None
-
-
-def _too_large(route: Route, bytes_max: int) -> TooLarge:
+def _too_large(route: Route) -> TooLarge:
     return TooLarge(
-        f"the body is larger than {bytes_max} bytes", where=f"{route.method} {route.path}", cure="send less at once"
+        f"the body is larger than {route.body_bytes_max} bytes",
+        where=f"{route.method} {route.path}",
+        cure="send less at once",
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from nextpaint.govern.access import INGEST, Access
 from nextpaint.record.errors import RequestError
-from nextpaint.serve.http import Request, Response, Route, credential, decode_json, json_response
+from nextpaint.serve.http import Later, Request, Response, Route, credential, decode_json, json_response
 from nextpaint.serve.node import Node, Receipt
 
 CALL_TYPES = ("track", "identify", "page", "screen", "group", "alias")
@@ -53,15 +53,15 @@ class Collector:
             tags=("collect",),
         )
 
-    async def one(self, kind: str, request: Request) -> Response:
+    def one(self, kind: str, request: Request) -> Later:
         """One call; its type is the path's."""
         call = self._body(request)
         if len(request.body) > CALL_BYTES_MAX:
             raise RequestError(f"the call is larger than {CALL_BYTES_MAX} bytes", where=request.path, cure="send less")
         call["type"] = kind
-        return await self._ingest(request, [call])
+        return self._ingest(request, [call])
 
-    async def batch(self, request: Request) -> Response:
+    def batch(self, request: Request) -> Later:
         """`{"batch": [calls], "context": {}, "sentAt": ""}`: context and sentAt are merged into each call."""
         body = self._body(request)
         if len(request.body) > BATCH_BYTES_MAX:
@@ -78,7 +78,7 @@ class Collector:
                 f"the batch has more than {BATCH_CALLS_MAX} calls", where=request.path, cure="send smaller batches"
             )
         context, sent_at = body.get("context"), body.get("sentAt")
-        return await self._ingest(request, [_merged(call, context, sent_at) for call in calls])
+        return self._ingest(request, [_merged(call, context, sent_at) for call in calls])
 
     def _body(self, request: Request) -> dict[str, Any]:
         """The decoded object, after the caller is known by the header's key or the body's."""
@@ -94,14 +94,15 @@ class Collector:
         request.principal.require(INGEST)
         return body
 
-    async def _ingest(self, request: Request, calls: list[Any]) -> Response:
-        receipt = await self._node.ingest(request.caller(), calls)
-        if receipt.quarantined and not receipt.accepted and not receipt.duplicates:
-            index, reason = receipt.quarantined[0]
-            raise RequestError(
-                reason, where=f"call {index} of {len(calls)}", cure="correct the call; it was kept in quarantine"
-            )
-        return json_response(receipt_body(receipt))
+    def _ingest(self, request: Request, calls: list[Any]) -> Later:
+        return Later(self._node.ingest(request.caller(), calls), partial(_answer, len(calls)))
+
+
+def _answer(count: int, receipt: Receipt) -> Response:
+    if receipt.quarantined and not receipt.accepted and not receipt.duplicates:
+        index, reason = receipt.quarantined[0]
+        raise RequestError(reason, where=f"call {index} of {count}", cure="correct the call; it was kept in quarantine")
+    return json_response(receipt_body(receipt))
 
 
 def receipt_body(receipt: Receipt) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from nextpaint.govern.access import DECIDE, READ
 from nextpaint.record.errors import InvalidInput
-from nextpaint.serve.http import Request, Response, Route, decode_json, json_response
+from nextpaint.serve.http import Later, Request, Response, Route, decode_json, json_response
 from nextpaint.serve.node import Node
 
 REQUEST_BYTES_MAX = 256 * 1024
@@ -73,14 +73,14 @@ class Decisions:
             tags=("decide",),
         )
 
-    async def decide(self, request: Request) -> Response:
+    def decide(self, request: Request) -> Later:
         surface = request.params["surface"]
         asked = _fields(decode_json(request.body or b"{}", DecideRequest))
-        return json_response(await self._node.decide(request.caller(), surface, asked))
+        return Later(self._node.decide(request.caller(), surface, asked), json_response)
 
-    async def decide_page(self, request: Request) -> Response:
+    def decide_page(self, request: Request) -> Later:
         asked = _fields(decode_json(request.body or b"{}", PageRequest))
-        return json_response(await self._node.decide_page(request.caller(), asked))
+        return Later(self._node.decide_page(request.caller(), asked), json_response)
 
     async def explain(self, request: Request) -> Response:
         query = request.query()

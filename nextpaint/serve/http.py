@@ -1,15 +1,16 @@
 """Requests, responses and routes: what a handler sees, what it answers, and how a path finds it.
 
-Bodies are decoded here, and errors get their JSON shape {"error": {"what", "where", "cure"}}. Pure: no I/O.
-How a request reaches its handler is `serve.app`; connections are `serve.server`.
+Bodies are decoded here, answers become bytes here, and errors get their JSON shape {"error": {"what", "where",
+"cure"}}. Pure: no I/O. How a request reaches its handler is `serve.app`; connections are `serve.connection`.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -25,7 +26,7 @@ from nextpaint.record.errors import (
     Unauthenticated,
 )
 
-Headers = Sequence[tuple[bytes, bytes]]
+Headers = Mapping[bytes, bytes]  # names in lower case; the first value of a name that came twice
 
 JSON = b"application/json"
 _PARAMETER_LENGTH_MAX = 256
@@ -61,10 +62,6 @@ class Request:
     principal: Principal | None = None
     body: bytes = b""
 
-    def header(self, name: bytes) -> bytes | None:
-        """The first value of a header; `name` in lower case."""
-        return header(self.headers, name)
-
     def query(self) -> dict[str, str]:
         """Query parameters, the last of equal names."""
         if not self.query_string:
@@ -82,7 +79,7 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """A whole answer. `headers` are added to those every answer has."""
+    """A whole answer. `headers` are added to those every answer has. It may be kept and answered again."""
 
     body: bytes
     status: int = 200
@@ -90,7 +87,16 @@ class Response:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
-Handler = Callable[[Request], Awaitable[Response]]
+@dataclass(slots=True)
+class Later:
+    """An answer that is made when something is done: no task for a request that only waits. `make` may raise as a
+    handler may."""
+
+    done: Awaitable[Any]
+    make: Callable[[Any], Response]
+
+
+Handler = Callable[[Request], Response | Later | Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +116,6 @@ class Route:
     cross_origin: bool = False
     accepts: type | None = None
     tags: tuple[str, ...] = ()
-
-
-def header(headers: Headers, name: bytes) -> bytes | None:
-    """The first value of a header; `name` in lower case."""
-    for each, value in headers:
-        if each == name:
-            return value
-    return None
 
 
 encode_json = msgspec.json.Encoder().encode
@@ -153,20 +151,53 @@ def error_response(error: NextpaintError) -> Response:
 
 def credential(headers: Headers) -> str | None:
     """The key of an Authorization header: Bearer, or Basic with the key as user name (Segment) or password."""
-    for name, value in headers:
-        if name == b"authorization":
-            scheme, _, rest = value.strip().partition(b" ")
-            rest = rest.strip()
-            if scheme.lower() == b"bearer":
-                return rest.decode("latin-1")
-            if scheme.lower() == b"basic":
-                try:
-                    user, _, password = base64.b64decode(rest, validate=True).decode("latin-1").partition(":")
-                except (binascii.Error, ValueError):
-                    return None
-                return user or password
+    value = headers.get(b"authorization")
+    if value is None:
+        return None
+    scheme, _, rest = value.strip().partition(b" ")
+    rest = rest.strip()
+    if scheme.lower() == b"bearer":
+        return rest.decode("latin-1")
+    if scheme.lower() == b"basic":
+        try:
+            user, _, password = base64.b64decode(rest, validate=True).decode("latin-1").partition(":")
+        except (binascii.Error, ValueError):
             return None
+        return user or password
     return None
+
+
+_STATUS_LINES = {each.value: b"HTTP/1.1 %d %b\r\n" % (each.value, each.phrase.encode()) for each in HTTPStatus}
+_PAGE_HEADERS = (
+    b"content-security-policy: default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    b"frame-ancestors 'self'; base-uri 'none'; form-action 'self'\r\n"
+    b"referrer-policy: no-referrer\r\n"
+)
+
+
+def encode_response(
+    response: Response, request_id: bytes, added: Iterable[tuple[bytes, bytes]] = (), *, body: bool = True
+) -> bytes:
+    """The bytes of an answer. `added`: further headers; `body` False: the head alone, as HEAD asks for."""
+    content, content_type = response.body, response.content_type
+    if response.status == 200 and content_type == JSON and not response.headers and not added and body:
+        return (  # nearly every answer of a busy node
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+            b"x-content-type-options: nosniff\r\nx-request-id: %b\r\ncache-control: no-store\r\n\r\n%b"
+        ) % (len(content), request_id, content)
+    head = [_STATUS_LINES.get(response.status) or b"HTTP/1.1 %d Status\r\n" % response.status]
+    if response.status != HTTPStatus.NO_CONTENT:
+        head.append(b"content-type: %b\r\ncontent-length: %d\r\n" % (content_type, len(content)))
+    head.append(b"x-content-type-options: nosniff\r\nx-request-id: %b\r\n" % request_id)
+    head += [b"%b: %b\r\n" % each for each in (*response.headers, *added)]
+    if content_type == JSON:
+        head.append(b"cache-control: no-store\r\n")
+    elif content_type.startswith(b"text/html"):
+        head.append(_PAGE_HEADERS)
+    head.append(b"\r\n")
+    if body:
+        head.append(content)
+    return b"".join(head)
 
 
 class Router:

@@ -33,21 +33,21 @@ class Probes:
                   lane="decide", body_bytes_max=ECHO_BYTES_MAX, tags=tags),
         ]  # fmt: skip
 
-    async def healthz(self, request: Request) -> Response:
+    def healthz(self, request: Request) -> Response:
         return json_response({"status": "alive"})
 
-    async def readyz(self, request: Request) -> Response:
+    def readyz(self, request: Request) -> Response:
         ready, detail = self._node.ready()
         return json_response({"ready": ready, "detail": detail}, 200 if ready else 503)
 
-    async def metrics(self, request: Request) -> Response:
+    def metrics(self, request: Request) -> Response:
         return Response(self._node.metrics().encode(), content_type=b"text/plain; version=0.0.4; charset=utf-8")
 
-    async def openapi(self, request: Request) -> Response:
+    def openapi(self, request: Request) -> Response:
         return json_response(description(self.api, __version__))
 
-    async def script(self, request: Request) -> Response:
+    def script(self, request: Request) -> Response:
         return Response(self._script, content_type=b"text/javascript; charset=utf-8")
 
-    async def echo(self, request: Request) -> Response:
+    def echo(self, request: Request) -> Response:
         return Response(request.body, content_type=JSON)

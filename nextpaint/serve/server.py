@@ -1,4 +1,4 @@
-"""The HTTP server of a node: uvicorn on httptools in the node's own event loop, with bounds on connections.
+"""The HTTP server of a node: a listening socket and its connections, in the node's own event loop.
 
 Invariants: an address beyond loopback is not bound without API keys; a connection that does not complete a request in
 `request_timeout_s` is closed (also one that never sends a byte); headers and connections have a ceiling; stopping lets
@@ -8,29 +8,23 @@ requests in flight finish for a few seconds. Signals are left to the process tha
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
-import logging
 import socket
-from collections.abc import Generator, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from nextpaint.govern.access import Access
 from nextpaint.record.errors import NextpaintError
-from nextpaint.serve.app import RECEIVED, App, HttpSettings
+from nextpaint.serve.app import App, HttpSettings
 from nextpaint.serve.collect import Collector
+from nextpaint.serve.connection import Connection
 from nextpaint.serve.decisions import Decisions
 from nextpaint.serve.http import Route
 from nextpaint.serve.items import Items
 from nextpaint.serve.node import Node
 from nextpaint.serve.probes import Probes
 from nextpaint.serve.query import Query
-
-log = logging.getLogger("nextpaint.http")
 
 _STOP_TIMEOUT_S = 5
 _SWEEP_S = 0.5
@@ -50,55 +44,42 @@ class HttpServer:
         self.app = app
         self.port: int = sock.getsockname()[1]
         self._socket = sock
-        settings = app.settings
-        config = uvicorn.Config(
-            app,
-            http=_bounded_protocol(settings),
-            ws="none",
-            lifespan="off",
-            loop="none",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=settings.keep_alive_s,
-            timeout_graceful_shutdown=_STOP_TIMEOUT_S,
-        )
-        self._server = _Server(config)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._connections: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Return when connections are accepted."""
-        serving = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="http")
-        self._tasks = [serving, asyncio.create_task(self._sweep(), name="http-sweep")]
-        while not self._server.started:
-            if serving.done():
-                serving.result()
-                raise NextpaintError("the HTTP server did not start", where=f"port {self.port}", cure="see the log")
-            await asyncio.sleep(0.001)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Connection(self.app, self._connections), sock=self._socket, backlog=_BACKLOG
+        )
+        self._sweep()
 
     async def stop(self) -> None:
         """Stop accepting, let requests in flight finish, close."""
-        self._server.should_exit = True
-        serving, sweeping = self._tasks
-        await serving
-        sweeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sweeping
+        if self._server is not None:
+            self._server.close()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _STOP_TIMEOUT_S
+        for connection in list(self._connections):
+            connection.finish()
+        while self._connections and loop.time() < end:
+            await asyncio.sleep(0.005)
+        for connection in list(self._connections):
+            connection.abort()
+        await asyncio.sleep(0)
+        if self._timer is not None:
+            self._timer.cancel()
         self._socket.close()
 
-    async def _sweep(self) -> None:
-        """Close connections whose request is overdue. One timer for all: one per request costs more than parsing."""
+    def _sweep(self) -> None:
+        """Close connections that are overdue. One timer for all: one per request costs more than parsing."""
         loop = asyncio.get_running_loop()
-        timeout_s = self.app.settings.request_timeout_s
-        while True:
-            await asyncio.sleep(min(_SWEEP_S, timeout_s / 4))
-            overdue = loop.time() - timeout_s
-            for connection in list(self._server.server_state.connections):
-                if isinstance(connection, BoundedProtocol) and connection.waiting_since < overdue:
-                    connection.refuse(408, "the request was not complete in time")
+        now = loop.time()
+        for connection in list(self._connections):
+            connection.sweep(now)
+        self._timer = loop.call_later(min(_SWEEP_S, self.app.settings.request_timeout_s / 4), self._sweep)
 
 
 async def serve(node: Node, host: str, port: int, access: Access, pages: Iterable[Route] = ()) -> HttpServer:
@@ -118,7 +99,7 @@ async def serve_app(app: App, host: str, port: int) -> HttpServer:
 
 
 def node_app(node: Node, access: Access, *, pages: Iterable[Route] = (), settings: HttpSettings | None = None) -> App:
-    """The ASGI application of a node: its API and further pages."""
+    """The routes of a node with their limits: its API and further pages."""
     probes = Probes(node)
     rooms = (Collector(node, access), Decisions(node), Items(node), Query(node), probes)
     api = [route for room in rooms for route in room.routes()]
@@ -165,109 +146,3 @@ def _bind(host: str, port: int) -> socket.socket:
             cure="stop what uses it, or give --port 0",
         ) from error
     return sock
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the command line stops the node, in its own order."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
-
-
-class _OneWrite:
-    """A transport that sends the head of an answer together with its body: one system call and one packet, not two."""
-
-    __slots__ = ("_head", "_transport", "is_closing")
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head = b""
-        self.is_closing = transport.is_closing
-
-    def write(self, data: bytes) -> None:
-        if self._head:
-            data, self._head = self._head + data, b""
-        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100"):
-            self._head = data
-            return
-        self._transport.write(data)
-
-    def flush(self) -> None:
-        """Send a head that no body followed."""
-        if self._head:
-            self._transport.write(self._head)
-            self._head = b""
-
-    def close(self) -> None:
-        self.flush()
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
-class BoundedProtocol(HttpToolsProtocol):
-    """One connection. `waiting_since`: when the request that is not complete yet began; infinite when none is."""
-
-    settings = HttpSettings()
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.waiting_since = float("inf")
-        self._header_bytes = 0
-        self._in_headers = True
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._out = _OneWrite(transport)
-        super().connection_made(self._out)  # type: ignore[arg-type]
-        self.waiting_since = self.loop.time()
-        if len(self.connections) > self.settings.connections_max:
-            self.refuse(503, "too many connections")
-
-    def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
-            return
-        super().data_received(data)
-        if self._in_headers and self.waiting_since != float("inf"):
-            self._header_bytes += len(data)
-            if self._header_bytes > self.settings.header_bytes_max:
-                self.refuse(431, "the headers are too large")
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.waiting_since = self.loop.time()
-        self.scope[RECEIVED] = self.waiting_since  # type: ignore[literal-required]
-        self._in_headers = True
-        self._header_bytes = 0
-
-    def on_headers_complete(self) -> None:
-        self._in_headers = False
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        self.waiting_since = float("inf")
-        super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        self._out.flush()
-        super().on_response_complete()
-
-    def refuse(self, status: int, what: str) -> None:
-        """Answer, unless an answer has begun, and close."""
-        self.waiting_since = float("inf")
-        if self.transport.is_closing():
-            return
-        cycle: Any = self.cycle  # None before the first request
-        if cycle is None or cycle.response_complete or not cycle.response_started:
-            body = b'{"error":{"what":"%s","where":"connection","cure":"send smaller or faster"}}' % what.encode()
-            head = b"HTTP/1.1 %d Refused\r\nconnection: close\r\ncontent-type: application/json\r\n" % status
-            self.transport.write(head + b"content-length: %d\r\n\r\n" % len(body) + body)
-        self.transport.close()
-
-    def send_400_response(self, msg: str) -> None:
-        self.refuse(400, "this is not a valid HTTP request")
-
-
-def _bounded_protocol(settings: HttpSettings) -> type[BoundedProtocol]:
-    return type("NodeProtocol", (BoundedProtocol,), {"settings": settings})

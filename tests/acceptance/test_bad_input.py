@@ -286,6 +286,10 @@ def test_a_disk_that_stalls_past_the_window_lets_a_decision_go_as_pending_and_it
     asyncio.run(run())
 
 
+def counted(node):
+    return node.post("/v1/query", {"sql": "SELECT subject, n FROM seen"}).json()["rows"][0][1]
+
+
 def test_a_full_file_system_is_survived_by_the_real_node(tmp_path):
     """A file-size limit of the process stands for the end of a real disk: writes fail with the kernel's own error."""
     folder, data = written(corner(), tmp_path / "corner"), tmp_path / "node"
@@ -311,7 +315,10 @@ sys.exit(main(["run", {str(folder)!r}, "--data", {str(data)!r}, "--port", "0", "
         assert ready.status_code == 503 and "read-only" in ready.json()["detail"]
         assert node.http.get("/healthz").status_code == 200
         assert node.post("/v1/track", {**GOOD, "messageId": "again"}).status_code == 503
-        assert node.post("/v1/query", {"sql": "SELECT subject, n FROM seen"}).json()["rows"][0][1] == len(acknowledged)
+        until = time.monotonic() + 5  # an acknowledged event is durable; it is applied some milliseconds later
+        while (seen := counted(node)) != len(acknowledged) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert seen == len(acknowledged)
     with Started(
         [sys.executable, "-m", "nextpaint", "run", str(folder), "--data", str(data), "--port", "0", "--no-simulation"]
     ) as node:

@@ -172,13 +172,16 @@ def test_bad_bodies_are_4xx_and_nothing_around_them_is_lost(live):
         ({"Content-Encoding": "gzip"}, gzip.compress(b"{}")[:-4], 400),
         ({"Content-Encoding": "gzip"}, gzip.compress(b"{}") * 2, 400),
         ({"Content-Encoding": "gzip"}, gzip.compress(b" " * 50_000_000), 413),
-        ({"Content-Encoding": "deflate"}, zlib.compress(b"{}"), 415),
+        ({"Content-Encoding": "deflate"}, zlib.compress(b"{}")[:-2], 400),
+        ({"Content-Encoding": "deflate"}, zlib.compress(b" " * 50_000_000), 413),
+        ({"Content-Encoding": "deflate"}, zlib.compress(b'{"userId":"u","event":"E"}'), 200),
+        ({"Content-Encoding": "gzip"}, gzip.compress(b'{"userId":"u","event":"E"}'), 200),
         ({"Content-Encoding": "br"}, b"x", 415),
         ({"Content-Type": "multipart/form-data; boundary=x"}, b"--x--", 415),
         ({"Content-Type": "application/x-www-form-urlencoded"}, b"a=b", 415),
     ],
 )
-def test_bad_encodings(live, headers, body, status):
+def test_encodings_of_a_body(live, headers, body, status):
     assert live.http.post("/v1/track", content=body, headers=headers).status_code == status
 
 
