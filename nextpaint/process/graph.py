@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Any
 
 from nextpaint.process.operators.group import GroupAggregate
+from nextpaint.process.operators.join import Join
 from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Operator
 from nextpaint.process.operators.session import SessionAggregation
@@ -27,7 +28,7 @@ from nextpaint.process.sources import Explode, Source, SourceSettings
 from nextpaint.process.state import State
 from nextpaint.record.types import BIGINT, BYTES, STRING, Field
 from nextpaint.sql import plan
-from nextpaint.sql.plan import At, Insert, Node, Program, Table, WindowKind
+from nextpaint.sql.plan import At, Insert, Node, Program, Table, WindowKind, inputs_of
 
 VECTORS = Table("_vectors", (Field("content", STRING), Field("vector", BYTES)))
 
@@ -141,6 +142,7 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.GroupAggregate: ("group", GroupAggregate),
     plan.OverAggregate: ("over", OverAggregation),
     plan.TemporalJoin: ("temporal", TemporalJoin),
+    plan.Join: ("join", Join),
 }
 
 
@@ -244,7 +246,7 @@ class _Builder:
         """The fingerprint of a sub-plan, made once: nodes are shared, and a tree is asked for at every level."""
         known = self._texts.get(id(node))
         if known is None or known[0] is not node:
-            shown = {id(each): self._text(each) for each in children(node)}
+            shown = {id(each): self._text(each) for each in inputs_of(node)}
             known = self._texts[id(node)] = (node, fingerprint(node, self._definitions, shown))
         return known[1]
 
@@ -256,7 +258,7 @@ class _Builder:
             return Stage(self._source(node.table))
         text = self._text(node)
         if text not in self._made:
-            inputs = tuple(self._stage(each) for each in children(node))
+            inputs = tuple(self._stage(each) for each in inputs_of(node))
             kind, make = self._maker(node)
             operator = make(f"{kind}/{digest(text)}", node, [each.operator for each in inputs], self.graph.state)
             self._made[text] = Stage(operator, inputs)
@@ -295,18 +297,7 @@ def scans(node: Node) -> set[str]:
     """The tables a plan reads."""
     if isinstance(node, plan.Scan):
         return {node.table}
-    return {name for each in children(node) for name in scans(each)}
-
-
-def children(node: Node) -> tuple[Node, ...]:
-    """The inputs of a plan node, left before right."""
-    if isinstance(node, plan.TemporalJoin):
-        return (node.left, node.right)
-    if isinstance(node, plan.Union):
-        return node.inputs
-    if isinstance(node, plan.Scan | plan.Values):
-        return ()
-    return (node.input,)
+    return {name for each in inputs_of(node) for name in scans(each)}
 
 
 def duration_ms(text: str) -> int:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from nextpaint.process.mirror import Fading, TableMirror, VectorMirror
 from nextpaint.process.operators.group import GroupAggregate
+from nextpaint.process.operators.join import Join
 from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Change, Operator, Row
 from nextpaint.process.operators.session import SessionAggregation
@@ -240,6 +241,9 @@ def _reach(operator: Operator | None, columns: set[int]) -> bool:
         case WindowAggregation() | SessionAggregation():
             keys = {operator.keys[each] for each in columns if each < len(operator.keys)}
             return bool(keys) and _reach(_inputs(operator)[0], keys)
+        case Join():
+            sides = (set(operator.columns_at(port, columns)) for port in (0, 1))
+            return all(_reach(each, side) for each, side in zip(_inputs(operator), sides, strict=True))
         case TemporalJoin():
             left = operator.left_columns(columns)
             return bool(left) and _reach(_inputs(operator)[0], left)

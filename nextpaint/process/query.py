@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from nextpaint.process.graph import children
 from nextpaint.process.live import LiveReading, Tables
 from nextpaint.process.operators.group import GroupAggregate
+from nextpaint.process.operators.join import Join
 from nextpaint.process.operators.protocol import Operator, StepContext
 from nextpaint.process.operators.stateless import Filter, Project, Union
 from nextpaint.process.state import State
-from nextpaint.record.columns import UPDATE_BEFORE, Batch, Value
+from nextpaint.record.columns import DELETE, UPDATE_BEFORE, Batch, Value
 from nextpaint.record.types import Field
 from nextpaint.sql import plan
+from nextpaint.sql.plan import inputs_of
 
 Row = tuple[Value, ...]
 
@@ -59,7 +60,7 @@ class _Run:
             live = self._tables.live[node.table]
             rows = list(live.rows((), self._reading.time_ms).values())
             return _inserts(node.schema.types, rows), _Rows(node)
-        made = [self.batch(each) for each in children(node)]
+        made = [self.batch(each) for each in inputs_of(node)]
         sources = [operator for _, operator in made]
         inputs = [batch for batch, _ in made]
         operator: Operator
@@ -76,9 +77,20 @@ class _Run:
             return _inserts(operator.types, rows), operator
         elif isinstance(node, plan.Union):
             operator = Union(identity, node, sources, self._state)
+        elif isinstance(node, plan.Join):
+            operator = Join(identity, node, sources, self._state)
+            return _inserts(operator.types, _final(operator.step(inputs, self.context))), operator
         else:
             raise TypeError(f"the planner must refuse {type(node).__name__} in a query")
         return operator.step(inputs, self.context), operator
+
+
+def _final(batch: Batch) -> list[Row]:
+    """The rows a changelog leaves, in the order they first came."""
+    counts: dict[Row, int] = {}
+    for row, kind in zip(batch.rows(), batch.kind.tolist(), strict=True):
+        counts[row] = counts.get(row, 0) + (-1 if kind in (UPDATE_BEFORE, DELETE) else 1)
+    return [row for row, count in counts.items() for _ in range(count)]
 
 
 def _inserts(types: Sequence[object], rows: Sequence[Row]) -> Batch:

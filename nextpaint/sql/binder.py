@@ -84,7 +84,13 @@ class Binder:
         return Literal(types.INTERVAL_YEAR if node.months else types.INTERVAL_DAY, node.amount, node.at)
 
     def subquery(self, node: syntax.Subquery) -> Expr:
-        raise Refusal(f"{node.form} is not supported yet", node.at, "use a temporal join")
+        if node.form == "value":
+            raise Refusal("a query as a value is not supported", node.at, "join the query instead")
+        raise Refusal(
+            f"{node.form} (SELECT ...) stands only in WHERE, alone or joined by AND",
+            node.at,
+            "write UNION ALL of two queries for OR, or a LEFT JOIN and IS NOT NULL for a value",
+        )
 
     # ------------------------------------------------------------ operators
 

@@ -16,6 +16,7 @@ from nextpaint.sql.plan import (
     Expr,
     Filter,
     GroupAggregate,
+    Join,
     Literal,
     Node,
     OverAggregate,
@@ -28,6 +29,7 @@ from nextpaint.sql.plan import (
     Union,
     Values,
     WindowAggregate,
+    inputs_of,
 )
 
 _INFIX = frozenset("+ - * / % || = <> < <= > >= AND OR LIKE".split()) | {"IS DISTINCT FROM"}
@@ -44,18 +46,6 @@ def _lines(node: Node, depth: int) -> list[str]:
     for each in inputs_of(node):
         lines.extend(_lines(each, depth + 1))
     return lines
-
-
-def inputs_of(node: Node) -> tuple[Node, ...]:
-    """The nodes a node reads."""
-    match node:
-        case Scan() | Values():
-            return ()
-        case TemporalJoin():
-            return (node.left, node.right)
-        case Union():
-            return node.inputs
-    return (node.input,)
 
 
 def _line(node: Node) -> str:
@@ -84,6 +74,8 @@ def _line(node: Node) -> str:
                 f"order {_name(node.input, node.order)}: {_aggregates(node.input, node.aggregates)}"
             )
         case TemporalJoin():
+            return _temporal_join(node)
+        case Join():
             return _join(node)
         case Union():
             return "Union"
@@ -93,12 +85,22 @@ def _line(node: Node) -> str:
             return f"Sort {', '.join(keys)}{limit}"
 
 
-def _join(node: TemporalJoin) -> str:
+def _keys(node: TemporalJoin | Join) -> str:
     pairs = zip(node.left_keys, node.right_keys, strict=True)
-    keys = " AND ".join(f"{_name(node.left, left)} = {_name(node.right, right)}" for left, right in pairs)
-    residual = "" if node.residual is None else f" if {describe_expr(node.residual)}"
+    return " AND ".join(f"{_name(node.left, left)} = {_name(node.right, right)}" for left, right in pairs) or "nothing"
+
+
+def _residual(node: TemporalJoin | Join) -> str:
+    return "" if node.residual is None else f" if {describe_expr(node.residual)}"
+
+
+def _temporal_join(node: TemporalJoin) -> str:
     kind = "left" if node.outer else "inner"
-    return f"TemporalJoin {kind} on {keys} as of {_name(node.left, node.left_time)}{residual}"
+    return f"TemporalJoin {kind} on {_keys(node)} as of {_name(node.left, node.left_time)}{_residual(node)}"
+
+
+def _join(node: Join) -> str:
+    return f"Join {node.kind.lower()} on {_keys(node)}{_residual(node)}"
 
 
 def _window(node: WindowAggregate) -> str:

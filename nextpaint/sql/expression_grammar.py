@@ -32,7 +32,9 @@ from nextpaint.sql.syntax import (
     Number,
     OrderItem,
     Over,
+    Query,
     String,
+    Subquery,
     TimeLiteral,
     Unary,
 )
@@ -149,7 +151,7 @@ def _range(cursor: Cursor) -> Expression:
 
 def _in(cursor: Cursor, operand: Expression, negated: bool, start: At) -> Expression:
     if cursor.sees("(", "SELECT") or cursor.sees("(", "WITH") or cursor.sees("(", "VALUES"):
-        raise Refusal("IN (SELECT ...) is not supported yet", cursor.at, "use a temporal join or a list of values")
+        return Subquery("IN", _query(cursor), operand, negated, start)
     return InList(operand, cursor.in_parentheses(lambda: parse_expression(cursor)), negated, start)
 
 
@@ -223,7 +225,7 @@ def _name(cursor: Cursor) -> Name:
 def _parenthesised(cursor: Cursor) -> Expression:
     start = cursor.at
     if cursor.sees("(", "SELECT") or cursor.sees("(", "WITH"):
-        raise Refusal("a query as a value is not supported", start, "use a temporal join")
+        return Subquery("value", _query(cursor), at=start)
     items = cursor.in_parentheses(lambda: parse_expression(cursor))
     if len(items) == 1:
         return items[0]
@@ -286,7 +288,18 @@ def _no_parentheses(cursor: Cursor) -> Expression:
 
 
 def _exists(cursor: Cursor) -> Expression:
-    raise Refusal("EXISTS (SELECT ...) is not supported yet", cursor.at, "use a temporal join")
+    start = cursor.expect("EXISTS").at
+    return Subquery("EXISTS", _query(cursor), at=start)
+
+
+def _query(cursor: Cursor) -> Query:
+    """`(SELECT ...)`."""
+    from nextpaint.sql.query_grammar import parse_query  # queries hold expressions, which hold queries
+
+    cursor.expect("(")
+    query = parse_query(cursor)
+    cursor.expect(")")
+    return query
 
 
 _KEYWORDS: dict[str, Callable[[Cursor], Expression | None]] = {

@@ -64,6 +64,13 @@ class Call:
 Expr = Literal | ColumnRef | Call
 
 
+def columns_of(expr: Expr) -> frozenset[int]:
+    """The input columns an expression reads."""
+    if isinstance(expr, ColumnRef):
+        return frozenset({expr.index})
+    return frozenset().union(*map(columns_of, expr.args)) if isinstance(expr, Call) else frozenset()
+
+
 # ---------------------------------------------------------------- schemas
 
 
@@ -223,6 +230,47 @@ class TemporalJoin:
     at: At = field(default=At(), compare=False)
 
 
+class JoinKind(StrEnum):
+    INNER = "INNER"
+    LEFT = "LEFT"
+    RIGHT = "RIGHT"
+    FULL = "FULL"
+    SEMI = "SEMI"
+    ANTI = "ANTI"
+
+    @property
+    def pads_left(self) -> bool:
+        """Does a left row without a match come out padded?"""
+        return self in (JoinKind.LEFT, JoinKind.FULL)
+
+    @property
+    def pads_right(self) -> bool:
+        return self in (JoinKind.RIGHT, JoinKind.FULL)
+
+    @property
+    def left_only(self) -> bool:
+        """Are the output columns those of the left side only?"""
+        return self in (JoinKind.SEMI, JoinKind.ANTI)
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Regular join: all rows of both sides are kept and joined as they change.
+    Output columns: all left columns, then all right columns; of SEMI and ANTI the left ones only.
+    `nulls_match[i]`: key i compares with IS NOT DISTINCT FROM. Without keys every pair is a candidate.
+    `residual`: a further condition over the left columns followed by the right columns."""
+
+    schema: Schema
+    left: Node
+    right: Node
+    kind: JoinKind
+    left_keys: tuple[int, ...]
+    right_keys: tuple[int, ...]
+    nulls_match: tuple[bool, ...] = ()
+    residual: Expr | None = None
+    at: At = field(default=At(), compare=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Union:
     """UNION ALL: rows of all inputs merged by seq, then by input order."""
@@ -250,7 +298,31 @@ class Sort:
     at: At = field(default=At(), compare=False)
 
 
-Node = Scan | Values | Filter | Project | GroupAggregate | OverAggregate | WindowAggregate | TemporalJoin | Union | Sort
+Node = (
+    Scan
+    | Values
+    | Filter
+    | Project
+    | GroupAggregate
+    | OverAggregate
+    | WindowAggregate
+    | TemporalJoin
+    | Join
+    | Union
+    | Sort
+)
+
+
+def inputs_of(node: Node) -> tuple[Node, ...]:
+    """The nodes a node reads, left before right."""
+    match node:
+        case Scan() | Values():
+            return ()
+        case TemporalJoin() | Join():
+            return (node.left, node.right)
+        case Union():
+            return node.inputs
+    return (node.input,)
 
 
 # ---------------------------------------------------------------- an application's SQL

@@ -17,11 +17,10 @@ from nextpaint.sql import syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.catalog import Catalog
 from nextpaint.sql.cursor import Cursor
-from nextpaint.sql.describe import inputs_of
 from nextpaint.sql.dialect import tokenize
 from nextpaint.sql.expression_grammar import parse_expression
 from nextpaint.sql.inserts import PlannedInsert, in_order, one_writer, plan_insert
-from nextpaint.sql.plan import At, Changes, Expr, Insert, Node, Program, Scan, Table, TemporalJoin
+from nextpaint.sql.plan import At, Changes, Expr, Insert, Node, Program, Scan, Table, TemporalJoin, inputs_of
 from nextpaint.sql.queries import distinct_names, plan_statement_query
 from nextpaint.sql.query_grammar import parse_query
 from nextpaint.sql.refusal import AlreadyReported, Refusal

@@ -184,12 +184,6 @@ def _from(cursor: Cursor) -> Source:
     source: Source = _table(cursor)
     joins = 0
     while True:
-        if cursor.sees(","):
-            after = cursor.peek()
-            cure = "use LEFT JOIN ... FOR SYSTEM_TIME AS OF"
-            if after.upper == "LATERAL":
-                raise Refusal("LATERAL TABLE(...) is not supported yet", after.at, "compute it in a later stage")
-            raise Refusal("regular joins are not supported yet", cursor.at, cure)
         kind = _join_kind(cursor)
         if kind is None:
             return source
@@ -200,25 +194,22 @@ def _from(cursor: Cursor) -> Source:
 
 
 def _join_kind(cursor: Cursor) -> str | None:
-    """The kind of the join that starts here; the cursor stays before JOIN's table."""
-    at = cursor.at
-    for word, cure in (
-        ("CROSS", "use FOR SYSTEM_TIME AS OF"),
-        ("NATURAL", "write the keys after ON"),
-        ("RIGHT", "swap the sides and use LEFT JOIN"),
-        ("FULL", "use LEFT JOIN"),
-    ):
-        if cursor.sees(word):
-            raise Refusal(f"{word} JOIN is not supported", at, cure)
+    """The kind of the join that starts here, CROSS between commas; the cursor stands before its table then."""
+    if cursor.sees("NATURAL"):
+        raise Refusal("NATURAL JOIN is not supported", cursor.at, "write the keys after ON")
+    if cursor.take(","):
+        return "CROSS"
     if cursor.take("JOIN"):
         return "INNER"
-    if cursor.take("INNER"):
-        cursor.expect("JOIN")
-        return "INNER"
-    if cursor.take("LEFT"):
-        cursor.take("OUTER")
-        cursor.expect("JOIN")
-        return "LEFT"
+    for word in ("INNER", "CROSS"):
+        if cursor.take(word):
+            cursor.expect("JOIN")
+            return word
+    for word in ("LEFT", "RIGHT", "FULL"):
+        if cursor.take(word):
+            cursor.take("OUTER")
+            cursor.expect("JOIN")
+            return word
     return None
 
 
@@ -227,12 +218,8 @@ def _join(cursor: Cursor, left: Source, kind: str) -> Join:
     right = _table(cursor)
     if cursor.sees("USING"):
         raise Refusal("JOIN ... USING is not supported", cursor.at, "write ON l.key = r.key")
-    if not (isinstance(right, TableName) and right.as_of is not None):
-        raise Refusal(
-            "regular joins are not supported yet",
-            at,
-            "join the version in force: FOR SYSTEM_TIME AS OF l.ts AS r ON ...",
-        )
+    if kind == "CROSS":
+        return Join(left, right, "INNER", None, at)
     cursor.expect("ON")
     return Join(left, right, kind, parse_expression(cursor), at)
 

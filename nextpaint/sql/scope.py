@@ -6,7 +6,7 @@ Names are case-sensitive. A name that two tables have must be qualified.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from nextpaint.record.types import Kind, Type
@@ -47,6 +47,10 @@ class Scope:
 
     def joined(self, other: Scope) -> Scope:
         return Scope((*self.columns, *other.columns))
+
+    def shifted(self, by: int) -> Scope:
+        """The same names over columns that stand `by` places further right."""
+        return Scope([replace(each, index=each.index + by) for each in self.columns])
 
     def resolve(self, name: Name) -> Expr:
         """The column (and the fields after it) that `name` means. Raises Refusal when none or several."""

@@ -31,14 +31,17 @@ from nextpaint.sql.refusal import AlreadyReported, Refusal
 from nextpaint.sql.relation import WINDOW_COLUMNS, Inputs, PendingWindow, Relation, filtered, projected
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.sources import Environment, plan_source
+from nextpaint.sql.subqueries import semi_joined, without_subqueries
 
 
 def plan_select(env: Environment, select: syntax.Select) -> Node:
     """The node of one SELECT. Findings in separate items of its list are all reported."""
-    relation = _from(env, select)
+    plain, subqueries = without_subqueries(select.where)
+    _check_where(plain)
+    relation = _from(env, select, plain)
+    for subquery in subqueries:
+        relation = semi_joined(env, relation, subquery)
     calls = [each for each in syntax.walk((select.items, select.having)) if isinstance(each, syntax.Call)]
-    if select.where is not None:
-        relation = _where(relation, select.where)
     over = [each for each in calls if each.over is not None]
     grouped = bool(select.group) or select.having is not None or any(is_aggregate(each) for each in calls)
     if over and grouped:
@@ -63,20 +66,28 @@ def plan_select(env: Environment, select: syntax.Select) -> Node:
     return _projection(env, select, relation.node, relation.scope, Binder(relation.scope))
 
 
-def _from(env: Environment, select: syntax.Select) -> Relation:
+def _from(env: Environment, select: syntax.Select, where: syntax.Expression | None) -> Relation:
+    """FROM with WHERE applied."""
+    if isinstance(select.source, syntax.Join):
+        return plan_source(env, select.source, where)
     if select.source is not None:
-        return plan_source(env, select.source)
-    if not env.catalog.live:
+        relation = plan_source(env, select.source)
+    elif env.catalog.live:
+        relation = Relation(Values(Schema(()), ((),), select.at), Scope(()))
+    else:
         raise Refusal("SELECT without FROM has no place in a stream", select.at, "select from a table")
-    return Relation(Values(Schema(()), ((),), select.at), Scope(()))
+    return relation if where is None else _where(relation, where)
 
 
-def _where(relation: Relation, where: syntax.Expression) -> Relation:
+def _check_where(where: syntax.Expression | None) -> None:
     for each in syntax.walk(where):
         if is_aggregate(each):
             raise Refusal("an aggregate in WHERE", each.at, "use HAVING")
         if isinstance(each, syntax.Call) and each.over is not None:
             raise Refusal("OVER in WHERE", each.at, "filter in an outer query")
+
+
+def _where(relation: Relation, where: syntax.Expression) -> Relation:
     predicate = Binder(relation.scope).condition(where, "WHERE")
     if relation.window is not None and _reads(predicate, relation.window.first):
         raise Refusal("WHERE on window columns is not supported yet", where.at, "filter in an outer query")

@@ -1,28 +1,17 @@
-"""FROM: tables, subqueries, window table functions and event-time temporal joins."""
+"""FROM: tables, subqueries and window table functions; `joins` puts them together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
-from nextpaint.record.types import INTEGERS, Field, Kind
+from nextpaint.record.types import Kind
 from nextpaint.sql import aggregates, syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.catalog import Catalog, named, unique_names
-from nextpaint.sql.plan import (
-    At,
-    Call,
-    Changes,
-    ColumnRef,
-    Expr,
-    Node,
-    Project,
-    Scan,
-    Schema,
-    TemporalJoin,
-    Window,
-    WindowKind,
-)
+from nextpaint.sql.joins import plan_joins
+from nextpaint.sql.plan import At, Changes, ColumnRef, Expr, Node, Window, WindowKind
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import PendingWindow, Relation, windowed_scope
 from nextpaint.sql.scope import Scope
@@ -43,8 +32,8 @@ class Environment:
         return found if found is not None else self.catalog.node(name)
 
 
-def plan_source(env: Environment, source: syntax.Source) -> Relation:
-    """The relation a FROM clause describes."""
+def plan_source(env: Environment, source: syntax.Source, where: syntax.Expression | None = None) -> Relation:
+    """The relation a FROM clause describes; a chain of joins has its WHERE applied already."""
     match source:
         case syntax.TableName():
             return _table(env, source)
@@ -53,7 +42,7 @@ def plan_source(env: Environment, source: syntax.Source) -> Relation:
         case syntax.WindowTable():
             return _window_table(env, source)
         case syntax.Join():
-            return _temporal_join(env, source)
+            return plan_joins(partial(plan_source, env), source, where, live=env.catalog.live)
 
 
 def _table(env: Environment, source: syntax.TableName) -> Relation:
@@ -158,127 +147,3 @@ def _offset(value: Expr) -> int:
     if value.type.kind is not Kind.INTERVAL_DAY or not isinstance(held, int):
         raise Refusal("the offset must be a constant interval", value.at)
     return held
-
-
-# ---------------------------------------------------------------- temporal joins
-
-
-def _temporal_join(env: Environment, join: syntax.Join) -> Relation:
-    if env.catalog.live:
-        raise Refusal(
-            "joins in a query over live tables are not supported yet",
-            join.at,
-            "INSERT the join into a table and query it",
-        )
-    left = plan_source(env, join.left)
-    table = join.right
-    if not isinstance(table, syntax.TableName) or table.as_of is None or join.on is None:
-        raise Refusal("regular joins are not supported yet", join.at, "use FOR SYSTEM_TIME AS OF l.ts")
-    if left.window is not None:
-        raise Refusal("a join of a window table function is not supported yet", join.at, "aggregate the window first")
-    if left.node.schema.changes is not Changes.APPEND:
-        raise Refusal(
-            "the left side of a temporal join must not be updated later", join.at, "join the stream of events"
-        )
-    right = _table(env, replace(table, as_of=None))
-    right_time = _check_versioned(right.node, table)
-    left_time = _as_of(left, table)
-    if right.node.schema.fields[right_time].type.kind is not left.node.schema.fields[left_time].type.kind:
-        raise Refusal(
-            "both sides of a temporal join need the same kind of time", join.at, "TIMESTAMP(3) or TIMESTAMP_LTZ(3)"
-        )
-    count = len(left.node.schema.fields)
-    qualifier = (table.alias or table.name).text
-    if qualifier in left.scope.qualifiers:
-        raise Refusal(f"two tables are named {qualifier}", join.at, "give one an alias with AS")
-    scope = left.scope.joined(Scope.of(right.node.schema, qualifier, count))
-    condition = Binder(scope).condition(join.on, "ON")
-    keys, residual = _split(condition, count)
-    right_keys = right.node.schema.key
-    missing = [right.node.schema.fields[index].name for index in right_keys if index not in keys]
-    if missing:
-        raise Refusal(
-            f"a temporal join needs the whole PRIMARY KEY of {table.name.text}: {', '.join(missing)}",
-            join.on.at,
-            " AND ".join(f"l.{name} = {qualifier}.{name}" for name in missing),
-        )
-    outer = join.kind == "LEFT"
-    extra = tuple(Field(each.name, each.type, each.nullable or outer) for each in right.node.schema.fields)
-    schema = Schema((*left.node.schema.fields, *extra), left.node.schema.rowtime, (), Changes.APPEND)
-    node = TemporalJoin(
-        schema,
-        left.node,
-        right.node,
-        tuple(keys[index] for index in right_keys),
-        right_keys,
-        left_time,
-        right_time,
-        outer,
-        residual,
-        join.at,
-    )
-    return Relation(node, scope)
-
-
-def _check_versioned(node: Node, table: syntax.TableName) -> int:
-    """The time column of a versioned table."""
-    name = table.name.text
-    plain = node
-    while isinstance(plain, Project):
-        plain = plain.input
-    if not isinstance(plain, Scan) or not node.schema.key:
-        raise Refusal(
-            f"{name} is not a versioned table: it has no PRIMARY KEY", table.at, "PRIMARY KEY (...) NOT ENFORCED"
-        )
-    if node.schema.rowtime is None:
-        raise Refusal(f"{name} is not a versioned table: it has no event time", table.at, "declare WATERMARK FOR on it")
-    return node.schema.rowtime
-
-
-def _as_of(left: Relation, table: syntax.TableName) -> int:
-    assert table.as_of is not None
-    time = Binder(left.scope).value(table.as_of)
-    rowtime = left.node.schema.rowtime
-    if isinstance(time, ColumnRef) and time.index == rowtime:
-        return time.index
-    if rowtime is None:
-        cure = "declare WATERMARK FOR on the left table and keep that column in the views between"
-    else:
-        cure = f"the left side's time attribute is {left.node.schema.fields[rowtime].name}"
-    raise Refusal("FOR SYSTEM_TIME AS OF takes the left side's time attribute", table.as_of.at, cure)
-
-
-def _split(condition: Expr, left_count: int) -> tuple[dict[int, int], Expr | None]:
-    """`right key -> left column` of the equalities between plain columns, and the rest of the condition."""
-    keys: dict[int, int] = {}
-    rest: list[Expr] = []
-    for each in _conjuncts(condition):
-        pair = _key_pair(each, left_count)
-        if pair is None or pair[1] in keys:
-            rest.append(each)
-        else:
-            keys[pair[1]] = pair[0]
-    residual: Expr | None = None
-    for each in rest:
-        residual = each if residual is None else Call(each.type, "AND", (residual, each), at=residual.at)
-    return keys, residual
-
-
-def _conjuncts(condition: Expr) -> list[Expr]:
-    if isinstance(condition, Call) and condition.function == "AND":
-        return [part for side in condition.args for part in _conjuncts(side)]
-    return [condition]
-
-
-def _key_pair(each: Expr, left_count: int) -> tuple[int, int] | None:
-    if not isinstance(each, Call) or each.function != "=":
-        return None
-    first, second = each.args
-    if not isinstance(first, ColumnRef) or not isinstance(second, ColumnRef):
-        return None
-    if first.type.kind is not second.type.kind and not {first.type.kind, second.type.kind} <= set(INTEGERS):
-        return None
-    low, high = sorted((first.index, second.index))
-    if low < left_count <= high:
-        return low, high - left_count
-    return None

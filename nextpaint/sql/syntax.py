@@ -213,9 +213,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Subquery:
-    """A query where a value is expected: `IN (SELECT`, `EXISTS (`, scalar."""
+    """A query where a value is expected. `form`: `IN` (of `operand`), `EXISTS`, or `value`."""
 
     form: str
+    query: Query
+    operand: Expression | None = None
+    negated: bool = False
     at: At = field(default=_NOWHERE, compare=False)
 
 
@@ -252,10 +255,11 @@ class OrderItem:
 
 
 def walk(node: object) -> Iterator[Call | Name]:
-    """Every call and name in an expression, outer ones first. Does not enter the windows of OVER."""
+    """Every call and name in an expression, outer ones first. Does not enter the windows of OVER nor
+    subqueries."""
     if isinstance(node, Call | Name):
         yield node
-    if isinstance(node, Over | At | Type):
+    if isinstance(node, Over | At | Type | Query):
         return
     if isinstance(node, tuple):
         for each in node:
@@ -311,7 +315,7 @@ class WindowTable:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """`kind`: INNER, LEFT; others are refused by the grammar."""
+    """`kind`: INNER LEFT RIGHT FULL. `on` is None for CROSS JOIN and between commas."""
 
     left: Source
     right: Source

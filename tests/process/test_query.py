@@ -31,6 +31,14 @@ QUERIES = [
     "SELECT id, n * 2 + 1 AS m, CASE WHEN x > 0 THEN 'up' ELSE 'down' END AS d FROM t WHERE kind IS NOT NULL",
     "SELECT id, COALESCE(n, 0) AS n FROM t WHERE kind IN ('a', 'c') OR n BETWEEN -2 AND 2",
     "SELECT u.kind, u.c FROM (SELECT kind, COUNT(*) AS c FROM t GROUP BY kind) AS u WHERE u.c > 2",
+    "SELECT a.id, b.id AS other FROM t AS a JOIN t AS b ON a.kind = b.kind AND a.n < b.n",
+    "SELECT a.id, b.id AS other FROM t AS a, t AS b WHERE a.n = b.n + 1 AND a.id > 3",
+    "SELECT a.id, b.m FROM t AS a LEFT JOIN (SELECT kind, MAX(n) AS m FROM t GROUP BY kind) AS b ON a.kind = b.kind",
+    "SELECT a.id, b.id AS other FROM t AS a FULL JOIN t AS b ON a.id = b.n",
+    "SELECT a.kind, COUNT(b.id) AS c FROM t AS a LEFT JOIN t AS b ON a.id = b.n GROUP BY a.kind",
+    "SELECT id FROM t WHERE kind IN (SELECT kind FROM t WHERE n > 10)",
+    "SELECT id FROM t WHERE n NOT IN (SELECT id FROM t)",
+    "SELECT id FROM t AS a WHERE NOT EXISTS (SELECT 1 FROM t AS b WHERE b.kind = a.kind AND b.n > a.n)",
 ]
 
 

@@ -1,0 +1,206 @@
+"""Regular joins: INNER, LEFT, RIGHT, FULL, SEMI (IN, EXISTS) and ANTI (NOT IN, NOT EXISTS).
+
+All rows of both sides are kept, as multisets by join key, and each change of one side is joined with what the other
+side holds at that moment, in `seq` order. Nothing is held back and nothing is late. A row of an outer side without a
+match comes out padded with NULL; the first match takes the padded row back, the loss of the last one gives it again.
+A key with a NULL matches nothing, unless it was compared with IS NOT DISTINCT FROM.
+
+Kinds are Flink's (its StreamingJoinOperator): an inner join passes the kind of the change on, an outer one sends +I and
+-D. The output's watermark is the minimum of both sides; the time columns are plain columns from here on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nextpaint.process.operators.condition import Condition
+from nextpaint.process.operators.protocol import (
+    ROW,
+    Change,
+    EventClock,
+    Operator,
+    Output,
+    Row,
+    Select,
+    StepContext,
+    merged,
+)
+from nextpaint.process.operators.sides import Entry, JoinSide, Overlay
+from nextpaint.process.state import State, frozen
+from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, Batch
+from nextpaint.sql.plan import Join as JoinNode
+from nextpaint.sql.plan import JoinKind
+
+LEFT, RIGHT = 0, 1
+Moment = tuple[int, int, StepContext | None, int]  # seq, ordinal, where failures go, ledger clock
+
+
+class Join(Operator):
+    """State: `left` and `right`, row -> (times, matches, seq, ordinal)."""
+
+    def __init__(self, identity: str, node: JoinNode, sources: Sequence[Operator], state: State) -> None:
+        super().__init__(identity, node.schema.types)
+        self.node = node
+        inputs = (node.left.schema, node.right.schema)
+        joined = (*inputs[LEFT].types, *inputs[RIGHT].types)
+        self._width = len(inputs[LEFT].fields)
+        decimals = any(each.has_decimals for each in joined)
+        self._sides = tuple(
+            JoinSide(state.cell(identity, name, decimals=decimals), keys, node.nulls_match or (False,) * len(keys))
+            for name, keys in (("left", node.left_keys), ("right", node.right_keys))
+        )
+        self._padding = tuple((None,) * len(each.fields) for each in inputs)
+        self._nested = tuple(any(type_.is_nested for type_ in each.types) for each in inputs)
+        self._pads = (node.kind.pads_left, node.kind.pads_right)
+        self._condition = Condition(node.residual, joined, identity)
+        self._clock = EventClock(state, identity, 2)
+        self._sources = tuple(sources)
+        self._last_seq, self._ordinal = -1, 0
+
+    def restore(self) -> None:
+        self._clock.restore()
+        for side in self._sides:
+            side.restore()
+
+    @property
+    def kept(self) -> int:
+        """Rows remembered of both sides."""
+        return sum(len(side) for side in self._sides)
+
+    def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
+        out = Output(self.nothing)
+        marks: list[tuple[int, int]] = []
+        kinds = [batch.kind.tolist() for batch in inputs]
+        rows = [self._held(port, batch.rows()) for port, batch in enumerate(inputs)]
+        clocks = [context.at(batch.seq).tolist() for batch in inputs]
+        for what, port, value, seq in merged(inputs):
+            if what == ROW:
+                self._ordinal = self._ordinal + 1 if seq == self._last_seq else 0
+                self._last_seq = seq
+                moment = (seq, self._ordinal, context, clocks[port][value])
+                for change in self._applied(self._sides, port, Change(kinds[port][value], rows[port][value]), moment):
+                    out.add(change.kind, seq, change.row)
+            elif self._clock.advance(port, value):
+                marks.append((seq, self._clock.watermark))
+        batch = out.batch(inputs[LEFT].mark_seq[:0], inputs[LEFT].mark_wm[:0])
+        return batch.with_marks([mark[0] for mark in marks], [mark[1] for mark in marks])
+
+    def _held(self, port: int, rows: list[Row]) -> list[Row]:
+        return [frozen(row) for row in rows] if self._nested[port] else rows
+
+    # ------------------------------------------------------------ rules
+
+    def _applied(self, sides: Sequence[JoinSide], port: int, change: Change, moment: Moment) -> list[Change]:
+        """What a change of one side changes in the result; the sides take it in."""
+        key = sides[port].key_of(change.row)
+        if key is None:
+            return self._alone(port, change)
+        partners = self._partners(sides[1 - port], key, port, change.row, moment)
+        found = sum(entry.times for _, entry in partners)
+        if not _stored(sides[port], change, found, moment):
+            return []
+        if not self.node.kind.left_only:
+            return self._joined(sides[1 - port], port, change, partners)
+        if port == RIGHT:
+            return self._appeared(sides[LEFT], change, partners)
+        return [change] if (found > 0) == (self.node.kind is JoinKind.SEMI) else []
+
+    def _alone(self, port: int, change: Change) -> list[Change]:
+        """A row whose key matches nothing: padded, if its side is outer; nothing of it needs to be remembered."""
+        if self.node.kind is JoinKind.ANTI:
+            return [change] if port == LEFT else []
+        return [self._padded(port, change.row, _adds(change))] if self._pads[port] else []
+
+    def _partners(self, other: JoinSide, key: Row, port: int, row: Row, moment: Moment) -> list[tuple[Row, Entry]]:
+        candidates = list(other.rows(key))
+        if self.node.residual is not None:
+            pairs = [self._pair(port, row, each) for each in candidates]
+            mask = self._condition.passing(pairs, moment[0], moment[2], moment[3])
+            candidates = [each for each, passes in zip(candidates, mask, strict=True) if passes]
+        return [(each, entry) for each in candidates if (entry := other.entry(each)) is not None]
+
+    @staticmethod
+    def _pair(port: int, row: Row, other: Row) -> Row:
+        return row + other if port == LEFT else other + row
+
+    def _padded(self, port: int, row: Row, added: bool) -> Change:
+        return Change(INSERT if added else DELETE, self._pair(port, row, self._padding[1 - port]))
+
+    def _joined(
+        self, other: JoinSide, port: int, change: Change, partners: Sequence[tuple[Row, Entry]]
+    ) -> list[Change]:
+        added = _adds(change)
+        if not partners:
+            return [self._padded(port, change.row, added)] if self._pads[port] else []
+        outer = self._pads[port] or (added and self._pads[1 - port])
+        kind = (INSERT if added else DELETE) if outer else change.kind
+        pairs = [Change(kind, self._pair(port, change.row, row)) for row, entry in partners for _ in range(entry.times)]
+        if not self._pads[1 - port]:
+            return pairs
+        turned: list[Change] = []
+        for row, entry in partners:
+            matches = entry.matches + (1 if added else -1)
+            other.put(row, entry._replace(matches=matches))
+            if (entry.matches if added else matches) == 0:
+                turned += [self._padded(1 - port, row, not added)] * entry.times
+        return turned + pairs if added else pairs + turned
+
+    def _appeared(self, left: JoinSide, change: Change, partners: Sequence[tuple[Row, Entry]]) -> list[Change]:
+        """Left rows of SEMI and ANTI that a right row lets appear or disappear."""
+        added, semi = _adds(change), self.node.kind is JoinKind.SEMI
+        changes: list[Change] = []
+        for row, entry in partners:
+            matches = entry.matches + (1 if added else -1)
+            left.put(row, entry._replace(matches=matches))
+            if (entry.matches if added else matches) == 0:
+                kind = change.kind if semi else (DELETE if added else INSERT)
+                changes += [Change(kind, row)] * entry.times
+        return changes
+
+    # ------------------------------------------------------------ live
+
+    def columns_at(self, port: int, columns: Sequence[int] | set[int]) -> dict[int, int]:
+        """Input column of one side -> the output column that fixes its value: itself, or the other side's key."""
+        own: dict[int, int] = {}
+        for column in columns:
+            left = column < self._width
+            index = column if left else column - self._width
+            if left == (port == LEFT):
+                own[index] = column
+            else:
+                mine, other = (
+                    (self.node.left_keys, self.node.right_keys) if port == LEFT
+                    else (self.node.right_keys, self.node.left_keys)
+                )  # fmt: skip
+                own.update({key: column for key, their in zip(mine, other, strict=True) if their == index})
+        return own
+
+    def pending(self, select: Select, as_of: int) -> list[Change]:
+        """Rows still held upstream, joined with each other and with what is here. A NULL narrows nothing: it may stand
+        for padding."""
+        known: Select = {column: value for column, value in select.items() if value is not None}
+        sides = tuple(Overlay(side) for side in self._sides)
+        changes: list[Change] = []
+        for port, source in enumerate(self._sources):
+            wanted: Select = {index: known[column] for index, column in self.columns_at(port, set(known)).items()}
+            for number, each in enumerate(source.pending(wanted, as_of)):
+                held = Change(each.kind, self._held(port, [each.row])[0])
+                changes += self._applied(sides, port, held, (0, number, None, as_of))
+        return changes
+
+
+def _adds(change: Change) -> bool:
+    return change.kind in (INSERT, UPDATE_AFTER)
+
+
+def _stored(side: JoinSide, change: Change, matches: int, moment: Moment) -> bool:
+    """Take a change into its side; False when it takes back a row that is not there."""
+    entry = side.entry(change.row)
+    if _adds(change):
+        made = entry._replace(times=entry.times + 1) if entry is not None else Entry(1, matches, moment[0], moment[1])
+        side.put(change.row, made)
+        return True
+    if entry is None:
+        return False
+    side.put(change.row, entry._replace(times=entry.times - 1) if entry.times > 1 else None)
+    return True

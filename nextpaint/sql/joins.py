@@ -1,0 +1,243 @@
+"""Joins of a FROM clause: from a chain of tables with ON and WHERE to nodes.
+
+The chain is bound from left to right, so that every ON sees the tables before it. Then each condition goes as far down
+as it may: an inner join takes the conjuncts of WHERE into its own condition (that is how `FROM a, b WHERE a.k = b.k` is
+an equi join), and a side takes those that only it is asked for. A padded side whose columns WHERE wants to be there is
+not padded at all, as in Flink. What a condition's shape makes of a join is decided in `_made`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from nextpaint.record.types import Field
+from nextpaint.sql import syntax
+from nextpaint.sql.binder import Binder
+from nextpaint.sql.join_conditions import (
+    conjunction,
+    conjuncts,
+    equalities,
+    reads_only,
+    rejects_nulls,
+    shifted,
+)
+from nextpaint.sql.plan import At, Call, Changes, ColumnRef, Expr, Join, JoinKind, Node, Schema
+from nextpaint.sql.refusal import Refusal
+from nextpaint.sql.relation import Relation, filtered, projected
+from nextpaint.sql.scope import Scope
+from nextpaint.sql.temporal_joins import temporal_join
+
+PlanSide = Callable[[syntax.Source], Relation]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One join of the chain. `width`: columns before its right side; `on`: conjuncts over all columns so far."""
+
+    right: Relation
+    kind: JoinKind
+    on: list[Expr]
+    width: int
+    source: syntax.Join
+
+
+def plan_joins(plan_side: PlanSide, join: syntax.Join, where: syntax.Expression | None, *, live: bool) -> Relation:
+    """The relation of a chain of joins with the WHERE above it applied. `live`: over the content of tables."""
+    chain = _chain(join)
+    first = plan_side(chain[0].left)
+    scope, steps = first.scope, list[_Step]()
+    _refuse_window(first, chain[0])
+    for each in chain:
+        right = _right(plan_side, each, scope)
+        if live and _as_of(each) is not None:
+            raise Refusal(
+                "FOR SYSTEM_TIME AS OF has no meaning over live tables: they are read as they are",
+                each.at,
+                "leave it out, or INSERT the join into a table and query that",
+            )
+        _refuse_window(right, each)
+        width = len(scope.columns)
+        scope = scope.joined(right.scope.shifted(width))
+        on = conjuncts(Binder(scope).condition(each.on, "ON")) if each.on is not None else []
+        steps.append(_Step(right, JoinKind(each.kind), on, width, each))
+    wanted = conjuncts(Binder(scope).condition(where, "WHERE")) if where is not None else []
+    return Relation(_built(first, steps, wanted), scope)
+
+
+def _chain(join: syntax.Join) -> list[syntax.Join]:
+    found = [join]
+    while isinstance(found[-1].left, syntax.Join):
+        found.append(found[-1].left)
+    return found[::-1]
+
+
+def _right(plan_side: PlanSide, join: syntax.Join, scope: Scope) -> Relation:
+    right = join.right
+    relation = plan_side(replace(right, as_of=None) if isinstance(right, syntax.TableName) else right)
+    for each in relation.scope.qualifiers:
+        if each and each in scope.qualifiers:
+            raise Refusal(f"two tables are named {each}", join.at, "give one an alias with AS")
+    if _as_of(join) is not None and join.kind not in ("INNER", "LEFT"):
+        raise Refusal(
+            f"{join.kind} JOIN with FOR SYSTEM_TIME AS OF", join.at, "only INNER and LEFT JOIN look up a version"
+        )
+    return relation
+
+
+def _as_of(join: syntax.Join) -> syntax.Expression | None:
+    return join.right.as_of if isinstance(join.right, syntax.TableName) else None
+
+
+def _refuse_window(relation: Relation, join: syntax.Join) -> None:
+    if relation.window is not None:
+        raise Refusal("a join of a window table function is not supported yet", join.at, "aggregate the window first")
+
+
+# ---------------------------------------------------------------- conditions to their places
+
+
+def _built(first: Relation, steps: Sequence[_Step], wanted: Sequence[Expr]) -> Node:
+    """The node of the first `len(steps)` joins, with `wanted` holding for its rows."""
+    if not steps:
+        return _filtered(first.node, wanted)
+    step = steps[-1]
+    width, last = step.width, step.width + len(step.right.scope.columns)
+    kind = _narrowed(step.kind, wanted, width, last)
+    as_of = _as_of(step.source)
+    before: list[Expr] = []  # for the left side
+    inside: list[Expr] = []  # the join's own condition
+    beside: list[Expr] = []  # for the right side, over its own columns
+    above: list[Expr] = []
+    for each in wanted:
+        if reads_only(each, 0, width) and not kind.pads_right:
+            before.append(each)
+        elif as_of is None and not kind.pads_left and reads_only(each, width, last):
+            beside.append(shifted(each, -width))
+        elif as_of is None and kind is JoinKind.INNER:
+            inside.append(each)
+        else:
+            above.append(each)
+    for each in step.on:
+        if as_of is None and not kind.pads_left and reads_only(each, 0, width):
+            before.append(each)
+        elif as_of is None and not kind.pads_right and reads_only(each, width, last):
+            beside.append(shifted(each, -width))
+        else:
+            inside.append(each)
+    left = _built(first, steps[:-1], before)
+    if as_of is not None:
+        node: Node = temporal_join(left, _scope(first, steps[:-1]), step.right.node, inside, step.source)
+    else:
+        node = joined(left, _filtered(step.right.node, beside), kind, inside, step.source.at)
+    return _filtered(node, above)
+
+
+def _scope(first: Relation, steps: Sequence[_Step]) -> Scope:
+    scope = first.scope
+    for each in steps:
+        scope = scope.joined(each.right.scope.shifted(each.width))
+    return scope
+
+
+def _narrowed(kind: JoinKind, wanted: Sequence[Expr], width: int, last: int) -> JoinKind:
+    """The join without the padding that no row would survive."""
+    left_wanted = any(rejects_nulls(each, 0, width) for each in wanted)
+    right_wanted = any(rejects_nulls(each, width, last) for each in wanted)
+    pads_left = kind.pads_left and not right_wanted
+    pads_right = kind.pads_right and not left_wanted
+    if pads_left and pads_right:
+        return JoinKind.FULL
+    return JoinKind.LEFT if pads_left else JoinKind.RIGHT if pads_right else JoinKind.INNER
+
+
+def _filtered(node: Node, parts: Sequence[Expr]) -> Node:
+    condition = conjunction(parts)
+    return filtered(node, condition, condition.at) if condition is not None else node
+
+
+# ---------------------------------------------------------------- the node
+
+
+def joined(left: Node, right: Node, kind: JoinKind, condition: Sequence[Expr], at: At) -> Node:
+    """A join by its condition's conjuncts; keys that are computed become columns first and are dropped after."""
+    width, right_width = len(left.schema.fields), len(right.schema.fields)
+    pairs, rest = equalities(condition, width)
+    left, left_keys = _with_keys(left, [each.left for each in pairs])
+    right, right_keys = _with_keys(right, [each.right for each in pairs])
+    wide = len(left.schema.fields)
+    residual = conjunction([_moved(each, width, wide - width) for each in rest])
+    nulls = tuple(each.nulls for each in pairs)
+    node = _made(left, right, kind, (tuple(left_keys), tuple(right_keys), nulls), residual, at)
+    return _without_keys(node, (width, wide), right_width, kind)
+
+
+def _with_keys(node: Node, keys: Sequence[Expr]) -> tuple[Node, list[int]]:
+    """The node with a column for each key, and where they are."""
+    schema = node.schema
+    exprs: list[Expr] = [ColumnRef(each.type, index, each.name) for index, each in enumerate(schema.fields)]
+    names = list(schema.names)
+    places: list[int] = []
+    for key in keys:
+        if isinstance(key, ColumnRef):
+            places.append(key.index)
+            continue
+        places.append(len(exprs))
+        names.append(f"$key{len(exprs)}")
+        exprs.append(key)
+    return projected(node, exprs, names, node.at), places
+
+
+def _moved(expr: Expr, width: int, by: int) -> Expr:
+    """A residual after `by` key columns came between the sides."""
+    if isinstance(expr, ColumnRef):
+        return shifted(expr, by) if expr.index >= width else expr
+    if isinstance(expr, Call):
+        return replace(expr, args=tuple(_moved(each, width, by) for each in expr.args))
+    return expr
+
+
+def _without_keys(node: Node, widths: tuple[int, int], right: int, kind: JoinKind) -> Node:
+    width, wide = widths
+    fields = node.schema.fields
+    keep = list(range(width))
+    if not kind.left_only:
+        keep += range(wide, wide + right)
+    if len(keep) == len(fields):
+        return node
+    refs = [ColumnRef(fields[index].type, index, fields[index].name) for index in keep]
+    return projected(node, refs, [each.name for each in refs], node.at)
+
+
+Keys = tuple[tuple[int, ...], tuple[int, ...], tuple[bool, ...]]
+
+
+def _made(left: Node, right: Node, kind: JoinKind, keys: Keys, residual: Expr | None, at: At) -> Node:
+    schema = _schema(left.schema, right.schema, kind, keys)
+    return Join(schema, left, right, kind, *keys, residual, at)
+
+
+def _schema(left: Schema, right: Schema, kind: JoinKind, keys: Keys) -> Schema:
+    appends = left.changes is Changes.APPEND and right.changes is Changes.APPEND
+    keeps = kind in (JoinKind.INNER, JoinKind.SEMI)
+    changes = Changes.APPEND if appends and keeps else Changes.RETRACT
+    if kind.left_only:
+        return Schema(left.fields, None, left.key, changes)
+    fields = (
+        *(Field(each.name, each.type, each.nullable or kind.pads_right) for each in left.fields),
+        *(Field(each.name, each.type, each.nullable or kind.pads_left) for each in right.fields),
+    )
+    return Schema(fields, None, _unique(left, right, kind, keys), changes)
+
+
+def _unique(left: Schema, right: Schema, kind: JoinKind, keys: Keys) -> tuple[int, ...]:
+    """A key of the joined rows: one side's, where the other has at most one row per join key; else both."""
+    width = len(left.fields)
+    moved = tuple(width + index for index in right.key)
+    one_left = bool(left.key) and set(left.key) <= set(keys[0])
+    one_right = bool(right.key) and set(right.key) <= set(keys[1])
+    if one_right and left.key and not kind.pads_right:
+        return left.key
+    if one_left and right.key and not kind.pads_left:
+        return moved
+    return (*left.key, *moved) if left.key and right.key else ()

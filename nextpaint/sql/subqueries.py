@@ -1,0 +1,128 @@
+"""IN (SELECT ...), EXISTS (SELECT ...) and their negations in WHERE: semi and anti joins.
+
+A subquery may name columns of the query around it. Where it is a plain SELECT with a WHERE, the conjuncts that do so
+become the join's condition; elsewhere such a name is unknown. `x NOT IN (SELECT y ...)` is not a plain anti join: one
+NULL among the y, or a NULL x, makes it UNKNOWN. As in Flink the join then has no key and asks every pair
+`x = y OR x IS NULL OR y IS NULL`, unless both are NOT NULL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nextpaint.record.types import BOOLEAN
+from nextpaint.sql import syntax
+from nextpaint.sql.binder import Binder
+from nextpaint.sql.join_conditions import conjuncts, shifted
+from nextpaint.sql.joins import joined
+from nextpaint.sql.operators import comparison_operands
+from nextpaint.sql.plan import Call, ColumnRef, Expr, JoinKind, Node, columns_of
+from nextpaint.sql.refusal import Refusal
+from nextpaint.sql.relation import Relation, filtered, nullable
+from nextpaint.sql.scope import Scope
+from nextpaint.sql.sources import Environment, plan_source
+
+
+def without_subqueries(where: syntax.Expression | None) -> tuple[syntax.Expression | None, list[syntax.Subquery]]:
+    """WHERE without the IN and EXISTS subqueries among its conjuncts, and those."""
+    if isinstance(where, syntax.Binary) and where.operator == "AND":
+        left, first = without_subqueries(where.left)
+        right, second = without_subqueries(where.right)
+        if left is not None and right is not None:
+            kept: syntax.Expression | None = replace(where, left=left, right=right)
+        else:
+            kept = left if left is not None else right
+        return kept, [*first, *second]
+    found, negated = where, False
+    while isinstance(found, syntax.Unary) and found.operator == "NOT":
+        found, negated = found.operand, not negated
+    if isinstance(found, syntax.Subquery) and found.form != "value":
+        return None, [replace(found, negated=found.negated != negated)]
+    return where, []
+
+
+def semi_joined(env: Environment, relation: Relation, subquery: syntax.Subquery) -> Relation:
+    """The rows of `relation` for which the subquery holds."""
+    if relation.window is not None:
+        raise Refusal(
+            f"{subquery.form} (SELECT ...) on a window table function is not supported",
+            subquery.at,
+            "filter in an outer query",
+        )
+    width = len(relation.node.schema.fields)
+    node, scope, condition = _inner(env, relation, subquery.query)
+    if subquery.operand is not None:
+        condition = [*condition, *_membership(relation, node, scope, subquery)]
+    kind = JoinKind.ANTI if subquery.negated else JoinKind.SEMI
+    made = joined(relation.node, node, kind, condition, subquery.at)
+    assert len(made.schema.fields) == width
+    return Relation(made, relation.scope)
+
+
+def _inner(env: Environment, outer: Relation, query: syntax.Query) -> tuple[Node, list[Expr] | None, list[Expr]]:
+    """The subquery's rows, its one column over them when it is correlated, and the conjuncts that tie both."""
+    body = query.body
+    plain = isinstance(body, syntax.Select) and not query.ctes and not query.order and query.limit is None
+    if not plain or not isinstance(body, syntax.Select) or body.where is None or body.group or body.source is None:
+        return env.plan_query(env, query), None, []
+    inner = plan_source(env, body.source)
+    width = len(outer.node.schema.fields)
+    names = _Correlated(inner.scope.shifted(width), outer.scope)
+    try:
+        conditions = conjuncts(Binder(names).condition(body.where, "WHERE"))
+    except Refusal:
+        return env.plan_query(env, query), None, []  # refused there at the same place, with the subquery's own names
+    if inner.window is not None or not any(min(columns_of(each), default=width) < width for each in conditions):
+        return env.plan_query(env, query), None, []
+    ties: list[Expr] = []
+    node = inner.node
+    for each in conditions:
+        if columns_of(each) and min(columns_of(each)) < width:
+            ties.append(each)
+        else:
+            node = filtered(node, shifted(each, -width), each.at)
+    picked = [] if isinstance(body.items[0].expression, syntax.Star) else [
+        Binder(inner.scope).value(item.expression) for item in body.items
+    ]  # fmt: skip
+    if not picked:
+        picked = [ColumnRef(each.type, at, each.name) for at, each in enumerate(node.schema.fields)]
+    return node, picked, ties
+
+
+class _Correlated:
+    """Names of a subquery, then those of the query around it."""
+
+    def __init__(self, inner: Scope, outer: Scope) -> None:
+        self._inner, self._outer = inner, outer
+
+    def resolve(self, name: syntax.Name) -> Expr:
+        try:
+            return self._inner.resolve(name)
+        except Refusal as unknown:
+            try:
+                return self._outer.resolve(name)
+            except Refusal:
+                raise unknown from None
+
+
+def _membership(relation: Relation, node: Node, picked: list[Expr] | None, subquery: syntax.Subquery) -> list[Expr]:
+    """`operand = column` of IN, over the joined columns; for NOT IN with what a NULL makes of it."""
+    assert subquery.operand is not None
+    width = len(relation.node.schema.fields)
+    columns = picked or [ColumnRef(each.type, at, each.name) for at, each in enumerate(node.schema.fields)]
+    if len(columns) != 1:
+        raise Refusal(f"IN compares one column, the query has {len(columns)}", subquery.query.at, "select the one")
+    value = Binder(relation.scope).value(subquery.operand)
+    member = shifted(columns[0], width)
+    first, second = comparison_operands(value, member, "IN", subquery.at)
+    equal = Call(BOOLEAN, "=", (first, second), at=subquery.at)
+    if not subquery.negated:
+        return [equal]
+    unknown: Expr = equal
+    for each, schema, plain in (
+        (value, relation.node.schema, value), (member, node.schema, columns[0]),
+    ):  # fmt: skip
+        if nullable(plain, schema):
+            missing = Call(BOOLEAN, "IS NULL", (each,), at=subquery.at)
+            unknown = Call(BOOLEAN, "OR", (unknown, missing), at=subquery.at)
+    return [unknown]
