@@ -5,7 +5,7 @@ hash of these files and of the engine's version names the application; its files
 position can be read by the application in force there.
 
 Built in: `events` (every collected call), `impressions` (items shown, from "Impression" events), `identity` (links
-between subject tokens, both directions).
+between subject tokens, both directions), `decisions` (what was answered, one row per decision).
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from typing import Any
 import msgspec
 
 from nextpaint import __version__
-from nextpaint.decide import Surface, requirements
-from nextpaint.process.graph import BuiltIn, Design, Together, VectorTable, duration_ms
+from nextpaint.decide import Surface, explored_rows, requirements
+from nextpaint.process.graph import EXPLORED, BuiltIn, Design, Learner, Together, VectorTable, duration_ms
+from nextpaint.process.operators.learning import LearnerSpec
 from nextpaint.record.errors import ApplicationError, Diagnostic
 from nextpaint.record.types import BOOLEAN, INT, STRING, TIMESTAMP, Field, array
 from nextpaint.sql.plan import Program, Table, Watermark
@@ -56,6 +57,31 @@ def identity_table() -> Table:
     """The built-in table of links between subject tokens."""
     fields = [Field(name, STRING) for name in ("subject", "linked", "cause")] + [Field("ts", TIMESTAMP)]
     return Table("identity", tuple(fields), primary_key=(0, 1))
+
+
+def decisions_table(lateness_ms: int) -> Table:
+    """The built-in stream of decisions that were made: one row each, `items` as answered, best first."""
+    fields = [Field(name, STRING) for name in ("decision_id", "surface", "subject", "experiment", "variant", "unit")]
+    fields += [Field("items", array(STRING)), Field("degraded", BOOLEAN), Field("ts", TIMESTAMP)]
+    return Table("decisions", tuple(fields), watermark=Watermark(len(fields) - 1, lateness_ms))
+
+
+def decisions_of(record: Mapping[str, Json]) -> Iterable[Mapping[str, Json]]:
+    """The row of a decision record."""
+    experiment, variant, unit, _ = record.get("experiment") or (None, None, None, None)
+    return [
+        {
+            "decision_id": record["decision_id"],
+            "surface": record["surface"],
+            "subject": next(iter(record.get("subjects", ())), None),
+            "experiment": experiment,
+            "variant": variant,
+            "unit": unit,
+            "items": [each[0] for each in record["items"]],
+            "degraded": bool(record.get("degraded")),
+            "ts": record["time_ms"],
+        }
+    ]
 
 
 def impressions_of(event: Mapping[str, Json]) -> Iterable[Mapping[str, Json]]:
@@ -145,11 +171,14 @@ class Application:
                 BuiltIn(events_table(lateness_ms), "events"),
                 BuiltIn(impressions_table(lateness_ms), "events", impressions_of),
                 BuiltIn(identity_table(), "identity"),
+                BuiltIn(decisions_table(lateness_ms), "decisions", decisions_of),
+                BuiltIn(EXPLORED, "decisions", explored_rows),
             ),
             tuple(
                 Together(each.name, each.table, each.basket, each.item, each.others_max) for each in needs.cooccurrences
             ),
             tuple(_vectors(each, program) for each in needs.vectors),
+            tuple(_learner(each, lateness_ms) for each in needs.learners),
         )
         digest = application_hash(files)
         return Application(files, digest, settings, program, surfaces, design, tuple(warnings(program)), folder)
@@ -170,6 +199,12 @@ def application_hash(files: Mapping[str, bytes]) -> str:
         digest.update(f"{name} {len(files[name])}\n".encode())
         digest.update(files[name])
     return digest.hexdigest()
+
+
+def _learner(need: Any, lateness_ms: int) -> Learner:
+    """A decision waits for its outcomes as long as their event time may be in the window and they may be late."""
+    spec = LearnerSpec(need.within_ms, lateness_ms, need.half_life_ms, need.width, need.ridge)
+    return Learner(need.name, need.trials, need.rewards, spec)
 
 
 def _vectors(need: Any, program: Program) -> VectorTable:
@@ -239,5 +274,7 @@ def _lateness(program: Program) -> int:
 
 
 def _built_ins(lateness_ms: int) -> dict[str, Table]:
-    tables = (events_table(lateness_ms), impressions_table(lateness_ms), identity_table())
+    tables = (
+        events_table(lateness_ms), impressions_table(lateness_ms), decisions_table(lateness_ms), identity_table(),
+    )  # fmt: skip
     return {table.name: table for table in tables}

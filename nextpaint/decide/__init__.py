@@ -3,19 +3,28 @@
 from nextpaint.decide.budget import Paths
 from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.context import Context, Moment
+from nextpaint.decide.epsilon_greedy import EpsilonGreedy
+from nextpaint.decide.examination import Examination
+from nextpaint.decide.experiment import Experiment
+from nextpaint.decide.exploration import Exploration, explored_rows
 from nextpaint.decide.fallback import LastGood, Nothing
 from nextpaint.decide.feature import Feature
 from nextpaint.decide.filter import NotBought, NotSeen, Require
+from nextpaint.decide.linear import LinTS, LinUCB
 from nextpaint.decide.own import Own
+from nextpaint.decide.plackett_luce import PlackettLuce
+from nextpaint.decide.prior import Flat, Rank
 from nextpaint.decide.rank import Model, Weighted
 from nextpaint.decide.record import DecisionRecord
 from nextpaint.decide.request import DecisionRequest, Optional
 from nextpaint.decide.requirements import Requirements
 from nextpaint.decide.retrieve import BoughtTogether, Given, Recent, Similar
+from nextpaint.decide.reward import Reward
 from nextpaint.decide.rules import Diversify
 from nextpaint.decide.service import Decider, Decision, requirements
 from nextpaint.decide.session import SessionVector
 from nextpaint.decide.surface import Surface
+from nextpaint.decide.thompson import ThompsonSampling
 from nextpaint.decide.top import Top, TopOf
 from nextpaint.decide.window import EMAIL, PUSH, RTB, WEB_RERANK, Window
 
@@ -32,9 +41,16 @@ __all__ = [
     "DecisionRecord",
     "DecisionRequest",
     "Diversify",
+    "EpsilonGreedy",
+    "Examination",
+    "Experiment",
+    "Exploration",
     "Feature",
+    "Flat",
     "Given",
     "LastGood",
+    "LinTS",
+    "LinUCB",
     "Model",
     "Moment",
     "NotBought",
@@ -43,15 +59,20 @@ __all__ = [
     "Optional",
     "Own",
     "Paths",
+    "PlackettLuce",
+    "Rank",
     "Recent",
     "Require",
     "Requirements",
+    "Reward",
     "SessionVector",
     "Similar",
     "Surface",
+    "ThompsonSampling",
     "Top",
     "TopOf",
     "Weighted",
     "Window",
+    "explored_rows",
     "requirements",
 ]

@@ -12,6 +12,8 @@ from nextpaint.decide.binding import BoundSurface
 from nextpaint.decide.budget import RUN, Timeline
 from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.context import Context
+from nextpaint.decide.experiment import Assigned
+from nextpaint.decide.exploration import exploration_of
 from nextpaint.decide.facts import item_values
 from nextpaint.decide.near import near_misses
 from nextpaint.decide.pipeline import EXCLUDED, Outcome
@@ -33,11 +35,13 @@ from nextpaint.decide.wording import feature_sentence, retriever_sentence
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What names a decision: its id, the chance it was given, and the application in force."""
+    """What names a decision: its id, the chance it was given, the application in force, and the variant it was made
+    in."""
 
     decision_id: str
     seed: int
     application: str
+    assigned: Assigned | None = None
 
 
 def record_of(
@@ -55,6 +59,9 @@ def record_of(
     request = context.request
     answered = _answered(page, bound, context, outcome)
     matrix = matrix_hash(outcome.considered)
+    explored = None
+    if outcome.explored is not None and bound.policy is not None:
+        explored = exploration_of(bound.policy, str(surface.explore), outcome.explored, page, context)
     timeline.finish("record")
     return DecisionRecord(
         decision_id=identity.decision_id,
@@ -82,6 +89,8 @@ def record_of(
         unknown_items=context.unknown,
         profiled=request.profiled,
         cold=not context.known,
+        explored=explored,
+        experiment=identity.assigned,
     )
 
 
@@ -90,12 +99,20 @@ def answer_of(record: DecisionRecord, bound: BoundSurface, context: Context, out
     page = outcome.page.head(context.limit)
     fields = _fields(page, bound, context, record)
     templates = {each.name: each.sentence for each in record.features}
+    chances = propensities_of(record)
     items = []
     for place, (item, shown) in enumerate(zip(record.items, fields, strict=True), start=1):
         template = templates.get(item.reason)
         reason = retriever_sentence(item.reason) if template is None else feature_sentence(template, item.about)
         items.append(
-            {"id": item.id, "position": place, "reason": reason, "fields": shown, "marks": [], "propensity": None}
+            {
+                "id": item.id,
+                "position": place,
+                "reason": reason,
+                "fields": shown,
+                "marks": [],
+                "propensity": chances[place - 1],
+            }
         )
     when = datetime.fromtimestamp(record.time_ms / 1000, UTC)
     return {
@@ -107,10 +124,23 @@ def answer_of(record: DecisionRecord, bound: BoundSurface, context: Context, out
         "budget": {"window_ms": bound.surface.window.total_ms},
         "profiled": record.profiled,
         "cold": record.cold,
-        "experiment": {},
+        "experiment": experiment_of(record),
         "ttl_s": bound.surface.window.ttl_s,
         "why": f"/why/{record.decision_id}",
     }
+
+
+def experiment_of(record: DecisionRecord) -> dict[str, str]:
+    """The experiment and variant of a decision, for the answer; empty where there is none."""
+    assigned = record.experiment
+    return {} if assigned is None else {"name": assigned.experiment, "variant": assigned.variant}
+
+
+def propensities_of(record: DecisionRecord) -> list[float | None]:
+    """The propensity of each answered item, None where there is none."""
+    if record.explored is None:
+        return [None] * len(record.items)
+    return [each.propensity for each in record.explored.tried]
 
 
 def _filters(outcome: Outcome) -> tuple[FilterRun, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 import numpy as np
@@ -13,10 +13,12 @@ from nextpaint.decide.binder import Binder
 from nextpaint.decide.budget import RUN, UNTIL_TRAINED
 from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.context import Context
+from nextpaint.decide.experiment import Experiment
 from nextpaint.decide.facts import Fact, Origin
 from nextpaint.decide.fallback import LastGood, Nothing
 from nextpaint.decide.feature import BoundFeature, bind_feature
 from nextpaint.decide.filter import Filter
+from nextpaint.decide.policy import BoundPolicy, Policy
 from nextpaint.decide.rank import BoundWeighted, Model, Weighted
 from nextpaint.decide.record import FeatureSource
 from nextpaint.decide.request import LIMIT_MAX, InputType
@@ -69,12 +71,15 @@ class BoundSurface:
     sources: tuple[FeatureSource, ...]
     rank: BoundWeighted | Stage | None
     rank_path: str
+    policy: BoundPolicy | None
     rules: tuple[Named, ...]
     cold: Named | None
     given: Given | None
     max_age_ms: int
     fields: tuple[str, ...]
     facts: tuple[Fact, ...]
+    experiment: Experiment | None = None
+    variants: Mapping[str, BoundSurface] = field(default_factory=dict)
 
 
 def bind_surfaces(
@@ -89,8 +94,8 @@ def bind_surfaces(
         if names[surface.name] > 1:
             binder.error("this name is given twice", "give each surface its own name")
         _check_settings(surface, binder)
-        bound[surface.name] = _bind(surface, binder)
-        diagnostics.extend(binder.diagnostics)
+        bound[surface.name] = _with_variants(_bind(surface, binder), binder)
+        diagnostics.extend(dict.fromkeys(binder.diagnostics))  # variants repeat what they do not change
     return bound, diagnostics
 
 
@@ -117,6 +122,7 @@ def _bind(surface: Surface, binder: Binder) -> BoundSurface:
         sources=tuple(_source(each, sentences[each.name]) for each in features),
         rank=rank,
         rank_path=path,
+        policy=_bind_policy(surface.explore, surface, binder),
         rules=_named(surface.rules, binder),
         cold=cold[0] if cold else None,
         given=next((each for each in surface.retrieve if isinstance(each, Given)), None),
@@ -124,6 +130,18 @@ def _bind(surface: Surface, binder: Binder) -> BoundSurface:
         fields=_fields(binder),
         facts=tuple(dict.fromkeys(facts)),
     )
+
+
+def _with_variants(bound: BoundSurface, binder: Binder) -> BoundSurface:
+    experiment: object = bound.surface.experiment
+    if experiment is None:
+        return bound
+    if not isinstance(experiment, Experiment):
+        binder.error(f"experiment={experiment!r}", "write Experiment(name, variants={...})")
+        return bound
+    experiment.check(binder)
+    variants = {name: _bind(surface, binder) for name, surface in bound.surface.variants().items()}
+    return replace(bound, experiment=experiment, variants=variants)
 
 
 def _source(feature: BoundFeature, sentence: str) -> FeatureSource:
@@ -162,6 +180,17 @@ def _bind_rank(rank: object, names: Sequence[str], binder: Binder) -> tuple[Boun
     return None, RUN
 
 
+def _bind_policy(policy: object, surface: Surface, binder: Binder) -> BoundPolicy | None:
+    if policy is None:
+        return None
+    if isinstance(policy, Policy):
+        return policy.bind_to(surface.name, tuple(surface.features), binder)
+    binder.error(
+        f"explore={policy!r}", "write ThompsonSampling(...), EpsilonGreedy(...), PlackettLuce(...) or LinTS(...)"
+    )
+    return None
+
+
 def _max_age_ms(fallback: object, binder: Binder) -> int:
     if isinstance(fallback, LastGood | Nothing):
         return fallback.max_age_ms(binder)
@@ -192,9 +221,6 @@ def _check_settings(surface: Surface, binder: Binder) -> None:
         binder.error("it has no purpose", "name what a person consents to: purpose='personalisation'")
     if not surface.retrieve:
         binder.error("it has no retriever", "write at least one: retrieve=[Top('trending', by='heat')]")
-    for name in ("explore", "experiment"):
-        if getattr(surface, name) is not None:
-            binder.error(f"{name}= is not supported in this version", f"remove {name}=, or write {name}=None")
 
 
 def _fields(binder: Binder) -> tuple[str, ...]:

@@ -163,6 +163,8 @@ def _near(miss: NearMiss, record: DecisionRecord, titles: Mapping[str, str]) -> 
 def near_text(miss: NearMiss, considered: int) -> str:
     """A near miss in words: "would be 3rd: hidden, stock 0, read 12 ms ago (inventory.stock > 0)"."""
     would_be = f"would be {ordinal(miss.rank)}: " if miss.rank else ""
+    if miss.cause == "explore":
+        return f"{would_be}others were tried in its place"
     if miss.cause == "rank":
         return f"{ordinal(miss.rank)} of {considered}: others scored more"
     saw = f", {miss.saw}" if miss.saw else ""
@@ -207,7 +209,7 @@ def _regulator(record: DecisionRecord, titles: Mapping[str, str]) -> dict[str, A
             }
             for each in record.features
         ],
-        "propensities": record.propensities,
+        "propensities": None if record.explored is None else [each.propensity for each in record.explored.tried],
         "integrity": {
             "record_digest": record.digest(),
             "matrix": record.matrix,

@@ -85,8 +85,8 @@ def _outranked(context: Context, outcome: Outcome) -> list[_Entry]:
     for row, (slot, key) in enumerate(zip(batch.slots[:end].tolist(), batch.ids[:end].tolist(), strict=True)):
         if slot in shown:
             continue
-        cause = "rule" if key in moved else "rank"
-        outscored += cause == "rank"
+        cause = "rule" if key in moved else "rank" if outcome.explored is None else "explore"
+        outscored += cause != "rule"
         if outscored <= OUTSCORED_MAX or cause == "rule":
             entries.append(_Entry(row + 1, cause, batch, row, None, *moved.get(key, ("", ""))))
     return entries

@@ -1,4 +1,4 @@
-"""One decision, stage by stage: retrieve -> filter -> (cold) -> features -> rank -> rules.
+"""One decision, stage by stage: retrieve -> filter -> (cold) -> features -> rank -> (explore) -> rules.
 
 Every path ends in the filters: whatever list an answer is taken from, it went through `_filter`. Stages that have no
 time are replaced (see `budget`); filters and rules never are. The pipeline computes; recording and wording are other
@@ -15,6 +15,7 @@ from nextpaint.decide.binding import BoundSurface, Named
 from nextpaint.decide.budget import RUN, UNTIL_TRAINED, Timeline
 from nextpaint.decide.candidates import Candidates, append, merge
 from nextpaint.decide.context import Context
+from nextpaint.decide.exploration import Explored, explore
 from nextpaint.decide.fallback import Memory
 from nextpaint.decide.feature import read_features
 from nextpaint.decide.rank import BoundWeighted
@@ -28,12 +29,14 @@ EXCLUDED = "excluded by the request"
 @dataclass(slots=True)
 class Outcome:
     """What a decision came to. retrieved: (retriever, found). removed: per filter, what it removed. ranked: best first,
-    before rules. page: after rules, not yet cut to the limit. scales: of the weighted ranker, None when it did not
-    run. fallback: the remembered ids that were used. origin: where a fallback's items come from."""
+    before rules and exploration. explored: what the policy made of it. page: after rules, not yet cut to the limit.
+    scales: of the weighted ranker, None when it did not run. fallback: the remembered ids that were used. origin: where
+    a fallback's items come from."""
 
     retrieved: list[tuple[str, int]] = field(default_factory=list)
     removed: list[tuple[Named | None, Candidates]] = field(default_factory=list)
     ranked: Candidates = field(default_factory=Candidates.none)
+    explored: Explored | None = None
     page: Candidates = field(default_factory=Candidates.none)
     considered: Candidates = field(default_factory=Candidates.none)
     scales: dict[str, float] | None = None
@@ -185,10 +188,12 @@ def _rank(kept: Candidates, bound: BoundSurface, context: Context, timeline: Tim
     else:
         outcome.ranked = kept
     timeline.finish("rank", UNTIL_TRAINED if bound.rank_path == UNTIL_TRAINED else RUN, _notes(context))
+    if bound.policy is not None and len(outcome.ranked):
+        outcome.explored = explore(bound.policy, outcome.ranked, context, timeline)
 
 
 def _apply_rules(bound: BoundSurface, context: Context, outcome: Outcome) -> None:
-    page = outcome.ranked
+    page = outcome.ranked if outcome.explored is None else outcome.explored.order
     for named in bound.rules:
         after = named.run(page, context)
         if not named.ours:

@@ -20,6 +20,8 @@ import numpy as np
 
 from nextpaint.decide.budget import Degraded, Paths, StageRun
 from nextpaint.decide.candidates import Candidates
+from nextpaint.decide.experiment import Assigned
+from nextpaint.decide.exploration import Exploration
 from nextpaint.decide.request import InputValue
 from nextpaint.record.errors import ReplayError
 
@@ -60,8 +62,9 @@ class Answered(msgspec.Struct, array_like=True, frozen=True):
 
 class NearMiss(msgspec.Struct, array_like=True, frozen=True):
     """An item that nearly was: `rank` is the place its score would have had (0: it was never ranked); `cause` is
-    "filter", "rule" or "rank" (others scored more); `by` the filter or rule, `saw` the values it judged ("stock 0"),
-    which last changed `age` ms before. Values and score have six digits: nothing is recomputed from a near miss."""
+    "filter", "rule", "rank" (others scored more) or "explore" (others were tried); `by` the filter or rule, `saw` the
+    values it judged ("stock 0"), which last changed `age` ms before. Values and score have six digits: nothing is
+    recomputed from a near miss."""
 
     id: str
     rank: int
@@ -105,7 +108,8 @@ class Ranking(msgspec.Struct, frozen=True, omit_defaults=True):
 class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One decision. `position`: the read position; `time_ms`: the event time everything was read as of; `subjects`: the
     person's tokens, primary first; `retrieved`: (retriever, found), bit i of `Answered.sources` is row i; `considered`:
-    candidates after filters; `propensities` stay null until something explores."""
+    candidates after filters; `explored`: how a policy chose, per answered item;
+    `experiment`: the variant it was made in."""
 
     decision_id: str
     surface: str
@@ -133,7 +137,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     unknown_items: int = 0
     profiled: bool = True
     cold: bool = False
-    propensities: None = None
+    explored: Exploration | None = None
+    experiment: Assigned | None = None
 
     def encode(self) -> bytes:
         """The record as JSON."""

@@ -37,6 +37,20 @@ class VectorTable:
 
 
 @dataclass(frozen=True, slots=True)
+class LearnerNeed:
+    """`reading.learned(name)`: what is learned from `trials` (decision_id, item_id) and `rewards` (decision_id,
+    item_id, value, ts), hidden tables. `width`: length of a linear arm's context, 0 for Beta statistics."""
+
+    name: str
+    trials: str
+    rewards: str
+    within_ms: int
+    half_life_ms: int
+    width: int
+    ridge: float
+
+
+@dataclass(frozen=True, slots=True)
 class Requirements:
     """Everything a set of surfaces needs.
 
@@ -47,18 +61,22 @@ class Requirements:
     statements: tuple[str, ...] = ()
     cooccurrences: tuple[Cooccurrence, ...] = ()
     vectors: tuple[VectorTable, ...] = ()
+    learners: tuple[LearnerNeed, ...] = ()
     live: tuple[tuple[str, tuple[str, ...]], ...] = ()
     whole: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Needs:
-    """Where the stages of one surface write what they need; `items` is the surface's items table."""
+    """Where the stages of one surface write what they need; `items` is the surface's items table, `features` the names
+    of its features."""
 
     items: str
     statements: dict[str, None] = field(default_factory=dict)
     cooccurrences: dict[str, Cooccurrence] = field(default_factory=dict)
     vectors: dict[str, VectorTable] = field(default_factory=dict)
+    learners: dict[str, LearnerNeed] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
     live: dict[str, dict[str, None]] = field(default_factory=dict)
     whole: dict[str, None] = field(default_factory=dict)
 
@@ -95,6 +113,7 @@ def collect(every: Iterable[Needs]) -> Requirements:
         total.statements |= needs.statements
         total.cooccurrences |= needs.cooccurrences
         total.vectors |= needs.vectors
+        total.learners |= needs.learners
         total.whole |= needs.whole
         for table, columns in needs.live.items():
             total.live.setdefault(table, {}).update(columns)
@@ -102,6 +121,7 @@ def collect(every: Iterable[Needs]) -> Requirements:
         tuple(total.statements),
         tuple(total.cooccurrences.values()),
         tuple(total.vectors.values()),
+        tuple(total.learners.values()),
         tuple((table, tuple(columns)) for table, columns in total.live.items()),
         tuple(total.whole),
     )

@@ -86,9 +86,12 @@ class Decider:
             deadline_ns = min(deadline_ns, moment.deadline_ns)
         timeline = Timeline(surface, self._costs, self._clock, deadline_ns, moment.paths)
         context = Context(reading, bound.surface.items, request, subjects, moment)
+        assigned = bound.experiment.assigned(context.subjects, reading) if bound.experiment is not None else None
+        if assigned is not None:
+            bound = bound.variants[assigned.shown]
         context.limit = request.limit or bound.surface.limit
         outcome = run(bound, context, timeline, self._memory)
-        identity = Identity(moment.decision_id, moment.seed, self._application)
+        identity = Identity(moment.decision_id, moment.seed, self._application, assigned)
         record = record_of(bound, context, timeline, outcome, identity)
         answer = answer_of(record, bound, context, outcome)
         answer["budget"]["process"] = timeline.spent_ms()

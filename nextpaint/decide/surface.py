@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nextpaint.decide.experiment import VARIED, Experiment
 from nextpaint.decide.fallback import Fallback, Nothing
 from nextpaint.decide.feature import FeatureSource, needs_of
 from nextpaint.decide.filter import declared_filters
+from nextpaint.decide.policy import Policy
 from nextpaint.decide.rank import Model, Weighted
 from nextpaint.decide.request import InputType
 from nextpaint.decide.requirements import Needs
@@ -34,9 +36,10 @@ class Surface:
     less or more. inputs: what the request brings, name -> str | int | float | bool | list | Optional(...).
     retrieve: retrievers, united. require: filters; a string is a SQL condition, ("condition", "keep") keeps what is
     unknown. features: name -> "table.column" | Feature | SessionVector | function. rank: Weighted or Model or a
-    function; None keeps the order of retrieval. rules: reorder the ranked page. cold: fills up where the retrievers
-    leave fewer than limit items. fallback: when there is no time. say: feature name -> the sentence it is explained
-    with, may hold {about}. show: features whose values are answered among an item's fields.
+    function; None keeps the order of retrieval. explore: a policy that tries out the best ranked. rules: reorder the
+    page. cold: fills up where the retrievers leave fewer than limit items. fallback: when there is no time. say:
+    feature name -> the sentence it is explained with, may hold {about}. show: features whose values are answered among
+    an item's fields. experiment: variants of the surface, each person in one.
     """
 
     name: str
@@ -49,11 +52,11 @@ class Surface:
     require: Sequence[str | tuple[str, str] | Declared | Stage] = field(default=(), kw_only=True)
     features: Mapping[str, FeatureSource] = field(default_factory=dict, kw_only=True)
     rank: Weighted | Model | Stage | None = field(default=None, kw_only=True)
-    explore: None = field(default=None, kw_only=True)
+    explore: Policy | None = field(default=None, kw_only=True)
     rules: Sequence[Declared | Stage] = field(default=(), kw_only=True)
     cold: Declared | Stage | None = field(default=None, kw_only=True)
     fallback: Fallback = field(default_factory=Nothing, kw_only=True)
-    experiment: None = field(default=None, kw_only=True)
+    experiment: Experiment | None = field(default=None, kw_only=True)
     say: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     show: Sequence[str] = field(default=("price",), kw_only=True)
     at: At = field(default=At(), kw_only=True)
@@ -80,16 +83,29 @@ class Surface:
     def stages(self) -> tuple[tuple[str, Any], ...]:
         """The surface as what it is: (kind, stage) in the order they run."""
         rank = () if self.rank is None else (("rank", self.rank),)
+        explore = () if self.explore is None else (("explore", self.explore),)
         cold = () if self.cold is None else (("cold", self.cold),)
+        experiment = () if self.experiment is None else (("experiment", self.experiment),)
         return (
             *(("retrieve", each) for each in self.retrieve),
             *(("require", each) for each in self.filters),
             *cold,
             *(("features", f"{name} = {_printed(source)}") for name, source in self.features.items()),
             *rank,
+            *explore,
             *(("rules", each) for each in self.rules),
             ("fallback", self.fallback),
+            *experiment,
         )
+
+    def variants(self) -> dict[str, Surface]:
+        """The surface in each variant of its experiment; edits that a variant may not make are left out."""
+        if not isinstance(self.experiment, Experiment):
+            return {}
+        return {
+            name: replace(self, experiment=None, **{key: edits[key] for key in edits if key in VARIED})
+            for name, edits in self.experiment.variants.items()
+        }
 
     def __str__(self) -> str:
         inputs = ", ".join(f"{name} {kind}" for name, kind in self.input_types.items())
@@ -109,15 +125,25 @@ class Surface:
         return f"Surface({self.name!r})"
 
     def needs(self) -> Needs:
-        """What the engine must have for this surface."""
+        """What the engine must have for this surface, in every variant."""
         needs = Needs(self.items)
-        needs.whole[self.items] = None
-        for _, stage in self.stages:
-            if isinstance(stage, Declared):
-                stage.needs(needs)
-        for source in self.features.values():
-            needs_of(source, needs)
+        for each in (self, *self.variants().values()):
+            _write_needs(each, needs)
+        if isinstance(self.experiment, Experiment):
+            self.experiment.needs(needs)
         return needs
+
+
+def _write_needs(surface: Surface, needs: Needs) -> None:
+    needs.whole[surface.items] = None
+    for _, stage in surface.stages:
+        if isinstance(stage, Declared):
+            stage.needs(needs)
+    for source in surface.features.values():
+        needs_of(source, needs)
+    if isinstance(surface.explore, Policy):
+        needs.features = tuple(surface.features)
+        surface.explore.needs_of(surface.name, needs)
 
 
 def _printed(stage: Any) -> str:

@@ -33,6 +33,7 @@ from nextpaint.sql.plan import Table
 from nextpaint.sql.planner import plan_query
 
 QUERY_ROWS_MAX = 10_000
+BUILT_IN = ("events", "impressions", "decisions", "identity")
 
 
 class Engine:
@@ -92,7 +93,7 @@ class Engine:
         if declared is None or table.startswith("_"):
             known = sorted(name for name in program.tables if not name.startswith("_"))
             raise NotFound(f"unknown table {table[:80]!r}", where="application", cure=f"known: {', '.join(known)}")
-        if table in {insert.target for insert in program.inserts} or table in ("events", "impressions", "identity"):
+        if table in {insert.target for insert in program.inserts} or table in BUILT_IN:
             raise InvalidInput(
                 f"{table} is written by the application",
                 where=f"table {table}",

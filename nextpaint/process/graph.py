@@ -15,6 +15,7 @@ from typing import Any
 
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.join import Join
+from nextpaint.process.operators.learning import EXPLORED_FIELDS, LearnerSpec, Learning
 from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Operator
 from nextpaint.process.operators.session import SessionAggregation
@@ -31,6 +32,7 @@ from nextpaint.sql import plan
 from nextpaint.sql.plan import At, Insert, Node, Program, Table, WindowKind, inputs_of
 
 VECTORS = Table("_vectors", (Field("content", STRING), Field("vector", BYTES)))
+EXPLORED = Table("_explored", EXPLORED_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,17 @@ class VectorTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Learner:
+    """What a surface's exploration learns, read as `name`. `trials` and `rewards`: tables of statements that feed
+    nothing else, so their rows are not put out."""
+
+    name: str
+    trials: str
+    rewards: str
+    spec: LearnerSpec
+
+
+@dataclass(frozen=True, slots=True)
 class BuiltIn:
     """A table that is a view of another topic: `explode` turns one record of it into rows."""
 
@@ -71,6 +84,7 @@ class Design:
     built_in: tuple[BuiltIn, ...] = ()
     together: tuple[Together, ...] = ()
     vectors: tuple[VectorTable, ...] = ()
+    learners: tuple[Learner, ...] = ()
 
 
 @dataclass(slots=True)
@@ -92,6 +106,7 @@ class Graph:
     targets: dict[str, Stage] = field(default_factory=dict)
     together: dict[str, BoughtTogether] = field(default_factory=dict)
     vectors: dict[str, TextVectors] = field(default_factory=dict)
+    learners: dict[str, Learning] = field(default_factory=dict)
     by_topic: dict[str, list[str]] = field(default_factory=dict)
 
     def operators(self) -> list[Operator]:
@@ -152,7 +167,8 @@ class _Builder:
         self._definitions: dict[str, str] = {}
         self._made: dict[str, Stage] = {}
         self._texts: dict[int, tuple[Node, str]] = {}  # by identity; the node is kept so that its id stays its own
-        indexed = {each.table for each in design.together} | {each.table for each in design.vectors}
+        self._feeding = {name for each in design.learners for name in (each.trials, each.rewards)}
+        indexed = {each.table for each in design.together} | {each.table for each in design.vectors} | self._feeding
         self._scanned = {name for insert in design.program.inserts for name in scans(insert.root)} | indexed
         self._settings = source_settings(design.program.settings)
         self._built_in = {each.table.name: each for each in (*design.built_in, BuiltIn(VECTORS, VECTORS.name))}
@@ -198,7 +214,7 @@ class _Builder:
             )
         else:
             operator = Forward(f"topic/{table.name}/{identity}", [each.type for each in table.fields], [root.operator])
-        stage = Stage(operator, (root,), table.name)
+        stage = Stage(operator, (root,), None if table.name in self._feeding else table.name)
         self.graph.stages.append(stage)
         self.graph.targets[table.name] = stage
 
@@ -291,6 +307,17 @@ class _Builder:
             operator = TextVectors(f"vectors/{identity}", columns, self.graph.state)
             self.graph.vectors[vectors.name] = operator
             self.graph.stages.append(Stage(operator, (items, arrived)))
+        for each in self._design.learners:
+            self._learner(each)
+
+    def _learner(self, learner: Learner) -> None:
+        feeds = [self.graph.targets[name] for name in (learner.trials, learner.rewards)]
+        identity = digest(
+            repr(learner) + "".join(self._definitions[name] for name in (learner.trials, learner.rewards))
+        )
+        operator = Learning(f"learned/{identity}", learner.name, learner.spec, self.graph.state)
+        self.graph.learners[learner.name] = operator
+        self.graph.stages.append(Stage(operator, (Stage(self._source(EXPLORED.name)), *feeds)))
 
 
 def scans(node: Node) -> set[str]:

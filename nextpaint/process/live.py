@@ -26,7 +26,7 @@ from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.together import BoughtTogether
 from nextpaint.process.operators.window import WindowAggregation
-from nextpaint.process.reading import Vectors
+from nextpaint.process.reading import Learned, Vectors
 from nextpaint.process.runner import Runner
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_BEFORE, Column, IntArray, Value
 
@@ -259,6 +259,7 @@ class Tables:
         names = [*graph.sources, *graph.targets]
         self.live = {name: LiveTable(table) for name in names if (table := graph.table(name)) is not None}
         self.together = graph.together
+        self.learners = graph.learners
         self.vectors = {name: VectorMirror(source) for name, source in graph.vectors.items()}
 
     def reading(self, time_ms: int) -> LiveReading:
@@ -319,6 +320,9 @@ class LiveReading:
 
     def vectors(self, table: str) -> Vectors:
         return self._tables.vectors[table].view()
+
+    def learned(self, name: str) -> Learned:
+        return self._tables.learners[name]
 
     def changed_at_ms(self, table: str, key: Row) -> int | None:
         stored = self._tables.live[table].table.rows.get(tuple(key))

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from nextpaint.record.columns import Column, Value
 
 Row = Mapping[str, Value]
+FloatArray = npt.NDArray[np.float64]
 
 
 class Whole(Protocol):
@@ -65,6 +66,25 @@ class Vectors:
     dots: Callable[[int], npt.NDArray[np.float32]]
 
 
+class Learned(Protocol):
+    """What a surface's exploration has learned, by arm; see `process.operators.learning`."""
+
+    @property
+    def counts(self) -> Mapping[str, int]: ...
+
+    def statistics(self, arms: Sequence[str], as_of_ms: int) -> tuple[FloatArray, FloatArray]:
+        """Examined trials and rewards of each arm, shapes (n,)."""
+
+    def total(self, as_of_ms: int) -> tuple[float, float]:
+        """Examined trials and rewards of all arms."""
+
+    def models(self, arms: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+        """Theta, shape (n, k), and the inverse design matrix, shape (n, k, k), of each linear arm."""
+
+    def places(self) -> tuple[FloatArray, FloatArray]:
+        """By place on the page: rewards expected if everything were examined, and those that came."""
+
+
 class Reading(Protocol):
     """State at `position` as of `time_ms`. Unknown tables and columns raise KeyError: callers are checked
     beforehand."""
@@ -91,6 +111,8 @@ class Reading(Protocol):
         """For each slot of `whole(table)` the slot of the same key in `whole(other)`, -1 where there is none."""
 
     def vectors(self, table: str) -> Vectors: ...
+
+    def learned(self, name: str) -> Learned: ...
 
     def changed_at_ms(self, table: str, key: tuple[Value, ...]) -> int | None:
         """The ledger time of the last change of a row: the age of a fact is `now - changed_at_ms`."""

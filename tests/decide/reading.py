@@ -72,6 +72,34 @@ class FakeWhole:
         return np.array([-1 if each is None else of.setdefault(each, len(of)) for each in values], np.int64), of
 
 
+class FakeLearned:
+    """`arms[arm] = (trials, rewards)`."""
+
+    def __init__(self) -> None:
+        self.arms: dict[str, tuple[float, float]] = {}
+        self.width = 3
+        self.theta: dict[str, Sequence[float]] = {}
+        self.inverse: dict[str, Any] = {}
+        self.expected, self.came = np.zeros(200), np.zeros(200)
+        self.counts: dict[str, int] = {}
+
+    def statistics(self, arms: Sequence[str], as_of_ms: int) -> tuple[Any, Any]:
+        found = [self.arms.get(arm, (0.0, 0.0)) for arm in arms]
+        return np.array([each[0] for each in found]), np.array([each[1] for each in found])
+
+    def total(self, as_of_ms: int) -> tuple[float, float]:
+        return sum(each[0] for each in self.arms.values()), sum(each[1] for each in self.arms.values())
+
+    def models(self, arms: Sequence[str]) -> tuple[Any, Any]:
+        zero, one = np.zeros(self.width), np.eye(self.width)
+        return np.array([self.theta.get(arm, zero) for arm in arms]), np.array(
+            [self.inverse.get(arm, one) for arm in arms]
+        )
+
+    def places(self) -> tuple[Any, Any]:
+        return self.expected, self.came
+
+
 class FakeReading:
     """`data[table][key] = row`; `changed[table, key]`: when it last changed. `touched`: every table read."""
 
@@ -85,6 +113,7 @@ class FakeReading:
         self.vector_rows: dict[str, np.ndarray[Any, Any]] = {}
         self._wholes: dict[str, FakeWhole] = {}
         self._vectors: Vectors | None = None
+        self.learners: dict[str, FakeLearned] = {}
 
     def put(self, name: str, changed_ms: int | None = None, **values: Any) -> None:
         declared = self.tables[name]
@@ -144,6 +173,10 @@ class FakeReading:
             slots = {key: at for at, key in enumerate(keys)}
             self._vectors = Vectors(keys, slots, matrix, norms, 0, 1, lambda slot: matrix @ matrix[slot])
         return self._vectors
+
+    def learned(self, name: str) -> FakeLearned:
+        self.touched.append(name)
+        return self.learners.setdefault(name, FakeLearned())
 
     def changed_at_ms(self, table: str, key: tuple[Any, ...]) -> int | None:
         return self.changed.get((table, key))

@@ -95,8 +95,8 @@ def mistakes(*surfaces):
         ({"limit": 0}, "limit=0", "1 to 200"),
         ({"purpose": ""}, "no purpose", "purpose="),
         ({"inputs": {"page": dict}}, "input 'page'", "Optional"),
-        ({"explore": object()}, "explore= is not supported", "explore=None"),
-        ({"experiment": object()}, "experiment= is not supported", "experiment=None"),
+        ({"explore": object()}, "explore=<object", "ThompsonSampling"),
+        ({"experiment": object()}, "experiment=<object", "Experiment("),
         ({"say": {"hat": "x"}}, "unknown feature in say=: 'hat'", "did you mean 'heat'?"),
     ],
 )
