@@ -24,6 +24,7 @@ DECISION_SHARE = 0.7  # applying keeps 30 % of the thread even when decisions al
 PATIENCE_MS = 3.0  # how long a few records may wait for more; a decision reads them at most this much later
 COMPANY = 32  # records that are worth a slice at once: at 30 the fixed cost is a third of the whole
 SLICE_RECORDS_MAX = 1024
+RECORD_MS_MIN = 1e-4  # a clock that stands still (simulations) must not make a record cost nothing
 
 Apply = Callable[[list[Arriving]], None]
 
@@ -169,5 +170,5 @@ class Turns:
         self._apply(taken)
         self._sliced_ns = self._clock.monotonic_ns()
         spent_ms = (self._clock.monotonic_ns() - started) / 1e6
-        self._record_ms = 0.8 * self._record_ms + 0.2 * (spent_ms / len(taken))
+        self._record_ms = max(0.8 * self._record_ms + 0.2 * (spent_ms / len(taken)), RECORD_MS_MIN)
         self.longest_slice_ms = max(self.longest_slice_ms, spent_ms)

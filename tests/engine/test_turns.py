@@ -7,7 +7,8 @@ import pytest
 
 from nextpaint.engine.turns import Turns
 from nextpaint.govern.access import LOCAL
-from nextpaint.ports import SystemClock
+from nextpaint.ports import SimulatedClock, SystemClock
+from nextpaint.process.runner import Arriving
 from nextpaint.record.errors import Overloaded
 from tests.engine.shop import GOODS, click, corner, opened
 
@@ -57,3 +58,15 @@ def test_decisions_run_earliest_deadline_first():
         return done
 
     assert asyncio.run(run()) == [10, 20, 30]
+
+
+def test_a_clock_that_stands_still_makes_no_slice_of_infinite_size():
+    async def run():
+        applied = []
+        turns = Turns(SimulatedClock(), applied.extend, lambda switch: None, lambda: None)
+        for seq in range(5_000):
+            turns.extend([Arriving(seq, 0, "t", None, None, True)])
+            turns.drain()
+        assert len(applied) == 5_000
+
+    asyncio.run(run())
