@@ -221,7 +221,7 @@ def _settings(files: Mapping[str, bytes], found: list[Diagnostic]) -> dict[str, 
 
 
 def _surfaces(files: Mapping[str, bytes], found: list[Diagnostic]) -> tuple[Surface, ...]:
-    """Run surfaces.py and take the surfaces it names, in order."""
+    """Run surfaces.py and take the surfaces it names, in order: each by itself, or in a list or tuple."""
     source = files.get(SURFACES)
     if source is None:
         return ()
@@ -242,7 +242,8 @@ def _surfaces(files: Mapping[str, bytes], found: list[Diagnostic]) -> tuple[Surf
             )
         )
         return ()
-    return tuple(dict.fromkeys(each for each in vars(module).values() if isinstance(each, Surface)))
+    named = (value if isinstance(value, list | tuple) else [value] for value in vars(module).values())
+    return tuple(dict.fromkeys(each for values in named for each in values if isinstance(each, Surface)))
 
 
 def _line(error: BaseException) -> int:
