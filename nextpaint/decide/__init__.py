@@ -18,13 +18,14 @@ from nextpaint.decide.rank import Model, Weighted
 from nextpaint.decide.record import DecisionRecord
 from nextpaint.decide.request import DecisionRequest, Optional
 from nextpaint.decide.requirements import Requirements
-from nextpaint.decide.retrieve import BoughtTogether, Given, Recent, Similar
+from nextpaint.decide.retrieve import Given, Recent, Similar
 from nextpaint.decide.reward import Reward
 from nextpaint.decide.rules import Diversify
 from nextpaint.decide.service import Decider, Decision, requirements
 from nextpaint.decide.session import SessionVector
 from nextpaint.decide.surface import Surface
 from nextpaint.decide.thompson import ThompsonSampling
+from nextpaint.decide.together import BoughtTogether
 from nextpaint.decide.top import Top, TopOf
 from nextpaint.decide.window import EMAIL, PUSH, RTB, WEB_RERANK, Window
 

@@ -2,8 +2,8 @@
 
 A feature is declared as "table.column" (a fact, bound by key names), `Feature("table.column", on={...})`, a SQL
 expression over such columns and inputs (`"bought.heat * SQRT(trending.heat)"`), a `SessionVector` (its similarity to
-the candidate), or a plain function (candidates, context) -> float array of shape (n,). NULL is kept as NULL; NaN and
-infinities, which no ranking can use, become NULL. Booleans count as 0 and 1.
+the candidate), a `BoughtTogether` (its score), or a plain function (candidates, context) -> float array of shape (n,).
+NULL is kept as NULL; NaN and infinities, which no ranking can use, become NULL. Booleans count as 0 and 1.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from nextpaint.decide.expression import Expression, number
 from nextpaint.decide.facts import Fact
 from nextpaint.decide.requirements import Needs
 from nextpaint.decide.session import BoundSession, SessionVector
+from nextpaint.decide.together import BoughtTogether, BoundTogether
 from nextpaint.record.columns import Column
 from nextpaint.record.types import DOUBLE, Kind
 
@@ -43,7 +44,7 @@ class Feature:
         return f"{self.path} on {on}" if on else self.path
 
 
-FeatureSource = str | Feature | SessionVector | FeatureFunction
+FeatureSource = str | Feature | SessionVector | BoughtTogether | FeatureFunction
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class BoundFeature:
     name: str
     source: str
     kind: str  # "session" | "interest" (person and a column of the item) | "person" | "item" | "function"
-    of: Fact | Expression | BoundSession | FeatureFunction
+    of: Fact | Expression | BoundSession | BoundTogether | FeatureFunction
 
     @property
     def facts(self) -> tuple[Fact, ...]:
@@ -72,6 +73,8 @@ class BoundFeature:
             return _computed(self.of, candidates, context)
         if isinstance(self.of, BoundSession):
             return self.of.similarity(candidates, context)
+        if isinstance(self.of, BoundTogether):
+            return self.of.values(candidates, context)
         values: FloatArray = np.asarray(self.of(candidates, context), np.float64)
         if values.shape != (len(candidates),):
             raise ValueError(
@@ -86,13 +89,13 @@ class BoundFeature:
             changes = zip(*(fact.changed_at_ms(candidates, context) for fact in self.facts), strict=True)
             newest = [max((at for at in times if at is not None), default=None) for times in changes]
             return [None if at is None else max(now - at, 0) for at in newest]
-        latest = self.of.latest_ms(context) if isinstance(self.of, BoundSession) else None
+        latest = self.of.latest_ms(context) if isinstance(self.of, BoundSession | BoundTogether) else None
         return [None if latest is None else max(now - latest, 0)] * len(candidates)
 
 
 def needs_of(source: FeatureSource, needs: Needs) -> None:
     """What a declared feature needs from the engine."""
-    if isinstance(source, SessionVector):
+    if isinstance(source, SessionVector | BoughtTogether):
         source.needs(needs)
     elif isinstance(source, str | Feature):
         path = source if isinstance(source, str) else source.path
@@ -105,6 +108,9 @@ def bind_feature(name: str, source: object, binder: Binder) -> BoundFeature | No
     if isinstance(source, SessionVector):
         session = source.bind(binder)
         return None if session is None else BoundFeature(name, str(source), "session", session)
+    if isinstance(source, BoughtTogether):
+        together = source.scored(binder)
+        return None if together is None else BoundFeature(name, str(source), "session", together)
     if isinstance(source, str) and "." in source and not _PATH.fullmatch(source):
         expression = number(source, binder)
         return None if expression is None else BoundFeature(name, source, _kind(expression.facts), expression)

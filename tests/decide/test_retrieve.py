@@ -83,6 +83,15 @@ class TestBoughtTogether:
         path, note = notes(retrieve(reading, BoughtTogether("orders")))["retrieve bought together"]
         assert (path, note) == ("abstained", "no recent item was ever bought with another")
 
+    def test_as_a_feature_it_is_the_score_and_zero_without_a_shared_basket(self):
+        reading = shop()
+        reading.data["_together_orders"].clear()
+        reading.put("_together_orders", item="i001", other="i002", n=1, baskets=4, other_baskets=9)
+        visit(reading, "s1", ("i001", 1.0, 0))
+        surface = HOME.but("test", **{**PLAIN, "features": {"t": BoughtTogether("orders")}}, retrieve=[Given("items")])
+        found = decide(decider(surface), reading, ("s1",), "test", items=["i002", "i003"])
+        assert [item.values[0] for item in found.record.items] == [1 / 6, 0.0]
+
 
 class TestTop:
     def test_the_best_by_a_column(self):
