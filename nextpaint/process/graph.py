@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Any
 
 from nextpaint.process.operators.group import GroupAggregate
+from nextpaint.process.operators.interval import IntervalJoin
 from nextpaint.process.operators.join import Join
 from nextpaint.process.operators.learning import EXPLORED_FIELDS, LearnerSpec, Learning
 from nextpaint.process.operators.over import OverAggregation
@@ -158,6 +159,7 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.OverAggregate: ("over", OverAggregation),
     plan.TemporalJoin: ("temporal", TemporalJoin),
     plan.Join: ("join", Join),
+    plan.IntervalJoin: ("interval", IntervalJoin),
 }
 
 

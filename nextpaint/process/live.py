@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from nextpaint.process.mirror import Fading, TableMirror, VectorMirror
 from nextpaint.process.operators.group import GroupAggregate
+from nextpaint.process.operators.interval import IntervalJoin
 from nextpaint.process.operators.join import Join
 from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Change, Operator, Row
@@ -30,7 +31,7 @@ from nextpaint.process.reading import Learned, Vectors
 from nextpaint.process.runner import Runner
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_BEFORE, Column, IntArray, Value
 
-HOLDING = (OverAggregation, TemporalJoin, WindowAggregation, SessionAggregation)
+HOLDING = (OverAggregation, TemporalJoin, IntervalJoin, WindowAggregation, SessionAggregation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,10 @@ def _ordered(key: Row) -> tuple[tuple[bool, str, Value], ...]:
 
 def _holds(operator: Operator | None) -> bool:
     """Does anything upstream hold rows back?"""
-    return operator is not None and (isinstance(operator, HOLDING) or any(_holds(each) for each in _inputs(operator)))
+    if operator is None:
+        return False
+    holds = isinstance(operator, HOLDING) and operator.holds_back
+    return holds or any(_holds(each) for each in _inputs(operator))
 
 
 def _held(operator: Operator | None) -> int:
@@ -241,8 +245,10 @@ def _reach(operator: Operator | None, columns: set[int]) -> bool:
         case WindowAggregation() | SessionAggregation():
             keys = {operator.keys[each] for each in columns if each < len(operator.keys)}
             return bool(keys) and _reach(_inputs(operator)[0], keys)
-        case Join():
-            sides = (set(operator.columns_at(port, columns)) for port in (0, 1))
+        case Join() | IntervalJoin():
+            sides = [set(operator.columns_at(port, columns)) for port in (0, 1)]
+            if isinstance(operator, IntervalJoin) and operator.holds_back and not all(sides):
+                return False
             return all(_reach(each, side) for each, side in zip(_inputs(operator), sides, strict=True))
         case TemporalJoin():
             left = operator.left_columns(columns)

@@ -14,7 +14,7 @@ from nextpaint.record.types import Kind
 from nextpaint.sql import coercion, literals, syntax
 from nextpaint.sql.function_rules import function_call
 from nextpaint.sql.operators import arithmetic, case_call, comparison_operands, negated, sign_type
-from nextpaint.sql.plan import At, Call, Expr, Literal
+from nextpaint.sql.plan import At, Call, ColumnRef, Expr, Literal
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.scope import Names, field_of
 
@@ -186,7 +186,8 @@ class Binder:
         if not coercion.castable(operand.type, node.type):
             cure = "use TO_TIMESTAMP_LTZ(number, 3)" if operand.type.is_numeric and node.type.is_time else ""
             raise Refusal(f"{operand.type} cannot be cast to {node.type}", node.at, cure)
-        if operand.type == node.type:
+        attribute = isinstance(operand, ColumnRef) and node.type.is_time  # a cast ends a time attribute, as in Flink
+        if operand.type == node.type and not attribute:
             return operand
         if operand.type.kind is Kind.NULL:
             return Literal(node.type, None, node.at)

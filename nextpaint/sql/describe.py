@@ -16,6 +16,7 @@ from nextpaint.sql.plan import (
     Expr,
     Filter,
     GroupAggregate,
+    IntervalJoin,
     Join,
     Literal,
     Node,
@@ -75,7 +76,7 @@ def _line(node: Node) -> str:
             )
         case TemporalJoin():
             return _temporal_join(node)
-        case Join():
+        case Join() | IntervalJoin():
             return _join(node)
         case Union():
             return "Union"
@@ -85,12 +86,12 @@ def _line(node: Node) -> str:
             return f"Sort {', '.join(keys)}{limit}"
 
 
-def _keys(node: TemporalJoin | Join) -> str:
+def _keys(node: TemporalJoin | Join | IntervalJoin) -> str:
     pairs = zip(node.left_keys, node.right_keys, strict=True)
     return " AND ".join(f"{_name(node.left, left)} = {_name(node.right, right)}" for left, right in pairs) or "nothing"
 
 
-def _residual(node: TemporalJoin | Join) -> str:
+def _residual(node: TemporalJoin | Join | IntervalJoin) -> str:
     return "" if node.residual is None else f" if {describe_expr(node.residual)}"
 
 
@@ -99,8 +100,12 @@ def _temporal_join(node: TemporalJoin) -> str:
     return f"TemporalJoin {kind} on {_keys(node)} as of {_name(node.left, node.left_time)}{_residual(node)}"
 
 
-def _join(node: Join) -> str:
-    return f"Join {node.kind.lower()} on {_keys(node)}{_residual(node)}"
+def _join(node: Join | IntervalJoin) -> str:
+    near = ""
+    if isinstance(node, IntervalJoin):
+        times = f"{_name(node.left, node.left_time)} - {_name(node.right, node.right_time)}"
+        near = f" and {times} in [{node.lower} ms, {node.upper} ms]"
+    return f"{type(node).__name__} {node.kind.lower()} on {_keys(node)}{near}{_residual(node)}"
 
 
 def _window(node: WindowAggregate) -> str:

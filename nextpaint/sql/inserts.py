@@ -37,6 +37,7 @@ def plan_insert(catalog: Catalog, statement: syntax.InsertInto, builtins: Mappin
             f"in this order: {', '.join(target.fields[index].name for index in columns)}",
         )
     _check_changes(statement, target, node, columns)
+    _check_times(statement, node)
     node = _cast(node, target, columns, statement)
     return PlannedInsert(
         Insert(target.name, node, columns, _canonical(catalog, statement, reads, views), statement.at), reads
@@ -99,6 +100,17 @@ def _check_changes(statement: syntax.InsertInto, target: Table, node: Node, colu
             f"the query's rows are unique by ({query}), {target.name} by ({own})",
             statement.at,
             "make the PRIMARY KEY the columns of GROUP BY, and select all of them",
+        )
+
+
+def _check_times(statement: syntax.InsertInto, node: Node) -> None:
+    """A row of a topic has one time; Flink refuses two."""
+    times = [node.schema.fields[index].name for index in node.schema.times]
+    if len(times) > 1:
+        raise Refusal(
+            f"the query has {len(times)} time attributes: {', '.join(times)}",
+            statement.query.at,
+            f"CAST({times[1]} AS TIMESTAMP(3)) makes it a plain column",
         )
 
 

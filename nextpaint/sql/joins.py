@@ -3,7 +3,7 @@
 The chain is bound from left to right, so that every ON sees the tables before it. Then each condition goes as far down
 as it may: an inner join takes the conjuncts of WHERE into its own condition (that is how `FROM a, b WHERE a.k = b.k` is
 an equi join), and a side takes those that only it is asked for. A padded side whose columns WHERE wants to be there is
-not padded at all, as in Flink. What a condition's shape makes of a join is decided in `_made`.
+not padded at all, as in Flink. What a condition's shape makes of a join is decided in `joined`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from nextpaint.record.types import Field
 from nextpaint.sql import syntax
 from nextpaint.sql.binder import Binder
+from nextpaint.sql.interval_joins import Interval, interval_of
 from nextpaint.sql.join_conditions import (
     conjunction,
     conjuncts,
@@ -22,7 +23,7 @@ from nextpaint.sql.join_conditions import (
     rejects_nulls,
     shifted,
 )
-from nextpaint.sql.plan import At, Call, Changes, ColumnRef, Expr, Join, JoinKind, Node, Schema
+from nextpaint.sql.plan import At, Call, Changes, ColumnRef, Expr, IntervalJoin, Join, JoinKind, Node, Schema
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import Relation, filtered, projected
 from nextpaint.sql.scope import Scope
@@ -162,13 +163,18 @@ def _filtered(node: Node, parts: Sequence[Expr]) -> Node:
 def joined(left: Node, right: Node, kind: JoinKind, condition: Sequence[Expr], at: At) -> Node:
     """A join by its condition's conjuncts; keys that are computed become columns first and are dropped after."""
     width, right_width = len(left.schema.fields), len(right.schema.fields)
-    pairs, rest = equalities(condition, width)
+    interval = None if kind.left_only else interval_of(condition, left.schema, right.schema)
+    pairs, rest = equalities(condition if interval is None else interval.rest, width)
     left, left_keys = _with_keys(left, [each.left for each in pairs])
     right, right_keys = _with_keys(right, [each.right for each in pairs])
     wide = len(left.schema.fields)
     residual = conjunction([_moved(each, width, wide - width) for each in rest])
     nulls = tuple(each.nulls for each in pairs)
-    node = _made(left, right, kind, (tuple(left_keys), tuple(right_keys), nulls), residual, at)
+    keys = (tuple(left_keys), tuple(right_keys), nulls)
+    if interval is not None:
+        node = _interval_join(left, right, kind, keys, (interval, residual, at))
+    else:
+        node = _regular(left, right, kind, keys, (residual, at))
     return _without_keys(node, (width, wide), right_width, kind)
 
 
@@ -212,9 +218,36 @@ def _without_keys(node: Node, widths: tuple[int, int], right: int, kind: JoinKin
 Keys = tuple[tuple[int, ...], tuple[int, ...], tuple[bool, ...]]
 
 
-def _made(left: Node, right: Node, kind: JoinKind, keys: Keys, residual: Expr | None, at: At) -> Node:
-    schema = _schema(left.schema, right.schema, kind, keys)
-    return Join(schema, left, right, kind, *keys, residual, at)
+def _regular(left: Node, right: Node, kind: JoinKind, keys: Keys, more: tuple[Expr | None, At]) -> Node:
+    return Join(_schema(left.schema, right.schema, kind, keys), left, right, kind, *keys, *more)
+
+
+def _interval_join(left: Node, right: Node, kind: JoinKind, keys: Keys, more: tuple[Interval, Expr | None, At]) -> Node:
+    interval, residual, at = more
+    for side in (left, right):
+        if side.schema.changes is not Changes.APPEND:
+            raise Refusal(
+                "a join on event times needs rows that are not updated later",
+                at,
+                "CAST one of the times AS TIMESTAMP(3) for a regular join, or use FOR SYSTEM_TIME AS OF",
+            )
+    if any(keys[2]):
+        raise Refusal("IS NOT DISTINCT FROM in a join on event times is not supported", at, "use =")
+    width = len(left.schema.fields)
+    times = [] if kind.pads_right else [interval.left_time]
+    times += [] if kind.pads_left else [width + interval.right_time]
+    schema = Schema(
+        _fields(left.schema, right.schema, kind), times[0] if times else None, (), Changes.APPEND, tuple(times[1:])
+    )
+    bounds = (interval.left_time, interval.right_time, interval.lower, interval.upper)
+    return IntervalJoin(schema, left, right, kind, keys[0], keys[1], *bounds, residual, at)
+
+
+def _fields(left: Schema, right: Schema, kind: JoinKind) -> tuple[Field, ...]:
+    return (
+        *(Field(each.name, each.type, each.nullable or kind.pads_right) for each in left.fields),
+        *(Field(each.name, each.type, each.nullable or kind.pads_left) for each in right.fields),
+    )
 
 
 def _schema(left: Schema, right: Schema, kind: JoinKind, keys: Keys) -> Schema:
@@ -223,11 +256,7 @@ def _schema(left: Schema, right: Schema, kind: JoinKind, keys: Keys) -> Schema:
     changes = Changes.APPEND if appends and keeps else Changes.RETRACT
     if kind.left_only:
         return Schema(left.fields, None, left.key, changes)
-    fields = (
-        *(Field(each.name, each.type, each.nullable or kind.pads_right) for each in left.fields),
-        *(Field(each.name, each.type, each.nullable or kind.pads_left) for each in right.fields),
-    )
-    return Schema(fields, None, _unique(left, right, kind, keys), changes)
+    return Schema(_fields(left, right, kind), None, _unique(left, right, kind, keys), changes)
 
 
 def _unique(left: Schema, right: Schema, kind: JoinKind, keys: Keys) -> tuple[int, ...]:

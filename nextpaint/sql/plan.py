@@ -85,12 +85,18 @@ class Changes(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Schema:
     """Output columns of a node. `rowtime`: index of the event-time attribute; `key`: indices of the unique key, if
-    any."""
+    any. `more_times`: further time attributes, as an interval join keeps those of both sides."""
 
     fields: tuple[Field, ...]
     rowtime: int | None = None
     key: tuple[int, ...] = ()
     changes: Changes = Changes.APPEND
+    more_times: tuple[int, ...] = ()
+
+    @property
+    def times(self) -> tuple[int, ...]:
+        """All time attributes."""
+        return (*((self.rowtime,) if self.rowtime is not None else ()), *self.more_times)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -272,6 +278,25 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
+class IntervalJoin:
+    """Join of rows whose event times are near: `lower <= left time - right time <= upper`, ms. Append-only.
+    Output columns: all left columns, then all right columns; both times stay time attributes unless they are padded."""
+
+    schema: Schema
+    left: Node
+    right: Node
+    kind: JoinKind
+    left_keys: tuple[int, ...]
+    right_keys: tuple[int, ...]
+    left_time: int
+    right_time: int
+    lower: int
+    upper: int
+    residual: Expr | None = None
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Union:
     """UNION ALL: rows of all inputs merged by seq, then by input order."""
 
@@ -308,6 +333,7 @@ Node = (
     | WindowAggregate
     | TemporalJoin
     | Join
+    | IntervalJoin
     | Union
     | Sort
 )
@@ -318,7 +344,7 @@ def inputs_of(node: Node) -> tuple[Node, ...]:
     match node:
         case Scan() | Values():
             return ()
-        case TemporalJoin() | Join():
+        case TemporalJoin() | Join() | IntervalJoin():
             return (node.left, node.right)
         case Union():
             return node.inputs

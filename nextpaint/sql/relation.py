@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nextpaint.record.types import BOOLEAN, TIMESTAMP, Field, Kind
 from nextpaint.sql.plan import At, Changes, ColumnRef, Expr, Filter, Literal, Node, Project, Schema, Window
@@ -68,8 +68,18 @@ def projected(node: Node, exprs: Sequence[Expr], names: Sequence[str], at: At) -
     if schema.changes is Changes.UPSERT and not key:
         missing = ", ".join(schema.fields[index].name for index in schema.key if index not in origin)
         raise Refusal("an updating table must keep its key", at, f"select {missing or 'the key columns'} as well")
-    rowtime = origin.get(schema.rowtime) if schema.rowtime is not None else None
-    return Project(Schema(fields, rowtime, key, schema.changes), node, tuple(exprs), at)
+    times = [origin[index] for index in schema.times if index in origin]
+    made = Schema(fields, times[0] if times else None, key, schema.changes, tuple(times[1:]))
+    return Project(made, node, tuple(exprs), at)
+
+
+def led_by(node: Node, time: int) -> Node:
+    """The node with this one of its time attributes as the first."""
+    schema = node.schema
+    if time == schema.rowtime:
+        return node
+    others = tuple(each for each in schema.times if each != time)
+    return replace(node, schema=replace(schema, rowtime=time, more_times=others))
 
 
 def renamed(node: Node, names: Sequence[str], at: At) -> Node:

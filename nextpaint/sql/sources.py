@@ -13,7 +13,7 @@ from nextpaint.sql.catalog import Catalog, named, unique_names
 from nextpaint.sql.joins import plan_joins
 from nextpaint.sql.plan import At, Changes, ColumnRef, Expr, Node, Window, WindowKind
 from nextpaint.sql.refusal import Refusal
-from nextpaint.sql.relation import PendingWindow, Relation, windowed_scope
+from nextpaint.sql.relation import PendingWindow, Relation, led_by, windowed_scope
 from nextpaint.sql.scope import Scope
 
 PlanQuery = Callable[["Environment", syntax.Query], Node]
@@ -80,7 +80,7 @@ def _window_table(env: Environment, source: syntax.WindowTable) -> Relation:
         )
     binder = Binder(inner.scope)
     time = binder.value(source.time)
-    if not isinstance(time, ColumnRef) or time.index != schema.rowtime:
+    if not isinstance(time, ColumnRef) or time.index not in schema.times:
         has = f"its time attribute is {schema.fields[schema.rowtime].name}" if schema.rowtime is not None else ""
         raise Refusal(
             f"{source.time} is not a time attribute of this table", source.time.at, has or "declare WATERMARK FOR on it"
@@ -94,7 +94,7 @@ def _window_table(env: Environment, source: syntax.WindowTable) -> Relation:
     for each in schema.fields:
         if each.name in ("window_start", "window_end", "window_time"):
             raise Refusal(f"the table has a column {each.name} already", source.at, "rename it in a subquery")
-    return Relation(inner.node, windowed_scope(schema, qualifier), pending)
+    return Relation(led_by(inner.node, time.index), windowed_scope(schema, qualifier), pending)
 
 
 def _check_zone(env: Environment, time: ColumnRef, at: At) -> None:

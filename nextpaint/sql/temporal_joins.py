@@ -65,7 +65,7 @@ def _check_versioned(node: Node, table: syntax.TableName) -> int:
 def _as_of(left: Node, scope: Scope, as_of: syntax.Expression) -> int:
     time = Binder(scope).value(as_of)
     rowtime = left.schema.rowtime
-    if isinstance(time, ColumnRef) and time.index == rowtime:
+    if isinstance(time, ColumnRef) and time.index in left.schema.times:
         return time.index
     if rowtime is None:
         cure = "declare WATERMARK FOR on the left table and keep that column in the views between"

@@ -11,7 +11,7 @@ Kinds are Flink's (its StreamingJoinOperator): an inner join passes the kind of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nextpaint.process.operators.condition import Condition
 from nextpaint.process.operators.protocol import (
@@ -25,7 +25,7 @@ from nextpaint.process.operators.protocol import (
     StepContext,
     merged,
 )
-from nextpaint.process.operators.sides import Entry, JoinSide, Overlay
+from nextpaint.process.operators.sides import Entry, JoinSide, Overlay, side_columns
 from nextpaint.process.state import State, frozen
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, Batch
 from nextpaint.sql.plan import Join as JoinNode
@@ -159,21 +159,9 @@ class Join(Operator):
 
     # ------------------------------------------------------------ live
 
-    def columns_at(self, port: int, columns: Sequence[int] | set[int]) -> dict[int, int]:
+    def columns_at(self, port: int, columns: Iterable[int]) -> dict[int, int]:
         """Input column of one side -> the output column that fixes its value: itself, or the other side's key."""
-        own: dict[int, int] = {}
-        for column in columns:
-            left = column < self._width
-            index = column if left else column - self._width
-            if left == (port == LEFT):
-                own[index] = column
-            else:
-                mine, other = (
-                    (self.node.left_keys, self.node.right_keys) if port == LEFT
-                    else (self.node.right_keys, self.node.left_keys)
-                )  # fmt: skip
-                own.update({key: column for key, their in zip(mine, other, strict=True) if their == index})
-        return own
+        return side_columns((self.node.left_keys, self.node.right_keys), self._width, port, columns)
 
     def pending(self, select: Select, as_of: int) -> list[Change]:
         """Rows still held upstream, joined with each other and with what is here. A NULL narrows nothing: it may stand

@@ -99,6 +99,11 @@ class Operator(ABC):
         """Rebuild what is derived from cells, after they were loaded."""
 
     @property
+    def holds_back(self) -> bool:
+        """Whether rows may wait here, of an operator that can let them wait."""
+        return True
+
+    @property
     def held(self) -> int:
         """Rows that wait here for the watermark."""
         return 0

@@ -91,3 +91,19 @@ class Overlay(JoinSide):
 
     def put(self, row: Row, entry: Entry | None) -> None:
         self._changed.setdefault(self._key(row), {})[row] = entry
+
+
+def side_columns(
+    keys: tuple[Sequence[int], Sequence[int]], width: int, port: int, columns: Iterable[int]
+) -> dict[int, int]:
+    """Input column of one side -> the output column that fixes its value: itself, or the other side's equal key.
+    `width`: output columns before the right side's."""
+    own: dict[int, int] = {}
+    for column in columns:
+        left = column < width
+        index = column if left else column - width
+        if left == (port == 0):
+            own[index] = column
+        else:
+            own.update({mine: column for mine, other in zip(keys[port], keys[1 - port], strict=True) if other == index})
+    return own

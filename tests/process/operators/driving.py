@@ -94,6 +94,13 @@ class Driven:
         self.marks = list(zip(batch.mark_seq.tolist(), batch.mark_wm.tolist(), strict=True))
         return list(zip(batch.seq.tolist(), batch.kind.tolist(), batch.rows(), strict=True))
 
+    def wait(self, events: Sequence[Event]) -> None:
+        """Let rows wait upstream; of a row wider than its input the first columns."""
+        for each in events:
+            if each.row is not None:
+                width = len(inputs_of(self.node)[each.port].schema.fields)
+                self.upstream[each.port].waiting.append(Change(each.kind, each.row[:width]))
+
     def reloaded(self) -> Driven:
         """The same operator from the bytes of a checkpoint."""
         snapshot, pages = self.state.snapshot(), list[tuple[str, bytes]]()

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextpaint.process.operators.protocol import Change
 from nextpaint.record.columns import DELETE, INSERT, KIND_NAMES, UPDATE_AFTER, UPDATE_BEFORE
 from nextpaint.sql.plan import Join, JoinKind, Node
 from tests.process.operators.driving import Driven, Event, Row, found, net, numbered, planned, run, same_at_every_cut
@@ -98,7 +97,7 @@ def events_of(drawn: list[tuple[int, Any, Any, str]]) -> tuple[list[Event], list
 
 
 @pytest.mark.parametrize("name", sorted(QUERIES))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(drawn=moves)
 def test_what_a_join_leaves_is_the_join_of_what_its_sides_leave(name: str, drawn: list[Any]) -> None:
     events, content = events_of(drawn)
@@ -109,16 +108,14 @@ def test_what_a_join_leaves_is_the_join_of_what_its_sides_leave(name: str, drawn
 
 
 @pytest.mark.parametrize("name", sorted(QUERIES))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(drawn=moves, cut=st.integers(0, 25), key=st.integers(0, 2))
 def test_a_reading_joins_what_waits_upstream(name: str, drawn: list[Any], cut: int, key: int) -> None:
     """Rows that wait upstream, read through `pending`, give what they would give on arrival; so for one key."""
     events, content = events_of(drawn)
     driven = Driven(NODES[name])
     before = driven.step(numbered(events[:cut]))
-    for each in events[cut:]:
-        assert each.row is not None
-        driven.upstream[each.port].waiting.append(Change(each.kind, each.row))
+    driven.wait(events[cut:])
     whole = [(0, each.kind, each.row) for each in driven.operator.pending({}, 0)]
     assert net_any(before + whole) == expected(name, *content)
     keyed = [(0, each.kind, each.row) for each in driven.operator.pending({0: key}, 0)]
