@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+from nextpaint.process.operators.dedup import deduplication
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.interval import IntervalJoin
 from nextpaint.process.operators.join import Join
@@ -24,8 +25,11 @@ from nextpaint.process.operators.stateless import Filter, Forward, Project, Unio
 from nextpaint.process.operators.table import GroupedTable, MaterialisedTable
 from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.together import BoughtTogether
+from nextpaint.process.operators.top import TopN
 from nextpaint.process.operators.vectors import TextVectors
 from nextpaint.process.operators.window import WindowAggregation
+from nextpaint.process.operators.window_rank import WindowTopN
+from nextpaint.process.operators.window_table import window_table
 from nextpaint.process.sources import Explode, Source, SourceSettings
 from nextpaint.process.state import State
 from nextpaint.record.types import BIGINT, BYTES, STRING, Field
@@ -157,6 +161,11 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.Union: ("union", Union),
     plan.GroupAggregate: ("group", GroupAggregate),
     plan.OverAggregate: ("over", OverAggregation),
+    plan.WindowTable: ("window_table", window_table),
+    plan.WindowedAggregate: ("windowed", WindowAggregation),
+    plan.Rank: ("top", TopN),
+    plan.Deduplicate: ("dedup", deduplication),
+    plan.WindowRank: ("window_rank", WindowTopN),
     plan.TemporalJoin: ("temporal", TemporalJoin),
     plan.Join: ("join", Join),
     plan.IntervalJoin: ("interval", IntervalJoin),

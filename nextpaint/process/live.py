@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nextpaint.process.mirror import Fading, TableMirror, VectorMirror
+from nextpaint.process.operators.dedup import FirstArrival, FirstRow, LastRow
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.interval import IntervalJoin
 from nextpaint.process.operators.join import Join
@@ -26,12 +27,24 @@ from nextpaint.process.operators.stateless import Filter, Forward, Project, Unio
 from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.together import BoughtTogether
+from nextpaint.process.operators.top import TopN
 from nextpaint.process.operators.window import WindowAggregation
+from nextpaint.process.operators.window_rank import WindowTopN
+from nextpaint.process.operators.window_table import SessionTable, WindowTableFunction
 from nextpaint.process.reading import Learned, Vectors
 from nextpaint.process.runner import Runner
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_BEFORE, Column, IntArray, Value
 
-HOLDING = (OverAggregation, TemporalJoin, IntervalJoin, WindowAggregation, SessionAggregation)
+HOLDING = (
+    OverAggregation,
+    TemporalJoin,
+    IntervalJoin,
+    WindowAggregation,
+    SessionAggregation,
+    SessionTable,
+    WindowTopN,
+    FirstRow,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +240,8 @@ def _inputs(operator: Operator) -> tuple[Operator, ...]:
 
 def _reach(operator: Operator | None, columns: set[int]) -> bool:
     """Do these output columns, copied upstream, select rows at every operator that holds rows back?"""
+    if not _holds(operator):
+        return True
     match operator:
         case None:
             return True
@@ -239,9 +254,15 @@ def _reach(operator: Operator | None, columns: set[int]) -> bool:
             return all(_reach(each, columns) for each in _inputs(operator))
         case GroupAggregate():
             return _reach(_inputs(operator)[0], {operator.keys[each] for each in columns if each < len(operator.keys)})
-        case OverAggregation():
-            partition = set(operator.node.partition)
+        case OverAggregation() | TopN() | LastRow() | FirstArrival() | FirstRow():
+            partition = set(operator.partition)
             return partition <= columns and _reach(_inputs(operator)[0], partition)
+        case WindowTopN():
+            return bool(columns) and _reach(_inputs(operator)[0], columns & set(operator.partition))
+        case WindowTableFunction() | SessionTable():
+            own = {each for each in columns if each < len(operator.types) - 3}
+            keyed = isinstance(operator, WindowTableFunction) or set(operator.keys) <= own
+            return keyed and _reach(_inputs(operator)[0], own)
         case WindowAggregation() | SessionAggregation():
             keys = {operator.keys[each] for each in columns if each < len(operator.keys)}
             return bool(keys) and _reach(_inputs(operator)[0], keys)

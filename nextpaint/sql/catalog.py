@@ -102,7 +102,7 @@ class Catalog:
 def scan(table: Table, at: At, *, live: bool) -> Scan:
     """The rows of a table: of a keyed one its changes by key, or its content when `live`."""
     rowtime = table.watermark.column if table.watermark is not None else None
-    keyed = Changes.UPSERT if table.primary_key and not live else Changes.APPEND
+    keyed = Changes.RETRACT if table.primary_key and not live else Changes.APPEND
     return Scan(Schema(table.fields, rowtime, table.primary_key, keyed), table.name, at)
 
 

@@ -13,6 +13,7 @@ from nextpaint.sql.plan import (
     Call,
     Changes,
     ColumnRef,
+    Deduplicate,
     Expr,
     Filter,
     GroupAggregate,
@@ -22,6 +23,7 @@ from nextpaint.sql.plan import (
     Node,
     OverAggregate,
     Project,
+    Rank,
     Scan,
     Schema,
     Sort,
@@ -30,6 +32,9 @@ from nextpaint.sql.plan import (
     Union,
     Values,
     WindowAggregate,
+    WindowedAggregate,
+    WindowRank,
+    WindowTable,
     inputs_of,
 )
 
@@ -74,16 +79,34 @@ def _line(node: Node) -> str:
                 f"OverAggregate {node.unit} {reach} preceding by ({_names(node.input, node.partition)}) "
                 f"order {_name(node.input, node.order)}: {_aggregates(node.input, node.aggregates)}"
             )
-        case TemporalJoin():
-            return _temporal_join(node)
-        case Join() | IntervalJoin():
-            return _join(node)
+        case WindowTable():
+            by = f" by ({_names(node.input, node.keys)})" if node.keys else ""
+            return f"WindowTable {_window(node)} on {_name(node.input, node.time)}{by}"
+        case WindowedAggregate():
+            edges = _names(node.input, (node.start, node.end))
+            grouped = f"by ({_names(node.input, node.keys)})"
+            return f"WindowedAggregate on ({edges}) {grouped}: {_aggregates(node.input, node.aggregates)}"
+        case Rank() | WindowRank() | Deduplicate():
+            return _ranked(node)
+        case TemporalJoin() | Join() | IntervalJoin():
+            return _temporal_join(node) if isinstance(node, TemporalJoin) else _join(node)
         case Union():
             return "Union"
         case Sort():
             keys = (_name(node.input, each.index) + (" DESC" if each.descending else "") for each in node.keys)
             limit = "" if node.limit is None else f" limit {node.limit}"
             return f"Sort {', '.join(keys)}{limit}"
+
+
+def _ranked(node: Rank | WindowRank | Deduplicate) -> str:
+    by = f"by ({_names(node.input, node.partition)})"
+    if isinstance(node, Deduplicate):
+        order = "arrival" if node.time is None else _name(node.input, node.time)
+        return f"Deduplicate {'last' if node.last else 'first'} {by} in order of {order}"
+    keys = ", ".join(f"{_name(node.input, each.index)}{' DESC' if each.descending else ''}" for each in node.keys)
+    shown = "" if isinstance(node, WindowRank) or node.shown else " not shown"
+    climbing = " climbing" if isinstance(node, Rank) and node.climbing else ""
+    return f"{type(node).__name__} {node.first}-{node.last} {by} order {keys or 'arrival'}{shown}{climbing}"
 
 
 def _keys(node: TemporalJoin | Join | IntervalJoin) -> str:
@@ -108,7 +131,7 @@ def _join(node: Join | IntervalJoin) -> str:
     return f"{type(node).__name__} {node.kind.lower()} on {_keys(node)}{near}{_residual(node)}"
 
 
-def _window(node: WindowAggregate) -> str:
+def _window(node: WindowAggregate | WindowTable) -> str:
     window = node.window
     parts = [f"{window.size} ms"]
     if window.step:

@@ -11,6 +11,7 @@ from nextpaint.sql.catalog import Catalog
 from nextpaint.sql.describe import describe_table
 from nextpaint.sql.plan import At, Changes, ColumnRef, Expr, Insert, Node, Project, Schema, Table
 from nextpaint.sql.queries import plan_statement_query
+from nextpaint.sql.ranks import settled
 from nextpaint.sql.refusal import Refusal, near
 
 
@@ -26,7 +27,7 @@ def plan_insert(catalog: Catalog, statement: syntax.InsertInto, builtins: Mappin
     """The statement against its target. Raises Refusal (or AlreadyReported)."""
     target = _target(catalog, statement, builtins)
     catalog.start()
-    node = plan_statement_query(catalog, statement.query)
+    node = settled(plan_statement_query(catalog, statement.query))
     reads, views = catalog.read()
     columns = _columns(statement, target)
     width = len(node.schema.fields)

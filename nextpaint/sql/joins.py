@@ -24,8 +24,9 @@ from nextpaint.sql.join_conditions import (
     shifted,
 )
 from nextpaint.sql.plan import At, Call, Changes, ColumnRef, Expr, IntervalJoin, Join, JoinKind, Node, Schema
+from nextpaint.sql.ranks import bounded
 from nextpaint.sql.refusal import Refusal
-from nextpaint.sql.relation import Relation, filtered, projected
+from nextpaint.sql.relation import Relation, projected
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.temporal_joins import temporal_join
 
@@ -101,7 +102,7 @@ def _refuse_window(relation: Relation, join: syntax.Join) -> None:
 def _built(first: Relation, steps: Sequence[_Step], wanted: Sequence[Expr]) -> Node:
     """The node of the first `len(steps)` joins, with `wanted` holding for its rows."""
     if not steps:
-        return _filtered(first.node, wanted)
+        return _bounded(first.node, wanted)
     step = steps[-1]
     width, last = step.width, step.width + len(step.right.scope.columns)
     kind = _narrowed(step.kind, wanted, width, last)
@@ -130,8 +131,8 @@ def _built(first: Relation, steps: Sequence[_Step], wanted: Sequence[Expr]) -> N
     if as_of is not None:
         node: Node = temporal_join(left, _scope(first, steps[:-1]), step.right.node, inside, step.source)
     else:
-        node = joined(left, _filtered(step.right.node, beside), kind, inside, step.source.at)
-    return _filtered(node, above)
+        node = joined(left, _bounded(step.right.node, beside), kind, inside, step.source.at)
+    return _bounded(node, above)
 
 
 def _scope(first: Relation, steps: Sequence[_Step]) -> Scope:
@@ -152,9 +153,9 @@ def _narrowed(kind: JoinKind, wanted: Sequence[Expr], width: int, last: int) -> 
     return JoinKind.LEFT if pads_left else JoinKind.RIGHT if pads_right else JoinKind.INNER
 
 
-def _filtered(node: Node, parts: Sequence[Expr]) -> Node:
+def _bounded(node: Node, parts: Sequence[Expr]) -> Node:
     condition = conjunction(parts)
-    return filtered(node, condition, condition.at) if condition is not None else node
+    return bounded(node, condition, condition.at) if condition is not None else node
 
 
 # ---------------------------------------------------------------- the node

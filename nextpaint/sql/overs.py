@@ -9,7 +9,7 @@ from nextpaint.record.types import Field
 from nextpaint.sql import syntax
 from nextpaint.sql.aggregates import OVER_AGGREGATES, AggregateCalls, positive_ms
 from nextpaint.sql.binder import Binder
-from nextpaint.sql.plan import Changes, ColumnRef, Expr, Literal, Node, OverAggregate, Schema
+from nextpaint.sql.plan import Changes, ColumnRef, Expr, Literal, Node, OverAggregate, Schema, SortKey
 from nextpaint.sql.refusal import Refusal, near
 from nextpaint.sql.relation import Inputs, Relation
 from nextpaint.sql.signatures import ELSEWHERE
@@ -36,7 +36,7 @@ def plan_over(
 ) -> PlannedOver:
     """All OVER calls of a SELECT as one node: the input's columns, then one column per distinct call."""
     schema = relation.node.schema
-    over = _shared(calls, windows)
+    over = shared_window(calls, windows)
     if schema.changes is not Changes.APPEND:
         raise Refusal("OVER needs rows that are not updated later", calls[0].at, "use it on the stream of events")
     binder = Binder(relation.scope)
@@ -74,7 +74,7 @@ def _check(call: syntax.Call) -> None:
         raise Refusal("FILTER with OVER", call.at, "use CASE WHEN condition THEN x END")
 
 
-def _shared(calls: Sequence[syntax.Call], windows: Sequence[tuple[syntax.Ident, syntax.Over]]) -> syntax.Over:
+def shared_window(calls: Sequence[syntax.Call], windows: Sequence[tuple[syntax.Ident, syntax.Over]]) -> syntax.Over:
     """The one specification all calls have."""
     named = {name.text: over for name, over in windows}
     specifications = [_resolved(call.over, named) for call in calls if call.over is not None]
@@ -84,6 +84,11 @@ def _shared(calls: Sequence[syntax.Call], windows: Sequence[tuple[syntax.Ident, 
                 "all OVER windows of a SELECT must be the same", call.at, "compute the other in an outer query"
             )
     return specifications[0]
+
+
+def time_ordered(schema: Schema, keys: Sequence[SortKey]) -> bool:
+    """Is this the order of event time?"""
+    return len(keys) == 1 and keys[0].index == schema.rowtime and not keys[0].descending
 
 
 def _resolved(over: syntax.Over, named: dict[str, syntax.Over]) -> syntax.Over:

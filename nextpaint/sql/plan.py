@@ -78,20 +78,49 @@ class Changes(StrEnum):
     """What change rows a node emits."""
 
     APPEND = "append"  # +I only
-    UPSERT = "upsert"  # +I +U -D by key, no -U
-    RETRACT = "retract"  # all four
+    RETRACT = "retract"  # all four; every -U is followed by its +U, unless a filter took one of them
+
+
+class WindowKind(StrEnum):
+    TUMBLE = "TUMBLE"
+    HOP = "HOP"
+    CUMULATE = "CUMULATE"
+    SESSION = "SESSION"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """All lengths in ms. TUMBLE: size. HOP: size, step = slide. CUMULATE: size, step. SESSION: size = gap."""
+
+    kind: WindowKind
+    size: int
+    step: int = 0
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Windowed:
+    """Rows that belong to windows: the columns of their start and end, the window that made them, and the column of
+    the event time it was made from, while that is there."""
+
+    start: int
+    end: int
+    window: Window
+    time: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
     """Output columns of a node. `rowtime`: index of the event-time attribute; `key`: indices of the unique key, if
-    any. `more_times`: further time attributes, as an interval join keeps those of both sides."""
+    any; `more_times`: further time attributes, as an interval join keeps those of both sides; `windowed`: set while
+    each row still carries the window it belongs to."""
 
     fields: tuple[Field, ...]
     rowtime: int | None = None
     key: tuple[int, ...] = ()
     changes: Changes = Changes.APPEND
     more_times: tuple[int, ...] = ()
+    windowed: Windowed | None = None
 
     @property
     def times(self) -> tuple[int, ...]:
@@ -188,23 +217,6 @@ class OverAggregate:
     at: At = field(default=At(), compare=False)
 
 
-class WindowKind(StrEnum):
-    TUMBLE = "TUMBLE"
-    HOP = "HOP"
-    CUMULATE = "CUMULATE"
-    SESSION = "SESSION"
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """All lengths in ms. TUMBLE: size. HOP: size, step = slide. CUMULATE: size, step. SESSION: size = gap."""
-
-    kind: WindowKind
-    size: int
-    step: int = 0
-    offset: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class WindowAggregate:
     """Output columns: the keys, window_start, window_end, window_time, then the aggregates. Append-only."""
@@ -215,6 +227,90 @@ class WindowAggregate:
     time: int
     keys: tuple[int, ...]
     aggregates: tuple[Aggregate, ...]
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowTable:
+    """A window table function by itself: all input columns, then window_start, window_end, window_time; one row per
+    window a row belongs to. Append-only. SESSION rows wait until their session has ended; `keys`: its PARTITION BY."""
+
+    schema: Schema
+    input: Node
+    window: Window
+    time: int
+    keys: tuple[int, ...] = ()
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowedAggregate:
+    """Aggregation of rows that carry their window: one row per window and key, when the watermark passes its end.
+    Output columns: the keys, window_start, window_end, window_time, then the aggregates. Append-only."""
+
+    schema: Schema
+    input: Node
+    start: int
+    end: int
+    keys: tuple[int, ...]
+    aggregates: tuple[Aggregate, ...]
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    index: int
+    descending: bool = False
+    nulls_first: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """ROW_NUMBER by `partition` in the order of `keys`, ties in order of arrival; rows `first` to `last` come out.
+    Output columns: all input columns, then the rank (BIGINT). Where `shown` is False nobody reads the rank unless it
+    can only be one number: the column holds `last`, and rows that merely shift are not told.
+    `last` None: a rank that no filter has bounded yet; it never runs.
+    `climbing`: updates only ever move a row up, by the input's key; an update then keeps or betters its place."""
+
+    schema: Schema
+    input: Node
+    partition: tuple[int, ...]
+    keys: tuple[SortKey, ...]
+    first: int = 1
+    last: int | None = None
+    shown: bool = True
+    climbing: bool = False
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Deduplicate:
+    """The first or last row of each key in the order of its event time, or of arrival where `time` is None.
+    Output columns: all input columns, then the rank, which is 1. The first by event time comes when the watermark has
+    passed it, and is final; every other kind comes at once."""
+
+    schema: Schema
+    input: Node
+    partition: tuple[int, ...]
+    time: int | None
+    last: bool
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRank:
+    """ROW_NUMBER within each window, emitted when the watermark passes the window's end. Append-only.
+    Output columns: all input columns, then the rank. `late_ties`: of equal rows the later one ranks first."""
+
+    schema: Schema
+    input: Node
+    start: int
+    end: int
+    partition: tuple[int, ...]
+    keys: tuple[SortKey, ...]
+    first: int
+    last: int
+    late_ties: bool = False
     at: At = field(default=At(), compare=False)
 
 
@@ -306,13 +402,6 @@ class Union:
 
 
 @dataclass(frozen=True, slots=True)
-class SortKey:
-    index: int
-    descending: bool = False
-    nulls_first: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Sort:
     """ORDER BY and LIMIT of a query over live tables; never part of a continuous statement."""
 
@@ -331,6 +420,11 @@ Node = (
     | GroupAggregate
     | OverAggregate
     | WindowAggregate
+    | WindowTable
+    | WindowedAggregate
+    | Rank
+    | Deduplicate
+    | WindowRank
     | TemporalJoin
     | Join
     | IntervalJoin

@@ -114,10 +114,6 @@ def _union(env: Environment, union: syntax.UnionAll) -> Node:
                 query.at,
                 "select the same columns in both",
             )
-        if node.schema.changes is Changes.UPSERT:
-            raise Refusal(
-                "UNION ALL of a table that is updated by key is not supported yet", query.at, "union the streams"
-            )
     nodes = _aligned(union, nodes)
     rowtimes = {node.schema.rowtime for node in nodes}
     rowtime = nodes[0].schema.rowtime if len(rowtimes) == 1 else None

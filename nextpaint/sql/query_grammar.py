@@ -37,7 +37,6 @@ WINDOW_FUNCTIONS: dict[str, tuple[tuple[str, bool], ...]] = {
 }
 
 _LATER = {
-    "QUALIFY": "filter in an outer query",
     "OFFSET": "LIMIT n only",
     "FETCH": "use LIMIT n",
     "MATCH_RECOGNIZE": "use a window aggregation or a journey",
@@ -135,8 +134,9 @@ def _select(cursor: Cursor) -> Select:
     windows: tuple[tuple[Ident, Over], ...] = ()
     if cursor.take("WINDOW"):
         windows = cursor.comma_separated(lambda: _named_window(cursor))
+    qualify = parse_expression(cursor) if cursor.take("QUALIFY") else None
     _refuse(cursor, _LATER)
-    return Select(items, source, where, group, having, windows, start)
+    return Select(items, source, where, group, having, windows, start, qualify)
 
 
 def _named_window(cursor: Cursor) -> tuple[Ident, Over]:

@@ -5,8 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from nextpaint.record.types import BOOLEAN, TIMESTAMP, Field, Kind
-from nextpaint.sql.plan import At, Changes, ColumnRef, Expr, Filter, Literal, Node, Project, Schema, Window
+from nextpaint.record.types import BIGINT, BOOLEAN, TIMESTAMP, Field, Kind
+from nextpaint.sql.plan import (
+    At,
+    Changes,
+    ColumnRef,
+    Expr,
+    Filter,
+    Literal,
+    Node,
+    Project,
+    Rank,
+    Schema,
+    Window,
+    Windowed,
+    WindowTable,
+    columns_of,
+)
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.scope import Scope, ScopeColumn
 
@@ -47,6 +62,25 @@ def windowed_scope(schema: Schema, qualifier: str) -> Scope:
     return own.joined(Scope(extra))
 
 
+def window_table(pending: PendingWindow, node: Node) -> WindowTable:
+    """The window table function as a node of its own: the columns of `windowed_scope`."""
+    schema = node.schema
+    count = len(schema.fields)
+    time = schema.fields[pending.time]
+    edges = (Field("window_start", TIMESTAMP, False), Field("window_end", TIMESTAMP, False))
+    fields = (*schema.fields, *edges, Field("window_time", time.type, False))
+    keys = tuple(each.index for each in pending.partition if isinstance(each, ColumnRef))
+    windowed = Windowed(count, count + 1, pending.window, pending.time)
+    return WindowTable(
+        Schema(fields, count + 2, (), Changes.APPEND, windowed=windowed),
+        node,
+        pending.window,
+        pending.time,
+        keys,
+        pending.at,
+    )
+
+
 def filtered(node: Node, predicate: Expr, at: At) -> Node:
     """The rows for which `predicate` is TRUE."""
     if predicate.type != BOOLEAN:
@@ -56,6 +90,8 @@ def filtered(node: Node, predicate: Expr, at: At) -> Node:
 
 def projected(node: Node, exprs: Sequence[Expr], names: Sequence[str], at: At) -> Node:
     """A projection; the node itself when nothing changes."""
+    used = frozenset().union(*map(columns_of, exprs)) if exprs else frozenset()
+    node = _rank_hidden(node, used) or node
     schema = node.schema
     identity = len(exprs) == len(schema.fields) and all(
         isinstance(each, ColumnRef) and each.index == index for index, each in enumerate(exprs)
@@ -65,11 +101,9 @@ def projected(node: Node, exprs: Sequence[Expr], names: Sequence[str], at: At) -
     fields = tuple(Field(name, each.type, nullable(each, schema)) for name, each in zip(names, exprs, strict=True))
     origin = {each.index: index for index, each in reversed(list(enumerate(exprs))) if isinstance(each, ColumnRef)}
     key = tuple(origin[index] for index in schema.key) if all(index in origin for index in schema.key) else ()
-    if schema.changes is Changes.UPSERT and not key:
-        missing = ", ".join(schema.fields[index].name for index in schema.key if index not in origin)
-        raise Refusal("an updating table must keep its key", at, f"select {missing or 'the key columns'} as well")
     times = [origin[index] for index in schema.times if index in origin]
-    made = Schema(fields, times[0] if times else None, key, schema.changes, tuple(times[1:]))
+    windowed = _windowed(schema.windowed, origin)
+    made = Schema(fields, times[0] if times else None, key, schema.changes, tuple(times[1:]), windowed)
     return Project(made, node, tuple(exprs), at)
 
 
@@ -80,6 +114,38 @@ def led_by(node: Node, time: int) -> Node:
         return node
     others = tuple(each for each in schema.times if each != time)
     return replace(node, schema=replace(schema, rowtime=time, more_times=others))
+
+
+def _windowed(windowed: Windowed | None, origin: dict[int, int]) -> Windowed | None:
+    if windowed is None or windowed.start not in origin or windowed.end not in origin:
+        return None
+    time = origin.get(windowed.time) if windowed.time is not None else None
+    return Windowed(origin[windowed.start], origin[windowed.end], windowed.window, time)
+
+
+def rank_schema(node: Node, partition: Sequence[int], rows: tuple[int, int | None], shown: bool) -> Schema:
+    """The schema of a rank over `node`. With the rank each (partition, rank) is one row that changes; without it rows
+    come and go, and only the input's own key tells them apart."""
+    schema = node.schema
+    rank = len(schema.fields)
+    key = (*partition, rank) if shown else tuple(partition) if rows[0] == rows[1] else schema.key
+    return Schema((*schema.fields, Field("rank$", BIGINT, False)), None, key, Changes.RETRACT)
+
+
+def _rank_hidden(node: Node, used: frozenset[int]) -> Node | None:
+    """The node with a rank below that nobody reads not shown; None where there is nothing to change."""
+    match node:
+        case Rank(shown=True, last=int()) if len(node.input.schema.fields) not in used:
+            schema = rank_schema(node.input, node.partition, (node.first, node.last), False)
+            return replace(node, schema=schema, shown=False)
+        case Filter():
+            inner = _rank_hidden(node.input, used | columns_of(node.predicate))
+            return Filter(inner.schema, inner, node.predicate, node.at) if inner is not None else None
+        case Project():
+            below = frozenset().union(*(columns_of(node.exprs[index]) for index in used)) if used else frozenset()
+            inner = _rank_hidden(node.input, below)
+            return projected(inner, node.exprs, node.schema.names, node.at) if inner is not None else None
+    return None
 
 
 def renamed(node: Node, names: Sequence[str], at: At) -> Node:
@@ -118,11 +184,7 @@ class Inputs:
         return self.add(ColumnRef(each.type, rowtime, each.name))
 
     def node(self, at: At) -> Node:
-        """The projection. An UPSERT input keeps its key so that its rows stay tellable."""
-        schema = self._node.schema
-        if schema.changes is Changes.UPSERT:
-            for index in schema.key:
-                self.add(ColumnRef(schema.fields[index].type, index, schema.fields[index].name))
+        """The projection."""
         names: list[str] = []
         for index, each in enumerate(self.exprs):
             name = each.name if isinstance(each, ColumnRef) else f"${index}"

@@ -25,10 +25,13 @@ from nextpaint.sql.plan import (
     Schema,
     Values,
     WindowAggregate,
+    Windowed,
+    WindowedAggregate,
     WindowKind,
 )
+from nextpaint.sql.ranks import bounded, plan_rank
 from nextpaint.sql.refusal import AlreadyReported, Refusal
-from nextpaint.sql.relation import WINDOW_COLUMNS, Inputs, PendingWindow, Relation, filtered, projected
+from nextpaint.sql.relation import WINDOW_COLUMNS, Inputs, PendingWindow, Relation, filtered, projected, window_table
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.sources import Environment, plan_source
 from nextpaint.sql.subqueries import semi_joined, without_subqueries
@@ -41,29 +44,48 @@ def plan_select(env: Environment, select: syntax.Select) -> Node:
     relation = _from(env, select, plain)
     for subquery in subqueries:
         relation = semi_joined(env, relation, subquery)
-    calls = [each for each in syntax.walk((select.items, select.having)) if isinstance(each, syntax.Call)]
+    parts = (select.items, select.having, select.qualify)
+    calls = [each for each in syntax.walk(parts) if isinstance(each, syntax.Call)]
     over = [each for each in calls if each.over is not None]
     grouped = bool(select.group) or select.having is not None or any(is_aggregate(each) for each in calls)
     if over and grouped:
         raise Refusal("OVER together with GROUP BY is not supported yet", over[0].at, "aggregate in a subquery first")
-    if over:
-        if env.catalog.live:
-            raise Refusal("OVER in a query over live tables is not supported", over[0].at, "INSERT it into a table")
-        if relation.window is not None:
-            raise Refusal("OVER on a window table function is not supported yet", over[0].at)
-        replaced = plan_over(relation, over, select.windows)
-        return _projection(env, select, replaced.node, relation.scope, Binder(relation.scope, replaced.replace))
+    if select.qualify is not None and not over:
+        raise Refusal("QUALIFY filters on an OVER column, and there is none", select.qualify.at, "use WHERE")
     if grouped and relation.window is not None:
         return _windowed(env, select, relation, relation.window)
+    if grouped and _groups_windows(select, relation):
+        return _windowed(env, select, relation, None)
     if grouped:
         return _grouped(env, select, relation)
     if relation.window is not None:
-        raise Refusal(
-            f"{relation.window.function} without GROUP BY is not supported yet",
-            relation.window.at,
-            "GROUP BY window_start, window_end",
-        )
+        relation = Relation(window_table(relation.window, relation.node), relation.scope)
+    if over:
+        return _over(env, select, relation, over)
     return _projection(env, select, relation.node, relation.scope, Binder(relation.scope))
+
+
+def _over(env: Environment, select: syntax.Select, relation: Relation, calls: Sequence[syntax.Call]) -> Node:
+    """A SELECT with OVER calls: one node that adds their columns, QUALIFY as a filter, and the list."""
+    if env.catalog.live:
+        raise Refusal("OVER in a query over live tables is not supported", calls[0].at, "INSERT it into a table")
+    numbers = all(each.name == "ROW_NUMBER" for each in calls)
+    planned = (plan_rank if numbers else plan_over)(relation, calls, select.windows)
+    binder = Binder(relation.scope, planned.replace)
+    node = planned.node
+    if select.qualify is not None:
+        condition = _aliases_written_out(select, relation.scope)
+        node = bounded(node, binder.condition(condition, "QUALIFY"), select.qualify.at)
+    return _projection(env, select, node, relation.scope, binder)
+
+
+def _aliases_written_out(select: syntax.Select, scope: Scope) -> syntax.Expression:
+    """QUALIFY with the SELECT list's aliases replaced by what they stand for; a column of that name comes first."""
+    assert select.qualify is not None
+    own = {each.name for each in scope.columns}
+    aliased = [(each.alias.text, each.expression) for each in select.items if each.alias is not None]
+    condition: syntax.Expression = syntax.replaced(select.qualify, {n: e for n, e in aliased if n not in own})
+    return condition
 
 
 def _from(env: Environment, select: syntax.Select, where: syntax.Expression | None) -> Relation:
@@ -90,8 +112,8 @@ def _check_where(where: syntax.Expression | None) -> None:
 def _where(relation: Relation, where: syntax.Expression) -> Relation:
     predicate = Binder(relation.scope).condition(where, "WHERE")
     if relation.window is not None and _reads(predicate, relation.window.first):
-        raise Refusal("WHERE on window columns is not supported yet", where.at, "filter in an outer query")
-    return Relation(filtered(relation.node, predicate, where.at), relation.scope, relation.window)
+        relation = Relation(window_table(relation.window, relation.node), relation.scope)
+    return Relation(bounded(relation.node, predicate, where.at), relation.scope, relation.window)
 
 
 def _reads(expr: Expr, first: int) -> bool:
@@ -221,12 +243,6 @@ def _key_fields(keys: Sequence[Expr]) -> list[Field]:
 
 def _grouped(env: Environment, select: syntax.Select, relation: Relation) -> Node:
     schema = relation.node.schema
-    if schema.changes is Changes.UPSERT:
-        raise Refusal(
-            "GROUP BY over a table that is updated by key is not supported yet",
-            select.group[0].at if select.group else select.at,
-            "aggregate the stream that feeds the table",
-        )
     keys = _bound_keys(select, relation.scope)
     inputs = Inputs(relation.node)
     positions = [inputs.add(key) for key in keys]
@@ -281,12 +297,31 @@ def _finish(select: syntax.Select, node: Node, having: Expr | None, projection: 
 # ---------------------------------------------------------------- window aggregation
 
 
-def _windowed(env: Environment, select: syntax.Select, relation: Relation, pending: PendingWindow) -> Node:
+def _groups_windows(select: syntax.Select, relation: Relation) -> bool:
+    """Does GROUP BY name both bounds of the windows that the rows carry already?"""
+    windowed = relation.node.schema.windowed
+    if windowed is None or relation.node.schema.changes is not Changes.APPEND:
+        return False
+    bound = {each.index for each in _bound_keys(select, relation.scope) if isinstance(each, ColumnRef)}
+    return {windowed.start, windowed.end} <= bound
+
+
+def _window_edges(relation: Relation, pending: PendingWindow | None) -> dict[int, int]:
+    """Scope column -> 0 for the window's start, 1 for its end, 2 for its time."""
+    if pending is not None:
+        return {pending.first + offset: offset for offset in range(len(WINDOW_COLUMNS))}
+    schema = relation.node.schema
+    assert schema.windowed is not None
+    edges = {schema.windowed.start: 0, schema.windowed.end: 1}
+    return edges if schema.rowtime is None else edges | {schema.rowtime: 2}
+
+
+def _windowed(env: Environment, select: syntax.Select, relation: Relation, pending: PendingWindow | None) -> Node:
+    """Aggregation per window: of a window table function, or of rows that carry their window (`pending` None)."""
+    edges = _window_edges(relation, pending)
     bound = _bound_keys(select, relation.scope)
-    bounds = [
-        each.index - pending.first for each in bound if isinstance(each, ColumnRef) and each.index >= pending.first
-    ]
-    keys = [each for each in bound if not (isinstance(each, ColumnRef) and each.index >= pending.first)]
+    bounds = {edges[each.index] for each in bound if isinstance(each, ColumnRef) and each.index in edges}
+    keys = [each for each in bound if not (isinstance(each, ColumnRef) and each.index in edges)]
     for name, offset in (("window_start", 0), ("window_end", 1)):
         if offset not in bounds:
             raise Refusal(
@@ -294,6 +329,46 @@ def _windowed(env: Environment, select: syntax.Select, relation: Relation, pendi
                 select.group[0].at if select.group else select.at,
                 "GROUP BY window_start, window_end and the keys",
             )
+    if pending is not None:
+        _check_window_keys(keys, pending)
+        _check_steps(pending)
+    inputs = Inputs(relation.node)
+    positions = tuple(inputs.add(key) for key in keys)
+    calls = AggregateCalls(Binder(relation.scope), inputs, Changes.APPEND)
+    count = len(keys)
+    replaced = [(key, index) for index, key in enumerate(keys)]
+    replaced += [
+        (each, count + edges[each.index]) for each in bound if isinstance(each, ColumnRef) and each.index in edges
+    ]
+    grouping = _Grouping(relation.scope, replaced, calls, count + len(WINDOW_COLUMNS))
+    binder = Binder(relation.scope, grouping.replace)
+    having, projection = _list_and_having(env, select, relation.scope, binder)
+    time = inputs.add_rowtime()
+    schema = relation.node.schema
+    times = schema.fields[schema.rowtime].type if schema.rowtime is not None else types.TIMESTAMP
+    bounds_fields = zip(WINDOW_COLUMNS, (types.TIMESTAMP, types.TIMESTAMP, times), strict=True)
+    fields = [*_key_fields(keys), *(Field(name, each, False) for name, each in bounds_fields)]
+    fields += [Field(f"{each.function.lower()}${index}", each.type) for index, each in enumerate(calls.found)]
+    window = pending.window if pending is not None else schema.windowed.window if schema.windowed is not None else None
+    assert window is not None
+    traits = Windowed(count, count + 1, window)
+    output = Schema(tuple(fields), count + 2, tuple(range(count + 2)), Changes.APPEND, windowed=traits)
+    found = tuple(calls.found)
+    node: Node
+    if pending is not None:
+        assert time is not None  # the window table function has checked it
+        node = WindowAggregate(output, inputs.node(select.at), window, time, positions, found, pending.at)
+    else:
+        assert schema.windowed is not None
+        start, end = (
+            inputs.add(ColumnRef(types.TIMESTAMP, at, schema.fields[at].name))
+            for at in (schema.windowed.start, schema.windowed.end)
+        )
+        node = WindowedAggregate(output, inputs.node(select.at), start, end, positions, found, select.at)
+    return _finish(select, node, having, projection)
+
+
+def _check_window_keys(keys: Sequence[Expr], pending: PendingWindow) -> None:
     for each in keys:
         if _reads(each, pending.first):
             raise Refusal(
@@ -304,26 +379,13 @@ def _windowed(env: Environment, select: syntax.Select, relation: Relation, pendi
         raise Refusal(
             "the PARTITION BY of SESSION and the keys of GROUP BY differ", pending.at, "write the same columns in both"
         )
-    inputs = Inputs(relation.node)
-    positions = tuple(inputs.add(key) for key in keys)
-    calls = AggregateCalls(Binder(relation.scope), inputs, Changes.APPEND)
-    count = len(keys)
-    replaced = [(key, index) for index, key in enumerate(keys)]
-    replaced += [
-        (each, count + each.index - pending.first)
-        for each in bound
-        if isinstance(each, ColumnRef) and each.index >= pending.first
-    ]
-    grouping = _Grouping(relation.scope, replaced, calls, count + len(WINDOW_COLUMNS))
-    binder = Binder(relation.scope, grouping.replace)
-    having, projection = _list_and_having(env, select, relation.scope, binder)
-    time = inputs.add_rowtime()
-    assert time is not None  # the window table function has checked it
-    edges = [Field(each.name, each.type, False) for each in relation.scope.columns[pending.first :]]
-    fields = [*_key_fields(keys), *edges]
-    fields += [Field(f"{each.function.lower()}${index}", each.type) for index, each in enumerate(calls.found)]
-    output = Schema(tuple(fields), count + 2, tuple(range(count + 2)), Changes.APPEND)
-    node: Node = WindowAggregate(
-        output, inputs.node(select.at), pending.window, time, positions, tuple(calls.found), pending.at
-    )
-    return _finish(select, node, having, projection)
+
+
+def _check_steps(pending: PendingWindow) -> None:
+    window = pending.window
+    if window.kind is WindowKind.HOP and window.size % window.step:
+        raise Refusal(
+            f"HOP's size ({window.size} ms) is not a multiple of its slide ({window.step} ms)",
+            pending.at,
+            "the slide comes first, then the size",
+        )

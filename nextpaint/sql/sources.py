@@ -123,12 +123,6 @@ def _window(source: syntax.WindowTable, binder: Binder) -> Window:
         case "TUMBLE":
             return Window(WindowKind.TUMBLE, sizes["SIZE"], 0, offset)
         case "HOP":
-            if sizes["SIZE"] % sizes["SLIDE"]:
-                raise Refusal(
-                    f"HOP's size ({sizes['SIZE']} ms) is not a multiple of its slide ({sizes['SLIDE']} ms)",
-                    places["SLIDE"],
-                    "the slide comes first, then the size",
-                )
             return Window(WindowKind.HOP, sizes["SIZE"], sizes["SLIDE"], offset)
         case "CUMULATE":
             if sizes["SIZE"] % sizes["STEP"]:

@@ -17,8 +17,9 @@ from nextpaint.sql.join_conditions import conjuncts, shifted
 from nextpaint.sql.joins import joined
 from nextpaint.sql.operators import comparison_operands
 from nextpaint.sql.plan import Call, ColumnRef, Expr, JoinKind, Node, columns_of
+from nextpaint.sql.ranks import bounded
 from nextpaint.sql.refusal import Refusal
-from nextpaint.sql.relation import Relation, filtered, nullable
+from nextpaint.sql.relation import Relation, nullable
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.sources import Environment, plan_source
 
@@ -80,7 +81,7 @@ def _inner(env: Environment, outer: Relation, query: syntax.Query) -> tuple[Node
         if columns_of(each) and min(columns_of(each)) < width:
             ties.append(each)
         else:
-            node = filtered(node, shifted(each, -width), each.at)
+            node = bounded(node, shifted(each, -width), each.at)
     picked = [] if isinstance(body.items[0].expression, syntax.Star) else [
         Binder(inner.scope).value(item.expression) for item in body.items
     ]  # fmt: skip

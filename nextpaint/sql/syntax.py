@@ -5,8 +5,9 @@ Nodes compare without their places, so two spellings of one expression are equal
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from nextpaint.record.types import Type
 from nextpaint.sql.plan import At
@@ -269,6 +270,19 @@ def walk(node: object) -> Iterator[Call | Name]:
             yield from walk(getattr(node, each.name))
 
 
+def replaced(node: Any, meant: Mapping[str, Expression]) -> Any:
+    """An expression with plain names replaced by expressions. Does not enter the windows of OVER."""
+    if isinstance(node, Name) and len(node.parts) == 1:
+        return meant.get(node.parts[0].text, node)
+    if isinstance(node, Over | At | Type):
+        return node
+    if isinstance(node, tuple):
+        return tuple(replaced(each, meant) for each in node)
+    if hasattr(node, "__dataclass_fields__"):
+        return replace(node, **{each.name: replaced(getattr(node, each.name), meant) for each in fields(node)})
+    return node
+
+
 # ---------------------------------------------------------------- queries
 
 
@@ -336,6 +350,7 @@ class Select:
     having: Expression | None
     windows: tuple[tuple[Ident, Over], ...]
     at: At = field(default=_NOWHERE, compare=False)
+    qualify: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)

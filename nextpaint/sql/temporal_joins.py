@@ -8,7 +8,7 @@ from nextpaint.record.types import INTEGERS, Field
 from nextpaint.sql import syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.join_conditions import conjunction
-from nextpaint.sql.plan import Call, Changes, ColumnRef, Expr, Node, Project, Scan, Schema, TemporalJoin
+from nextpaint.sql.plan import Call, Changes, ColumnRef, Deduplicate, Expr, Node, Project, Scan, Schema, TemporalJoin
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.scope import Scope
 
@@ -53,9 +53,12 @@ def _check_versioned(node: Node, table: syntax.TableName) -> int:
     plain = node
     while isinstance(plain, Project):
         plain = plain.input
-    if not isinstance(plain, Scan) or not node.schema.key:
+    latest = isinstance(plain, Scan) or (isinstance(plain, Deduplicate) and plain.last and plain.time is not None)
+    if not latest or not node.schema.key:
         raise Refusal(
-            f"{name} is not a versioned table: it has no PRIMARY KEY", table.at, "PRIMARY KEY (...) NOT ENFORCED"
+            f"{name} is not a versioned table: it has no PRIMARY KEY",
+            table.at,
+            "PRIMARY KEY (...) NOT ENFORCED, or a view of the latest row per key",
         )
     if node.schema.rowtime is None:
         raise Refusal(f"{name} is not a versioned table: it has no event time", table.at, "declare WATERMARK FOR on it")

@@ -40,7 +40,7 @@ def _ref(table_: Table, name: str) -> plan.ColumnRef:
 
 def program() -> Program:
     clicks = Scan(Schema(CLICKS.fields, rowtime=2), "clicks")
-    items = Scan(Schema(ITEMS.fields, rowtime=2, key=(0,), changes=plan.Changes.UPSERT), "items")
+    items = Scan(Schema(ITEMS.fields, rowtime=2, key=(0,), changes=plan.Changes.RETRACT), "items")
     count = Aggregate("COUNT", (), BIGINT)
     over = plan.OverAggregate(
         Schema((*CLICKS.fields, Field("n", BIGINT)), rowtime=2), clicks, (0,), 2, "RANGE", 10_000, (count,)

@@ -42,6 +42,7 @@ class OverAggregation(Operator):
     def __init__(self, identity: str, node: OverAggregate, sources: Sequence[Operator], state: State) -> None:
         super().__init__(identity, node.schema.types)
         self.node = node
+        self.partition = node.partition
         self._range = node.preceding if node.unit == "RANGE" else None
         self._rows = node.preceding if node.unit == "ROWS" else None
         self._accumulators = Accumulators(node.aggregates, node.input.schema.types, node.order)

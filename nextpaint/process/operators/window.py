@@ -7,7 +7,7 @@ of its windows that are open. Empty windows emit nothing.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -25,7 +25,7 @@ from nextpaint.process.operators.protocol import (
 )
 from nextpaint.process.state import State
 from nextpaint.record.columns import INSERT, Batch
-from nextpaint.sql.plan import Window, WindowAggregate, WindowKind
+from nextpaint.sql.plan import Window, WindowAggregate, WindowedAggregate, WindowKind
 
 _sortable = msgspec.msgpack.Encoder(decimal_format="string").encode
 
@@ -52,11 +52,14 @@ def windows_of(window: Window, time_ms: int) -> Iterator[tuple[int, int]]:
 class WindowAggregation(Operator):
     """State: `windows`, (end, start, *key) -> accumulators. Derived: a heap of window ends."""
 
-    def __init__(self, identity: str, node: WindowAggregate, sources: Sequence[Operator], state: State) -> None:
+    def __init__(
+        self, identity: str, node: WindowAggregate | WindowedAggregate, sources: Sequence[Operator], state: State
+    ) -> None:
         super().__init__(identity, node.schema.types)
         self._node = node
         self.keys = node.keys
-        self._accumulators = Accumulators(node.aggregates, node.input.schema.types, node.time)
+        time = node.time if isinstance(node, WindowAggregate) else node.input.schema.rowtime
+        self._accumulators = Accumulators(node.aggregates, node.input.schema.types, time)
         self._windows = state.cell(identity, "windows", decimals=any(each.has_decimals for each in self.types))
         self._clock = EventClock(state, identity, 1)
         self._source = sources[0]
@@ -87,14 +90,18 @@ class WindowAggregation(Operator):
                 self._fire(out, seq)
         return out.batch(batch.mark_seq, batch.mark_wm)
 
+    def _windows_of(self, row: Row) -> Iterable[tuple[int, int]]:
+        """(start, end) of the row's windows; none without event time."""
+        node = self._node
+        if isinstance(node, WindowedAggregate):
+            return ((row[node.start], row[node.end]),)  # type: ignore[return-value]
+        time = row[node.time]
+        return windows_of(node.window, time) if isinstance(time, int) else ()
+
     def _take(self, row: Row) -> None:
-        time = row[self._node.time]
-        if not isinstance(time, int):
-            self.late += 1  # no event time: belongs to no window
-            return
         group = tuple(row[index] for index in self._node.keys)
         counted = False
-        for start, end in windows_of(self._node.window, time):
+        for start, end in self._windows_of(row):
             if end - 1 <= self._clock.watermark:
                 continue
             key = (end, start, *group)
@@ -129,9 +136,8 @@ class WindowAggregation(Operator):
         }
         wanted = {self._node.keys[column]: value for column, value in positions.items()}
         for change in self._source.pending(wanted, as_of):
-            time = change.row[self._node.time]
             group = tuple(change.row[index] for index in self._node.keys)
-            for start, end in windows_of(self._node.window, time) if isinstance(time, int) else ():
+            for start, end in self._windows_of(change.row):
                 if end - 1 > self._clock.watermark:
                     key = (end, start, *group)
                     accs = open_windows.get(key, self._accumulators.zero)
