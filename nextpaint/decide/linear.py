@@ -25,7 +25,7 @@ from nextpaint.decide.prior import Prior, Rank
 from nextpaint.decide.propensity import ESTIMATED, MARGINAL
 from nextpaint.decide.requirements import Needs
 from nextpaint.decide.reward import Reward
-from nextpaint.process.kernels.exact_chance import normals
+from nextpaint.process.kernels.exact_chance import normals, repeated
 from nextpaint.process.operators.learning import inner, times
 from nextpaint.record.columns import Column
 
@@ -131,8 +131,14 @@ class BoundLinear:
         means = priors + inner(theta, x)
         doubt = np.sqrt(np.maximum(inner(times(inverse, x), x), 0.0))
         if self.draws:
-            values = means + self.width * doubt * normals(context.seed, keys_of(candidates.keys()), 0)
-            return Drawn(descending(values), values, arms, means, priors, trials, ESTIMATED, None, scales)
+            spread, keys = self.width * doubt, keys_of(candidates.keys())
+            values = means + spread * normals(context.seed, keys, 0)
+
+            def again(draws: int, seed: int) -> FloatArray:
+                noise = normals(seed, repeated(keys, draws), 0).reshape(draws, -1)
+                return means + spread * noise
+
+            return Drawn(descending(values), values, arms, means, priors, trials, ESTIMATED, None, scales, again)
         values = means + self.width * doubt
         certain = np.ones(min(len(candidates), context.limit))
         return Drawn(descending(values), values, arms, means, priors, trials, MARGINAL, certain, scales)

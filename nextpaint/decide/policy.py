@@ -9,6 +9,7 @@ they are logged; what is logged is what the learner later counts with.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -22,12 +23,16 @@ from nextpaint.decide.learner import BoundLearner
 from nextpaint.decide.requirements import Needs
 from nextpaint.record.columns import IntArray
 
+# (draws, seed) -> what the same policy would order the same candidates by in other draws, shape (draws, n).
+Again = Callable[[int, int], FloatArray]
+
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a policy made of n candidates. order: permutation, best first. values: what it ordered by. a, b: the
-    posterior's parameters where it is one. propensities: by place, `kind` says of what sort; None where they are not
-    known on the answer path. scales: what features were divided by, of a linear policy."""
+    """What a policy made of n candidates. order: permutation, best first. values: what it ordered by. means, priors,
+    trials: of each candidate's reward rate. propensities: by place, `kind` says of what sort; None where they are not
+    known on the answer path. scales: what features were divided by, of a linear policy. again: the values that other
+    draws would have given."""
 
     order: IntArray
     values: FloatArray
@@ -38,8 +43,7 @@ class Drawn:
     kind: str
     propensities: FloatArray | None = None
     scales: dict[str, float] = field(default_factory=dict)
-    a: FloatArray | None = None
-    b: FloatArray | None = None
+    again: Again | None = None
 
 
 @runtime_checkable

@@ -10,12 +10,39 @@ Propensities are of the explored order, before rules: what a rule placed was not
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from nextpaint.decide.candidates import FloatArray
+from nextpaint.decide.policy import Again
 from nextpaint.record.columns import IntArray
 
 MARGINAL, CONDITIONAL, ESTIMATED = "marginal", "conditional", "estimated"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Marginal propensities found by `draws` draws: `values` by place, `errors` their standard errors."""
+
+    draws: int
+    values: tuple[float, ...]
+    errors: tuple[float, ...]
+
+
+def estimate(again: Again, order: IntArray, places: int, draws: int, seed: int) -> Estimate:
+    """P(order[k] at place k) for the first `places`, by drawing the page again. A share of s draws is taken for
+    (s + 1/2) / (draws + 1): what was shown once is never impossible."""
+    values = again(draws, seed)
+    pages = np.argsort(-values, axis=1, kind="stable")[:, :places]
+    hits = (pages == order[None, :places]).sum(axis=0).tolist()
+    shares = [(hit + 0.5) / (draws + 1) for hit in hits]
+    errors = [(share * (1.0 - share) / draws) ** 0.5 for share in shares]
+    return Estimate(draws, tuple(_six(each) for each in shares), tuple(_six(each) for each in errors))
+
+
+def _six(value: float) -> float:
+    return float(f"{value:.6g}")
 
 
 def epsilon_greedy_marginals(epsilon: float, ranks: IntArray, pool: int) -> FloatArray:

@@ -16,6 +16,8 @@ from nextpaint.decide.answer import Identity, answer_of, record_of
 from nextpaint.decide.binding import BoundSurface, bind_surfaces, nearest, reads_of
 from nextpaint.decide.budget import Costs, Timeline
 from nextpaint.decide.context import Context, Moment
+from nextpaint.decide.experiment import Experiment
+from nextpaint.decide.exploration import Explored
 from nextpaint.decide.fallback import SPARE, Memory
 from nextpaint.decide.pipeline import person, run
 from nextpaint.decide.record import DecisionRecord
@@ -30,10 +32,12 @@ from nextpaint.sql.plan import Table
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A record to be committed before `answer` leaves."""
+    """A record to be committed before `answer` leaves; `explored`: a policy's work, from which propensities can be
+    estimated later."""
 
     record: DecisionRecord
     answer: dict[str, Any]
+    explored: Explored | None = None
 
 
 def requirements(surfaces: Sequence[Surface]) -> Requirements:
@@ -69,6 +73,11 @@ class Decider:
         """Tables read by key, with the key columns a read fills."""
         return reads_of(self._bound)
 
+    @property
+    def experiments(self) -> tuple[tuple[str, Experiment], ...]:
+        """(surface, experiment) of every surface that has one."""
+        return tuple((name, each.experiment) for name, each in self._bound.items() if each.experiment is not None)
+
     def request(self, surface: str, body: Mapping[str, Any]) -> DecisionRequest:
         """A checked request. Raises NotFound for an unknown surface and InvalidInput naming what is wrong."""
         return DecisionRequest.parse(surface, self._surface(surface).inputs, body)
@@ -98,7 +107,7 @@ class Decider:
         if moment.paths is None and bound.max_age_ms and outcome.page and not timeline.degraded:
             best = tuple(outcome.page.head(context.limit + SPARE).keys())
             self._memory.keep(surface, person(context), context.time_ms, best)
-        return Decision(record, answer)
+        return Decision(record, answer, outcome.explored)
 
     def _surface(self, name: str) -> BoundSurface:
         found = self._bound.get(name)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from nextpaint.decide.binder import Binder
-from nextpaint.decide.candidates import Candidates
+from nextpaint.decide.candidates import Candidates, FloatArray
 from nextpaint.decide.context import Context
 from nextpaint.decide.examination import Examination
 from nextpaint.decide.learner import BoundLearner, Learns, Per, belief, check_shared, descending, keys_of
@@ -19,7 +21,7 @@ from nextpaint.decide.prior import Prior, Rank
 from nextpaint.decide.propensity import ESTIMATED
 from nextpaint.decide.requirements import Needs
 from nextpaint.decide.reward import Reward
-from nextpaint.process.kernels.exact_chance import betas
+from nextpaint.process.kernels.exact_chance import betas, repeated
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ class BoundThompson:
         known = belief(self.learner, self.prior, arms, candidates, context)
         rates = betas(known.a, known.b, context.seed, keys_of(arms))
         order = descending(rates)
-        return Drawn(
-            order, rates, arms, known.means, known.priors, known.trials, ESTIMATED, a=known.a, b=known.b
-        )  # fmt: skip
+
+        def again(draws: int, seed: int) -> FloatArray:
+            keys = repeated(keys_of(arms), draws)
+            return betas(np.tile(known.a, draws), np.tile(known.b, draws), seed, keys).reshape(draws, -1)
+
+        return Drawn(order, rates, arms, known.means, known.priors, known.trials, ESTIMATED, again=again)

@@ -17,8 +17,10 @@ from nextpaint.decide import Decider, Decision, DecisionRequest, Moment
 from nextpaint.engine.intake import Intake
 from nextpaint.engine.latency import Latency
 from nextpaint.engine.node import Node
+from nextpaint.engine.propensities import PropensityWork
 from nextpaint.engine.replay import DECISIONS_TOPIC
 from nextpaint.govern.access import DECIDE, Principal
+from nextpaint.ports import Workers
 from nextpaint.record.codec import Record
 from nextpaint.record.errors import InvalidInput, NotFound
 from nextpaint.stream.frame import Draft, Entry, EntryKind, Frame, Position
@@ -30,7 +32,7 @@ LINKS_MAX = 16  # tokens of one person: more is not a person but a shared device
 class Deciding:
     """The decisions of one node."""
 
-    def __init__(self, node: Node, intake: Intake) -> None:
+    def __init__(self, node: Node, intake: Intake, background: Workers | None = None) -> None:
         self._node = node
         self._intake = intake
         self.decider = self._made()
@@ -39,6 +41,9 @@ class Deciding:
         self.commit = Latency()
         self.inside = 0
         self.recent: list[str] = []
+        self.propensities = (
+            None if background is None else PropensityWork(background, node.append, node.observed.counters.add)
+        )
         node.switched.append(self._switched)
 
     def _made(self) -> Decider:
@@ -70,6 +75,8 @@ class Deciding:
         decided_ns = clock.monotonic_ns()
         left_s = max(0.0, (started_ns + window.total_ms * 1_000_000 - decided_ns) / 1e9)
         recorded = await self._commit(decision, now_ms, left_s)
+        if self.propensities is not None:
+            self.propensities.poke(decision, now_ms)
         done_ns = clock.monotonic_ns()
         answer = decision.answer
         answer["as_of"]["position"] = str(self._node.position_of(decision.record.position))
@@ -164,6 +171,21 @@ class Deciding:
                 for link in reading.rows("identity", (token,)):
                     tokens[str(link["linked"])] = None
         return list(tokens)[:LINKS_MAX]
+
+    def flags(self, user_id: str | None, anonymous_id: str | None) -> list[dict[str, Any]]:
+        """Every experiment and the variant of a person, as OpenFeature's remote evaluation names things."""
+        subjects = self.subjects(DecisionRequest(user_id=user_id, anonymous_id=anonymous_id))
+        reading = self._node.tables.reading(self._node.ports.clock.now_ms())
+        flags = []
+        for surface, experiment in self.decider.experiments:
+            assigned = experiment.assigned(subjects, reading)
+            variant = experiment.base if assigned is None else assigned.variant
+            reason = "DEFAULT" if assigned is None else "SPLIT"
+            metadata = {"surface": surface, "application": self._node.application.hash}
+            flags.append(
+                {"key": experiment.name, "value": variant, "variant": variant, "reason": reason, "metadata": metadata}
+            )
+        return flags
 
     async def _commit(self, decision: Decision, now_ms: int, left_s: float) -> bool | str:
         """Make the record durable; "pending" when the disk takes longer than the window has left."""

@@ -12,10 +12,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from nextpaint.decide import Decider, DecisionRecord, DecisionRequest, Moment
 from nextpaint.decide.explain import compare, explain
 from nextpaint.engine.deciding import Deciding
 from nextpaint.engine.node import Node
+from nextpaint.engine.propensities import Estimated
 from nextpaint.engine.replay import DECISIONS_TOPIC, Cut, Frames, Replay
 from nextpaint.ports import Clock, Disk
 from nextpaint.process import checkpoint
@@ -94,6 +97,9 @@ class Explaining:
     async def explain(self, decision_id: str, view: str, replay: bool) -> dict[str, Any]:
         record = self.record(decision_id)
         answer = explain(record, view, self._titles(record))
+        estimated = self.estimated(record.decision_id)
+        if estimated is not None and view != "user":
+            answer["estimated_propensities"] = msgspec.to_builtins(estimated)
         if replay:
             answer["replay"] = await asyncio.to_thread(self.replayed, record)
         return answer
@@ -120,6 +126,16 @@ class Explaining:
         position = self._node.position_of(seq)
         frame = self._node.ledger.frame(position.frame)
         return DecisionRecord.decode(frame.entries[position.entry].records[position.record].value or b"")
+
+    def estimated(self, decision_id: str) -> Estimated | None:
+        """The propensities that were estimated after a decision; None when there are none."""
+        seq = self._node.propensities.get(decision_id)
+        if seq is None:
+            return None
+        position = self._node.position_of(seq)
+        frame = self._node.ledger.frame(position.frame)
+        value = frame.entries[position.entry].records[position.record].value or b""
+        return msgspec.json.decode(value, type=Estimated)
 
     def replayed(self, record: DecisionRecord) -> dict[str, Any]:
         """Whether the decision recomputes identically from the ledger alone."""

@@ -2,6 +2,7 @@
 
     ingest  put_items  put_rows      what enters
     decide  decide_page  explain      what is decided, and why
+    flags                            who is in which variant
     query                            SQL over live tables
     apply                            another application
     status  metrics  ready           how it is
@@ -21,7 +22,7 @@ from nextpaint.engine.deciding import Deciding
 from nextpaint.engine.explaining import Explaining
 from nextpaint.engine.intake import Intake, Receipt
 from nextpaint.engine.node import Node, NodeSettings
-from nextpaint.govern.access import ADMIN, READ, Principal
+from nextpaint.govern.access import ADMIN, DECIDE, READ, Principal
 from nextpaint.govern.door import Door, DoorSettings
 from nextpaint.models.embedding import Embedder
 from nextpaint.ports import Ports, Workers
@@ -44,7 +45,7 @@ class Engine:
         self._background = background
         self._door = Door(node.subjects, DoorSettings(), node.ports.random)
         self._intake = Intake(node, self._door)
-        self._deciding = Deciding(node, self._intake)
+        self._deciding = Deciding(node, self._intake, background)
         self._explaining = Explaining(node, self._deciding)
 
     @staticmethod
@@ -134,6 +135,11 @@ class Engine:
             shown += tuple(item["id"] for item in answer["items"])
             answers.append(answer)
         return {"surfaces": answers}
+
+    def flags(self, principal: Principal, user_id: str | None, anonymous_id: str | None) -> list[dict[str, Any]]:
+        """Every experiment with this person's variant, as feature flags."""
+        principal.require(DECIDE)
+        return self._deciding.flags(user_id, anonymous_id)
 
     async def explain(
         self, principal: Principal, decision_id: str, view: str = "support", replay: bool = False

@@ -21,6 +21,7 @@ from nextpaint import __version__
 from nextpaint.application import Application
 from nextpaint.engine.background import VectorWork
 from nextpaint.engine.latency import Counters, Latency, Rate
+from nextpaint.engine.propensities import PROPENSITIES_TOPIC
 from nextpaint.engine.replay import APPLICATION_TOPIC, DECISIONS_TOPIC, Rebuild, Replay, Switch, arriving
 from nextpaint.engine.turns import Turns
 from nextpaint.govern.subjects import Subjects
@@ -111,6 +112,7 @@ class Node:
         self.ledger.before_write = self.subjects.commit
         self.dedup = Dedup(settings.dedup_horizon_ms, settings.dedup_entries)
         self.decisions: dict[str, int] = {}  # decision id -> seq of its record
+        self.propensities: dict[str, int] = {}  # decision id -> seq of its estimated propensities
         self.application: Application
         self.runner: Runner
         self.tables: Tables
@@ -182,9 +184,10 @@ class Node:
         for entry in frame.entries:
             if entry.topic == EVENTS_TOPIC:
                 self._remember(entry)
-            elif entry.topic == DECISIONS_TOPIC:
+            elif entry.topic in (DECISIONS_TOPIC, PROPENSITIES_TOPIC):
+                places = self.decisions if entry.topic == DECISIONS_TOPIC else self.propensities
                 for at, record in enumerate(entry.records):
-                    self.decisions[(record.key or b"").decode()] = entry.base_seq + at
+                    places[(record.key or b"").decode()] = entry.base_seq + at
 
     def _remember(self, entry: Entry) -> None:
         for at, record in enumerate(entry.records):

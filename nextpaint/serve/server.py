@@ -23,6 +23,7 @@ from nextpaint.serve.decisions import Decisions
 from nextpaint.serve.http import Route
 from nextpaint.serve.items import Items
 from nextpaint.serve.node import Node
+from nextpaint.serve.ofrep import Ofrep
 from nextpaint.serve.probes import Probes
 from nextpaint.serve.query import Query
 
@@ -101,7 +102,7 @@ async def serve_app(app: App, host: str, port: int) -> HttpServer:
 def node_app(node: Node, access: Access, *, pages: Iterable[Route] = (), settings: HttpSettings | None = None) -> App:
     """The routes of a node with their limits: its API and further pages."""
     probes = Probes(node)
-    rooms = (Collector(node, access), Decisions(node), Items(node), Query(node), probes)
+    rooms = (Collector(node, access), Decisions(node), Items(node), Query(node), Ofrep(node), probes)
     api = [route for room in rooms for route in room.routes()]
     probes.api = api
     for route in api:

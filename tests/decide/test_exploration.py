@@ -25,7 +25,7 @@ from nextpaint.decide import (
 )
 from nextpaint.decide.explain import compare, explain
 from nextpaint.decide.learner import Learns
-from nextpaint.decide.propensity import epsilon_greedy_marginals, plackett_luce_conditionals
+from nextpaint.decide.propensity import epsilon_greedy_marginals, estimate, plackett_luce_conditionals
 from nextpaint.record.errors import ApplicationError
 from tests.decide.reading import shop
 from tests.decide.surfaces import BODY, HOME, decider, ids
@@ -149,6 +149,20 @@ def test_thompson_has_no_propensity_on_the_answer_path_and_says_of_which_kind_it
     record = many(ThompsonSampling("item_id", REWARD), 1)[0].record
     assert record.explored.kind == "estimated"
     assert [each.propensity for each in record.explored.tried] == [None] * 4
+
+
+def test_estimated_propensities_are_the_frequencies_of_other_seeds():
+    reading = shop(12)
+    policy = ThompsonSampling("item_id", REWARD, Flat(strength=2.0))
+    reading.learned(policy.learns.name("home_carousel")).arms = {f"i{n:03d}": (40.0, float(n)) for n in range(12)}
+    decisions = many(policy, 600, reading)
+    explored = decisions[0].explored
+    found = estimate(explored.drawn.again, explored.drawn.order, 4, 2000, 9)
+    for place, (value, error) in enumerate(zip(found.values, found.errors, strict=True)):
+        item = ids(decisions[0])[place]
+        share = sum(ids(each)[place] == item for each in decisions) / len(decisions)
+        assert value == pytest.approx(share, abs=4 * (error + (0.25 / 600) ** 0.5))
+    assert found == estimate(explored.drawn.again, explored.drawn.order, 4, 2000, 9)
 
 
 def test_a_linear_policy_follows_what_it_learned_of_features():

@@ -54,6 +54,12 @@ def key_of(name: str) -> int:
     return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
+def repeated(keys: WordArray, times: int) -> WordArray:
+    """`times` sets of keys that draw independently of each other, one after the other, shape (times * n,)."""
+    sets = _mixed(np.arange(1, times + 1, dtype=np.uint64) * _FIRST)
+    return (keys[None, :] ^ sets[:, None]).ravel()
+
+
 def _mixed(words: WordArray) -> WordArray:
     words = (words ^ (words >> np.uint64(30))) * _FIRST
     words = (words ^ (words >> np.uint64(27))) * _SECOND
