@@ -32,7 +32,8 @@ from nextpaint.engine.replay import Switch, arriving
 from nextpaint.govern.access import LOCAL
 from nextpaint.govern.door import Door, DoorSettings
 from nextpaint.ports import SystemRandom
-from nextpaint.process.runner import Arriving, Runner
+from nextpaint.process.runner import Runner
+from nextpaint.record.runs import Run
 
 BATCHES = (1, 10, 100)
 CONNECTIONS = (1, 32)
@@ -165,7 +166,8 @@ class RunnerAlone:
     def __init__(self, engine: Engine, filled: int) -> None:
         """`filled`: seq of the last record of the filled shop; what came after it is measured."""
         read = [each for frame in engine.node.ledger.frames() for entry in frame.entries for each in arriving(entry)]
-        records = [each for each in read if not isinstance(each, Switch)]
+        runs = [each for each in read if not isinstance(each, Switch)]
+        records = [run.part(at, at + 1) for run in runs for at in range(len(run))]
         self._base = [each for each in records if each.seq <= filled]
         self._events = [each for each in records if each.seq > filled]
         self.steps = {each: Cell() for each in STEPS}
@@ -183,7 +185,7 @@ class RunnerAlone:
             runner.apply(self._base[start : start + BASE_STEP])
         return runner
 
-    def _blocks(self, seconds: float) -> Iterator[list[Arriving]]:
+    def _blocks(self, seconds: float) -> Iterator[list[Run]]:
         end = time.perf_counter() + seconds
         for start in range(0, len(self._events) - BLOCK, BLOCK):
             yield self._events[start : start + BLOCK]

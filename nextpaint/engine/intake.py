@@ -19,7 +19,7 @@ from nextpaint.engine.node import BODY_HEADER, EVENTS_TOPIC, ID_HEADER, Node
 from nextpaint.govern.access import INGEST, Principal
 from nextpaint.govern.door import Admission, Door, DoorSettings, Link
 from nextpaint.govern.personal import redact
-from nextpaint.process.sources import coerce
+from nextpaint.process.coercion import coerce
 from nextpaint.record.codec import Record
 from nextpaint.record.errors import InvalidInput, LedgerError, NextpaintError, NotFound, Overloaded
 from nextpaint.record.event import Event

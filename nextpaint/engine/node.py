@@ -30,9 +30,10 @@ from nextpaint.ports import Ports, Workers
 from nextpaint.process import checkpoint
 from nextpaint.process.kernels.warm import warm
 from nextpaint.process.live import Tables
-from nextpaint.process.runner import Arriving, OutputIdentity, OutputRow, Runner, output_value
+from nextpaint.process.runner import OutputIdentity, OutputRow, Runner, output_value
 from nextpaint.record.codec import Record
 from nextpaint.record.errors import LedgerError, NextpaintError
+from nextpaint.record.runs import Run
 from nextpaint.stream.dedup import Dedup
 from nextpaint.stream.frame import Draft, Entry, EntryKind, Frame, FrameDraft, Position
 from nextpaint.stream.ledger import Ledger
@@ -238,7 +239,7 @@ class Node:
         if records:
             self.turns.extend(records)
 
-    def _apply(self, records: list[Arriving]) -> None:
+    def _apply(self, records: list[Run]) -> None:
         started = self.ports.clock.monotonic_ns()
         outputs = self.runner.apply(records)
         self._emit([row for row in outputs if row.identity > self.emitted])

@@ -6,21 +6,24 @@ here reads a clock, draws a random number, runs a model or sends anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from nextpaint.application import Application
 from nextpaint.ports import Disk
 from nextpaint.process import checkpoint
 from nextpaint.process.live import Tables
-from nextpaint.process.runner import Arriving, OutputRow, Runner
+from nextpaint.process.runner import OutputRow, Runner
 from nextpaint.record.codec import Record
 from nextpaint.record.errors import ReplayError
+from nextpaint.record.runs import Run
 from nextpaint.stream.frame import Entry, EntryKind, Frame
 
 APPLICATION_TOPIC = "_app"
 DECISIONS_TOPIC = "decisions"
-STEP_RECORDS = 512  # a step of recovery: large enough to spread fixed costs, small enough to stay in cache
+STEP_RECORDS = 2048  # a step of recovery: large enough to spread fixed costs, small enough to stay in cache
+SEQ_MAX = 2**63 - 1
 
 Cut = Callable[[], int]
 OnOutputs = Callable[[list[OutputRow]], None]
@@ -44,16 +47,63 @@ class Switch:
         self.packed = record.value or b""
 
 
-def arriving(entry: Entry) -> Iterable[Arriving | Switch]:
+def arriving(entry: Entry) -> Sequence[Run | Switch]:
     """What the engine applies of an entry: inputs and ticks; outputs are the engine's own and are passed over."""
     if entry.kind is EntryKind.SWITCH:
         return [Switch(entry.base_seq + at, entry.at, record) for at, record in enumerate(entry.records)]
-    if entry.kind is EntryKind.OUTPUT:
-        return ()
-    return [
-        Arriving(entry.base_seq + at, entry.at, entry.topic, record.key, record.value, at == 0)
-        for at, record in enumerate(entry.records)
-    ]
+    return () if entry.kind is EntryKind.OUTPUT else (entry.run(),)
+
+
+class Waiting:
+    """Records still to be applied, in ledger order, handed out in runs of any size; a switch stands between them."""
+
+    def __init__(self) -> None:
+        self._items: deque[Run | Switch] = deque()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def extend(self, items: Iterable[Run | Switch]) -> None:
+        for each in items:
+            self._items.append(each)
+            self._count += 1 if isinstance(each, Switch) else len(each)
+
+    def clear(self) -> None:
+        self._items.clear()
+        self._count = 0
+
+    @property
+    def at_switch(self) -> bool:
+        """Whether a switch comes next."""
+        return bool(self._items) and isinstance(self._items[0], Switch)
+
+    def switch(self, to_seq: int = SEQ_MAX) -> Switch | None:
+        """Take the switch that comes next, if one does, up to `to_seq`."""
+        first = self._items[0] if self._items else None
+        if not isinstance(first, Switch) or first.seq > to_seq:
+            return None
+        self._items.popleft()
+        self._count -= 1
+        return first
+
+    def take(self, size: int, to_seq: int = SEQ_MAX) -> list[Run]:
+        """At most `size` records up to `to_seq`, before the next switch."""
+        taken: list[Run] = []
+        while size > 0 and self._items:
+            run = self._items[0]
+            if isinstance(run, Switch) or run.seq > to_seq:
+                break
+            fits = min(size, len(run), to_seq - run.seq + 1)
+            if fits == len(run):
+                self._items.popleft()
+            else:
+                self._items[0] = run.part(fits, len(run))
+                run = run.part(0, fits)
+            taken.append(run)
+            size -= fits
+            self._count -= fits
+        return taken
 
 
 class _Records:
@@ -61,39 +111,48 @@ class _Records:
 
     def __init__(self, ledger: Frames, first_frame: int, after_seq: int, cut: Cut | None) -> None:
         self.frame = first_frame  # the frame last read from
-        self._items = self._read(ledger, after_seq)
-        self._held: Arriving | Switch | None = None
+        self._frames = iter(ledger.frames(first_frame))
+        self._after = after_seq
+        self._read_to = after_seq
+        self._waiting = Waiting()
         self._cut = cut
 
-    def _read(self, ledger: Frames, after_seq: int) -> Iterator[Arriving | Switch]:
-        for frame in ledger.frames(self.frame):
-            self.frame = frame.number
-            for entry in frame.entries:
-                yield from (each for each in arriving(entry) if each.seq > after_seq)
+    def _size(self) -> int:
+        return self._cut() if self._cut else STEP_RECORDS
 
-    def steps(self, to_seq: int) -> Iterator[Switch | list[Arriving]]:
+    def _more(self) -> bool:
+        """Read one more frame; False at the end of the ledger."""
+        frame = next(self._frames, None)
+        if frame is None:
+            return False
+        self.frame, self._read_to = frame.number, frame.next_seq - 1
+        for entry in frame.entries:
+            for each in arriving(entry):
+                if isinstance(each, Switch):
+                    self._waiting.extend([each] if each.seq > self._after else ())
+                elif each.last_seq > self._after:
+                    self._waiting.extend([each.after(self._after)])
+        return True
+
+    def steps(self, to_seq: int) -> Iterator[Switch | list[Run]]:
         """Runs of records up to and including `to_seq`; what lies beyond stays for the next call."""
-        size = self._cut() if self._cut else STEP_RECORDS
-        step: list[Arriving] = []
-        while (each := self._next()) is not None and each.seq <= to_seq:
-            self._held = None
-            if isinstance(each, Switch):
-                if step:
-                    yield step
-                    step = []
-                yield each
+        step, left = list[Run](), self._size()
+        while True:
+            taken = self._waiting.take(left, to_seq)
+            step += taken
+            left -= sum(map(len, taken))
+            if left and not len(self._waiting) and self._read_to < to_seq and self._more():
                 continue
-            step.append(each)
-            if len(step) >= size:
+            full = not left
+            if step:
                 yield step
-                step, size = [], self._cut() if self._cut else STEP_RECORDS
-        if step:
-            yield step
-
-    def _next(self) -> Arriving | Switch | None:
-        if self._held is None:
-            self._held = next(self._items, None)
-        return self._held
+                step, left = [], self._size()
+            if full:
+                continue
+            switch = self._waiting.switch(to_seq)
+            if switch is None:
+                return
+            yield switch
 
 
 class Rebuild:
@@ -187,13 +246,13 @@ class Replay:
             else:
                 self._apply(step)
 
-    def _apply(self, records: list[Arriving]) -> None:
+    def _apply(self, records: list[Run]) -> None:
         if self.runner is None:
             return  # before the first application nothing is remembered
         outputs = self.runner.apply(records)
         if outputs and self._on_outputs is not None:
             self._on_outputs(outputs)
-        self.applied = records[-1].seq
+        self.applied = records[-1].last_seq
 
     def _switch(self, switch: Switch) -> None:
         application = self._applications.get(switch.hash) or self._application(switch.packed)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 
-from nextpaint.engine.replay import Switch
+from nextpaint.engine.replay import Switch, Waiting
 from nextpaint.ports import Clock
-from nextpaint.process.runner import Arriving
+from nextpaint.record.runs import Run
 
 SLICE_MS = 2.0  # a decision waits at most this long for a slice to end
 DECIDE_MS_MAX = 40.0  # decisions of one turn; then records are applied and sockets are read
@@ -23,10 +22,10 @@ SLICES_MS_MIN = 4.0  # slices of one turn at least, when records wait
 DECISION_SHARE = 0.7  # applying keeps 30 % of the thread even when decisions alone could fill it
 PATIENCE_MS = 3.0  # how long a few records may wait for more; a decision reads them at most this much later
 COMPANY = 32  # records that are worth a slice at once: at 30 the fixed cost is a third of the whole
-SLICE_RECORDS_MAX = 1024
+SLICE_RECORDS_MAX = 4096
 RECORD_MS_MIN = 1e-4  # a clock that stands still (simulations) must not make a record cost nothing
 
-Apply = Callable[[list[Arriving]], None]
+Apply = Callable[[list[Run]], None]
 
 
 def _raise(error: Exception) -> None:
@@ -42,7 +41,7 @@ class Turns:
         self._switch = switch
         self._idle = idle
         self._decisions: list[tuple[int, int, Callable[[], None]]] = []
-        self._records: deque[Arriving | Switch] = deque()
+        self._records = Waiting()
         self._order = count()
         self._scheduled = False
         self._woken_ns = 0
@@ -78,7 +77,7 @@ class Turns:
         heapq.heappush(self._decisions, (deadline_ns, next(self._order), decide))
         self.wake()
 
-    def extend(self, records: list[Arriving | Switch]) -> None:
+    def extend(self, records: Sequence[Run | Switch]) -> None:
         self._records.extend(records)
         self.wake()
 
@@ -110,9 +109,9 @@ class Turns:
     def _ready(self) -> bool:
         """Whether a slice is due. The fixed cost of a slice is that of several records, so on a busy node a few records
         wait a moment for company; on a quiet one, or when somebody waits for them, they do not."""
-        if len(self._records) >= COMPANY or (self._records and isinstance(self._records[0], Switch)):
+        if len(self._records) >= COMPANY or self._records.at_switch:
             return True
-        return bool(self._records) and (
+        return len(self._records) > 0 and (
             self._clock.monotonic_ns() - self._sliced_ns >= PATIENCE_MS * 1e6 or self.hurried()
         )
 
@@ -151,24 +150,16 @@ class Turns:
                 return
 
     def _slice(self) -> None:
-        if not self._records:
+        switch = self._records.switch()
+        if switch is not None:
+            self._switch(switch)
             return
-        first = self._records[0]
-        if isinstance(first, Switch):
-            self._records.popleft()
-            self._switch(first)
+        taken = self._records.take(max(1, min(SLICE_RECORDS_MAX, int(SLICE_MS / self._record_ms))))
+        if not taken:
             return
-        size = max(1, min(SLICE_RECORDS_MAX, int(SLICE_MS / self._record_ms)))
-        taken: list[Arriving] = []
-        while self._records and len(taken) < size:
-            each = self._records.popleft()
-            if isinstance(each, Switch):
-                self._records.appendleft(each)
-                break
-            taken.append(each)
         started = self._clock.monotonic_ns()
         self._apply(taken)
         self._sliced_ns = self._clock.monotonic_ns()
         spent_ms = (self._clock.monotonic_ns() - started) / 1e6
-        self._record_ms = max(0.8 * self._record_ms + 0.2 * (spent_ms / len(taken)), RECORD_MS_MIN)
+        self._record_ms = max(0.8 * self._record_ms + 0.2 * (spent_ms / sum(map(len, taken))), RECORD_MS_MIN)
         self.longest_slice_ms = max(self.longest_slice_ms, spent_ms)

@@ -30,8 +30,9 @@ from nextpaint.process.operators.vectors import TextVectors
 from nextpaint.process.operators.window import WindowAggregation
 from nextpaint.process.operators.window_rank import WindowTopN
 from nextpaint.process.operators.window_table import window_table
-from nextpaint.process.sources import Explode, Source, SourceSettings
+from nextpaint.process.sources import Explode, Source
 from nextpaint.process.state import State
+from nextpaint.process.watermarks import SourceSettings
 from nextpaint.record.types import BIGINT, BYTES, STRING, Field
 from nextpaint.sql import plan
 from nextpaint.sql.plan import At, Insert, Node, Program, Table, WindowKind, inputs_of

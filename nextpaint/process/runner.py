@@ -17,8 +17,10 @@ import numpy as np
 
 from nextpaint.process.graph import Design, Graph, Stage, build
 from nextpaint.process.operators.protocol import DeadRow, StepContext
-from nextpaint.process.sources import Incoming, Source
+from nextpaint.process.sources import Arrived, Source, clocks_of, seqs_of
 from nextpaint.record.columns import KIND_NAMES, MAX_WATERMARK, Batch, Value
+from nextpaint.record.runs import Arriving as Arriving
+from nextpaint.record.runs import Run, gathered
 
 DEAD_TOPIC = "_dead"
 
@@ -44,17 +46,6 @@ class OutputRow:
     row: dict[str, Value]
 
 
-class Arriving(NamedTuple):
-    """One record of the ledger as the runner sees it."""
-
-    seq: int
-    at_ms: int
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    first: bool  # the first record of its entry: where the ledger clock moves
-
-
 class Runner:
     """One application over one state. Owned by one thread."""
 
@@ -75,16 +66,15 @@ class Runner:
 
     # ------------------------------------------------------------ forward
 
-    def apply(self, records: Sequence[Arriving]) -> list[OutputRow]:
+    def apply(self, records: Sequence[Run] | Sequence[Arriving]) -> list[OutputRow]:
         """Apply a run of records; gives the output rows it caused, in identity order."""
         if not records:
             return []
-        context = StepContext(
-            np.array([each.seq for each in records], np.int64), np.array([each.at_ms for each in records], np.int64)
-        )
-        batches = self._read(records, context)
-        self.applied = records[-1].seq
-        self.at_ms = records[-1].at_ms
+        runs = [each for each in records if isinstance(each, Run)] or gathered(records)  # type: ignore[arg-type]
+        context = StepContext(seqs_of(runs), clocks_of(runs))
+        batches = self._read(runs, context)
+        self.applied = runs[-1].last_seq
+        self.at_ms = runs[-1].at_ms
         return self._outputs(self._run(batches, context), context)
 
     def end(self) -> list[OutputRow]:
@@ -96,21 +86,24 @@ class Runner:
         }
         return self._outputs(self._run(batches, context), context)
 
-    def _read(self, records: Sequence[Arriving], context: StepContext) -> dict[str, Batch]:
+    def _read(self, runs: Sequence[Run], context: StepContext) -> dict[str, Batch]:
         """Each source's rows and marks. The ledger clock moves at the first record of every entry."""
-        silences = [(each.seq, each.at_ms) for each in records if each.first]
-        by_topic: dict[str, list[Incoming]] = {}
-        for each in records:
-            if each.topic in self.graph.by_topic:
-                by_topic.setdefault(each.topic, []).append(Incoming(each.seq, each.at_ms, each.key, each.value))
+        begins = [run for run in runs if run.first]
+        silences = (
+            np.array([run.seq for run in begins], np.int64), np.array([run.at_ms for run in begins], np.int64)
+        )  # fmt: skip
+        by_topic: dict[str, list[Run]] = {}
+        for run in runs:
+            if run.topic in self.graph.by_topic:
+                by_topic.setdefault(run.topic, []).append(run)
         batches: dict[str, Batch] = {}
         for topic, names in self.graph.by_topic.items():
-            incoming = by_topic.get(topic, ())
+            arrived = Arrived.of(by_topic[topic]) if topic in by_topic else None
             for name in names:
                 source = self.graph.sources[name]
                 timed = source.table.watermark is not None
-                if incoming or (timed and not source.clock.unmoved_by(records[-1].at_ms)):
-                    batch = source.read(incoming, silences if timed else (), self._bury(context, source))
+                if arrived is not None or (timed and not source.clock.unmoved_by(runs[-1].at_ms)):
+                    batch = source.read(arrived, silences, self._bury(context, source))
                     if len(batch) or len(batch.mark_seq):
                         batches[name] = batch
         return batches

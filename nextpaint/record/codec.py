@@ -175,8 +175,18 @@ def _encode_headers(headers: tuple[tuple[str, bytes], ...]) -> bytes:
     return b"".join(parts)
 
 
-def decode_batch(data: bytes | memoryview) -> tuple[int, list[Record]]:
-    """(base offset, records) of exactly one batch. Raises MalformedBatch.
+class OpenedBatch(NamedTuple):
+    """A batch whose header and checksum are right: what is left is `records` records in `body`, inflated."""
+
+    base_offset: int
+    body: bytes | memoryview
+    records: int
+    first_ms: int
+    append_ms: int | None  # the broker's time, when it stands for that of every record
+
+
+def opened_batch(data: bytes | memoryview) -> OpenedBatch:
+    """Check exactly one batch up to its records. Raises MalformedBatch.
 
     `data` is one whole batch and nothing after it. Offsets are base offset + index: a batch with holes (a compacted
     one) is refused, for a position in the ledger is an ordinal.
@@ -195,15 +205,21 @@ def decode_batch(data: bytes | memoryview) -> tuple[int, list[Record]]:
         raise _malformed("a control batch (transaction marker) holds no records", _CHECKED_FROM)
     if count < 1 or last_delta != count - 1:
         raise _malformed(f"{count} records and lastOffsetDelta {last_delta}: not a dense batch", 23)
-    body = bytes(data[HEADER_BYTES:])
+    body: bytes | memoryview = memoryview(data)[HEADER_BYTES:]
     if attributes & 7:
-        body = _inflate(body, attributes & 7)
+        body = _inflate(bytes(body), attributes & 7)
     if count > len(body) // _RECORD_BYTES_MIN:
         raise _malformed(f"{count} records cannot fit in {len(body)} bytes", 57)
-    records = _decode_records(body, count, first)
-    if attributes & _LOG_APPEND_TIME:
-        records = [record._replace(timestamp_ms=latest) for record in records]
-    return base_offset, records
+    return OpenedBatch(base_offset, body, count, first, latest if attributes & _LOG_APPEND_TIME else None)
+
+
+def decode_batch(data: bytes | memoryview) -> tuple[int, list[Record]]:
+    """(base offset, records) of exactly one batch, as `opened_batch` takes it. Raises MalformedBatch."""
+    opened = opened_batch(data)
+    records = _decode_records(bytes(opened.body), opened.records, opened.first_ms)
+    if opened.append_ms is not None:
+        records = [record._replace(timestamp_ms=opened.append_ms) for record in records]
+    return opened.base_offset, records
 
 
 def _inflate(body: bytes, codec: int) -> bytes:

@@ -61,6 +61,15 @@ class Column:
         valid = None if self.valid is None else self.valid[indices]
         return Column(self.type, self.values[indices], valid)
 
+    def masked(self, valid: BoolArray) -> Column:
+        """The same values, NULL where `valid` is False as well."""
+        both = valid if self.valid is None else self.valid & valid
+        if self.type.dtype.kind != "O":
+            return Column(self.type, self.values, both)
+        values = self.values.copy()
+        values[~both] = None
+        return Column(self.type, values, both)
+
     def typed(self, type_: Type) -> Column:
         """The same values under another type that holds them alike."""
         return Column(type_, self.values, self.valid)
@@ -106,6 +115,10 @@ class Column:
             )
         if all(isinstance(column, TextColumn) for column in columns):
             return TextColumn(columns[0].type, Views.concat([column.views() for column in columns]), valid)
+        rows = [column for column in columns if isinstance(column, RowColumn)]
+        if len(rows) == len(columns):
+            fields = range(len(rows[0].type.fields))
+            return RowColumn(rows[0].type, [Column.concat([row.field(at) for row in rows]) for at in fields], valid)
         return Column(columns[0].type, np.concatenate([column.values for column in columns]), valid)
 
 
@@ -146,6 +159,10 @@ class TextColumn(Column):
         valid = None if self.valid is None else self.valid[indices]
         return TextColumn(self.type, self._views.take(indices), valid)
 
+    def masked(self, valid: BoolArray) -> Column:
+        both = valid if self.valid is None else self.valid & valid
+        return TextColumn(self.type, self._views.where(both), both)
+
     def typed(self, type_: Type) -> Column:
         return TextColumn(type_, self._views, self.valid)
 
@@ -163,6 +180,56 @@ def _boxed(values: Sequence[Value]) -> AnyArray:
     for index, value in enumerate(values):
         held[index] = value
     return held
+
+
+class RowColumn(Column):
+    """A ROW column held as one column per field; `values`, tuples, are made on first use and kept."""
+
+    __slots__ = ("_fields", "_values")
+
+    def __init__(self, type_: Type, fields: Sequence[Column], valid: BoolArray | None) -> None:
+        self.type = type_
+        self.valid = valid
+        self._fields = tuple(fields)
+        self._values: AnyArray | None = None
+
+    def __len__(self) -> int:
+        return len(self._fields[0])
+
+    def field(self, index: int) -> Column:
+        """A field of every row; NULL where the row is."""
+        column = self._fields[index]
+        if self.valid is None:
+            return column
+        return column.masked(self.valid)
+
+    @property
+    def values(self) -> AnyArray:
+        """Tuples, None for NULL."""
+        if self._values is None:
+            rows: list[Any] = list(zip(*(column.to_list() for column in self._fields), strict=True))
+            if self.valid is not None:
+                rows = [row if ok else None for row, ok in zip(rows, self.valid.tolist(), strict=True)]
+            self._values = _boxed(rows)
+        return self._values
+
+    @values.setter
+    def values(self, values: AnyArray) -> None:
+        raise AttributeError("a column is a value: make another")
+
+    def take(self, indices: AnyArray) -> Column:
+        valid = None if self.valid is None else self.valid[indices]
+        return RowColumn(self.type, [column.take(indices) for column in self._fields], valid)
+
+    def masked(self, valid: BoolArray) -> Column:
+        return RowColumn(self.type, self._fields, valid if self.valid is None else self.valid & valid)
+
+    def typed(self, type_: Type) -> Column:
+        return RowColumn(type_, self._fields, self.valid)
+
+    def to_list(self) -> list[Value]:
+        made: list[Value] = self.values.tolist()
+        return made
 
 
 _NO_MARKS: IntArray = np.empty(0, np.int64)

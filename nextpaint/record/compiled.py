@@ -28,9 +28,11 @@ from threading import Lock
 from typing import Any, TypeVar, cast
 
 import numba
+from llvmlite import ir
 from llvmlite.binding import get_host_cpu_name
 from numba import njit, types
 from numba.core import sigutils
+from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -99,6 +101,46 @@ def kernel(signature: str) -> Callable[[F], F]:
 def inner(function: F) -> F:
     """A part of kernels: compiled with whichever types they call it with, never called from Python."""
     return cast(F, njit(nogil=True, error_model="numpy")(function))
+
+
+# Memory by address, for parts of kernels: an array handed to a part costs reference counting, a number does not.
+# Kernels take arrays and pass on `array.ctypes.data`; they keep addresses inside what they were given.
+
+
+def _load(bits: int, kind: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        value = builder.load(builder.inttoptr(arguments[0], ir.IntType(bits).as_pointer()))
+        value.align = 1
+        return value if bits == 64 else builder.zext(value, ir.IntType(64))
+
+    return kind(types.int64), generate
+
+
+def _byte_at(typing: Any, address: Any) -> Any:
+    return _load(8, types.int64)
+
+
+def _long_at(typing: Any, address: Any) -> Any:
+    return _load(64, types.int64)
+
+
+def _word_at(typing: Any, address: Any) -> Any:
+    return _load(64, types.uint64)
+
+
+def _put_byte(typing: Any, address: Any, value: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte = ir.IntType(8)
+        builder.store(builder.trunc(arguments[1], byte), builder.inttoptr(arguments[0], byte.as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+byte_at: Callable[[int], int] = intrinsic(_byte_at)  # the byte at an address, 0 to 255
+long_at: Callable[[int], int] = intrinsic(_long_at)  # the int64 at an address
+word_at: Callable[[int], Any] = intrinsic(_word_at)  # eight bytes as uint64, the first one lowest
+put_byte: Callable[[int, int], None] = intrinsic(_put_byte)  # writes the low byte of a number to an address
 
 
 @cache

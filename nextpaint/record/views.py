@@ -36,6 +36,10 @@ class Views:
         """Rows by index array or boolean mask, over the same buffer."""
         return Views(self.buffer, self.start[indices], self.length[indices])
 
+    def where(self, valid: npt.NDArray[np.bool_]) -> Views:
+        """The same places, empty where `valid` is False."""
+        return Views(self.buffer, self.start, np.where(valid, self.length, np.int32(0)))
+
     def compact(self) -> Views:
         """The same rows over a buffer that holds nothing else, in order, without gaps."""
         length = np.ascontiguousarray(self.length)

@@ -27,6 +27,7 @@ from crc32c import crc32c
 
 from nextpaint.record.codec import BatchBuilder, EncodedBatch, MalformedBatch, Record, decode_batch, encode_batch
 from nextpaint.record.errors import CorruptLedger
+from nextpaint.record.runs import Run
 
 TICK_TOPIC = "_ticks"
 TOPIC_BYTES_MAX = 249  # Kafka's limit for a topic name
@@ -128,13 +129,26 @@ class Entry:
                 base_offset, records = decode_batch(self.batch)
             except MalformedBatch as error:
                 raise self._corrupt(f"{error.what}, {error.where}") from error
-            if base_offset != self.base_offset or len(records) != self.count:
-                raise self._corrupt(
-                    f"its batch holds {len(records)} records from offset {base_offset}, "
-                    f"its table says {self.count} from {self.base_offset}"
-                )
+            self._require(base_offset, len(records))
             self._records = records
         return self._records
+
+    def run(self) -> Run:
+        """The records as places in the batch: nothing is decoded."""
+        try:
+            run = Run.of_batch(self.topic, self.base_seq, self.at, self.batch)
+        except MalformedBatch as error:
+            raise self._corrupt(f"{error.what}, {error.where}") from error
+        self._require(int.from_bytes(self.batch[:8], "big"), len(run))
+        return run
+
+    def _require(self, base_offset: int, count: int) -> None:
+        """That the batch is the one the frame's table speaks of."""
+        if base_offset != self.base_offset or count != self.count:
+            raise self._corrupt(
+                f"its batch holds {count} records from offset {base_offset}, "
+                f"its table says {self.count} from {self.base_offset}"
+            )
 
     def _corrupt(self, what: str) -> CorruptLedger:
         return CorruptLedger(

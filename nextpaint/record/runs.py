@@ -1,0 +1,216 @@
+"""A run of records of one entry as places in its bytes: how records reach the engine without an object each.
+
+    run = Run.of_batch("clicks", seq, at_ms, batch)      the records of one Kafka RecordBatch v2
+    run.part(0, 100)                                     a step may take any part of a run
+
+Invariants: records are consecutive, `seq` is that of the first; `first` says that the run begins an entry, which is
+where the ledger's clock moves. A length of -1 is a null key or value. Nothing is copied from an uncompressed batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nextpaint.record.codec import Record, decode_batch, opened_batch
+from nextpaint.record.compiled import byte_at, inner, kernel
+from nextpaint.record.views import ByteArray
+
+Places = npt.NDArray[np.int64]  # per record: start and length of the key, start and length of the value
+
+
+class Arriving(NamedTuple):
+    """One record of the ledger, where somebody wants them one by one."""
+
+    seq: int
+    at_ms: int
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    first: bool  # the first record of its entry: where the ledger clock moves
+
+
+@dataclass(slots=True)
+class Run:
+    """Consecutive records of one topic under one ledger time. `places`: int64, shape (records, 4)."""
+
+    topic: str
+    seq: int
+    at_ms: int
+    first: bool
+    buffer: ByteArray
+    places: Places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def last_seq(self) -> int:
+        return self.seq + len(self.places) - 1
+
+    def part(self, begin: int, end: int) -> Run:
+        """Records `begin` to `end` (not included) of this run."""
+        first = self.first and begin == 0
+        return Run(self.topic, self.seq + begin, self.at_ms, first, self.buffer, self.places[begin:end])
+
+    def after(self, seq: int) -> Run:
+        """The records whose seq is greater."""
+        return self if seq < self.seq else self.part(seq + 1 - self.seq, len(self))
+
+    def key(self, index: int) -> bytes | None:
+        return self._bytes(*self.places[index, :2].tolist())
+
+    def value(self, index: int) -> bytes | None:
+        return self._bytes(*self.places[index, 2:].tolist())
+
+    def _bytes(self, start: int, length: int) -> bytes | None:
+        return None if length < 0 else self.buffer[start : start + length].tobytes()
+
+    @staticmethod
+    def of_batch(topic: str, seq: int, at_ms: int, batch: bytes | memoryview) -> Run:
+        """All records of a RecordBatch. Raises MalformedBatch."""
+        opened = opened_batch(batch)
+        buffer = np.frombuffer(opened.body, np.uint8)
+        places = np.empty((opened.records, 4), np.int64)
+        if walk_records(buffer, places, opened.first_ms) != len(buffer):
+            return Run.of_records(topic, seq, at_ms, decode_batch(batch)[1])  # or says what is wrong, and where
+        return Run(topic, seq, at_ms, True, buffer, places)
+
+    @staticmethod
+    def of_records(topic: str, seq: int, at_ms: int, records: Sequence[Record | Arriving], first: bool = True) -> Run:
+        """Records that exist as Python objects."""
+        parts: list[bytes] = []
+        places: list[tuple[int, int, int, int]] = []
+        at = 0
+        for record in records:
+            key, value = record.key, record.value
+            size, length = -1 if key is None else len(key), -1 if value is None else len(value)
+            places.append((at, size, at + max(size, 0), length))
+            at += max(size, 0) + max(length, 0)
+            parts += (key or b"", value or b"")
+        return Run(
+            topic,
+            seq,
+            at_ms,
+            first,
+            np.frombuffer(b"".join(parts), np.uint8),
+            np.array(places, np.int64).reshape(-1, 4),
+        )
+
+
+def gathered(records: Iterable[Arriving]) -> list[Run]:
+    """Records one by one as runs."""
+    runs: list[Run] = []
+    numbered = enumerate(records)
+    for _, same in groupby(numbered, lambda each: (each[1].topic, each[1].at_ms, each[1].seq - each[0])):
+        part: list[Arriving] = []
+        for _, record in same:
+            if record.first and part:
+                runs.append(_run_of(part))
+                part = []
+            part.append(record)
+        runs.append(_run_of(part))
+    return runs
+
+
+def _run_of(part: Sequence[Arriving]) -> Run:
+    return Run.of_records(part[0].topic, part[0].seq, part[0].at_ms, part, part[0].first)
+
+
+def joined(runs: Sequence[Run]) -> tuple[ByteArray, Places]:
+    """One buffer and the places in it of all records of some runs (at least one), in order."""
+    if len(runs) == 1:
+        return runs[0].buffer, runs[0].places
+    buffers: list[ByteArray] = []
+    places: list[Places] = []
+    moved = 0
+    for run in runs:
+        if not len(run):
+            continue
+        low, high = int(run.places[0, 0]), int(run.places[-1, 2] + max(run.places[-1, 3], 0))
+        buffers.append(run.buffer[low:high])
+        places.append(run.places + np.array([moved - low, 0, moved - low, 0], np.int64))
+        moved += high - low
+    return np.concatenate(buffers), np.concatenate(places)
+
+
+@inner
+def _varint(buffer: int, at: int, end: int) -> tuple[int, int]:
+    """(value, where it ends) of a zigzag varint; the position is -1 if there is none within 64 bits."""
+    rest = np.uint64(0)
+    for byte_number in range(10):
+        if at >= end:
+            return 0, -1
+        byte = byte_at(buffer + at)
+        at += 1
+        if byte_number == 9 and byte > 1:
+            return 0, -1
+        rest |= np.uint64(byte & 0x7F) << np.uint64(7 * byte_number)
+        if byte < 0x80:
+            value: int = np.int64(rest >> np.uint64(1)) ^ -np.int64(rest & np.uint64(1))  # type: ignore[assignment]
+            return value, at
+    return 0, -1
+
+
+@inner
+def _field(buffer: int, at: int, end: int) -> tuple[int, int, int]:
+    """(start, length, where it ends) of a nullable field; the position is -1 if it is not whole."""
+    size, at = _varint(buffer, at, end)
+    if at < 0 or size < -1 or size > end - at:
+        return 0, 0, -1
+    return at, size, at + max(size, 0)
+
+
+@inner
+def _text_is_ascii(buffer: int, at: int, size: int) -> bool:
+    for byte in range(size):
+        if byte_at(buffer + at + byte) > 127:
+            return False
+    return True
+
+
+@inner
+def _skipped_headers(buffer: int, at: int, end: int) -> int:
+    """Where the headers at `at` end; -1 if they are not whole, or a name is null or not plain ASCII."""
+    count, at = _varint(buffer, at, end)
+    if at < 0 or count < 0:
+        return -1
+    for _ in range(count):
+        start, size, at = _field(buffer, at, end)
+        if at < 0 or size < 0 or not _text_is_ascii(buffer, start, size):
+            return -1
+        start, size, at = _field(buffer, at, end)
+        if at < 0:
+            return -1
+    return at
+
+
+@kernel("int64(const uint8[::1], int64[:,::1], int64)")
+def walk_records(buffer: ByteArray, places: Places, first_ms: int) -> int:
+    """Find each record's key and value; gives where the last one ends, or -1 if anything is not as the format says."""
+    text, at = buffer.ctypes.data, 0
+    for index in range(places.shape[0]):
+        size, at = _varint(text, at, buffer.size)
+        if at < 0 or size < 1 or size > buffer.size - at:
+            return -1
+        end = at + size
+        delta, at = _varint(text, at + 1, end)
+        moved = first_ms + delta  # beyond 64 bits a sum turns round
+        if at < 0 or (moved < first_ms if delta > 0 else moved > first_ms):
+            return -1
+        number, at = _varint(text, at, end)
+        if at < 0 or number != index:
+            return -1
+        places[index, 0], places[index, 1], at = _field(text, at, end)
+        if at < 0:
+            return -1
+        places[index, 2], places[index, 3], at = _field(text, at, end)
+        if at < 0 or _skipped_headers(text, at, end) != end:
+            return -1
+        at = end
+    return at

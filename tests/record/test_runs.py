@@ -1,0 +1,79 @@
+"""Runs: places of records in the bytes of a batch, and what of them a step takes."""
+
+import gzip
+
+import pytest
+from crc32c import crc32c
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nextpaint.record.codec import MalformedBatch, Record, decode_batch, encode_batch
+from nextpaint.record.runs import Arriving, Run, gathered, joined
+
+fields = st.none() | st.binary(max_size=90)
+drawn = st.lists(
+    st.builds(
+        Record, fields, fields, st.integers(0, 2**41),
+        st.lists(st.tuples(st.text(max_size=3), st.binary(max_size=5)), max_size=2).map(tuple),
+    ),
+    min_size=1, max_size=8,
+)  # fmt: skip
+
+
+def pairs(run):
+    return [(run.key(index), run.value(index)) for index in range(len(run))]
+
+
+@given(drawn, st.data())
+def test_places_are_those_of_the_records(records, data):
+    run = Run.of_batch("t", 7, 1000, encode_batch(records, 3))
+    assert pairs(run) == [(record.key, record.value) for record in records]
+    begin = data.draw(st.integers(0, len(records)))
+    end = data.draw(st.integers(begin, len(records)))
+    part = run.part(begin, end)
+    assert pairs(part) == pairs(run)[begin:end] and part.seq == 7 + begin
+    assert part.first is (begin == 0)
+    assert pairs(run.after(7 + begin)) == pairs(run)[begin + 1 :]
+
+
+@given(drawn)
+def test_records_as_objects_make_the_same_run(records):
+    run = Run.of_records("t", 0, 1, records)
+    assert pairs(run) == [(record.key, record.value) for record in records]
+    twice, places = joined([run, run.part(1, len(run)), run])
+    whole = Run("t", 0, 1, True, twice, places)
+    assert pairs(whole) == pairs(run) + pairs(run)[1:] + pairs(run)
+
+
+def test_compressed_batches_are_inflated():
+    plain = encode_batch([Record(b"k", b"v" * 100, 5)], 0)
+    body = gzip.compress(plain[61:])
+    checked = (1).to_bytes(2, "big") + plain[23:61] + body
+    packed = (
+        plain[:8] + (9 + len(checked)).to_bytes(4, "big") + plain[12:17] + crc32c(checked).to_bytes(4, "big") + checked
+    )
+    assert decode_batch(packed)[1][0].value == b"v" * 100
+    assert pairs(Run.of_batch("t", 0, 0, packed)) == [(b"k", b"v" * 100)]
+
+
+@given(drawn, st.data())
+def test_damage_under_a_right_checksum_is_refused_as_by_the_other_decoder(records, data):
+    batch = bytearray(encode_batch(records, 0))
+    at = data.draw(st.integers(61, len(batch) - 1))
+    batch[at] = data.draw(st.integers(0, 255))
+    batch[17:21] = crc32c(bytes(batch[21:])).to_bytes(4, "big")
+    try:
+        expected = [(record.key, record.value) for record in decode_batch(bytes(batch))[1]]
+    except MalformedBatch:
+        with pytest.raises(MalformedBatch):
+            Run.of_batch("t", 0, 0, bytes(batch))
+    else:
+        assert pairs(Run.of_batch("t", 0, 0, bytes(batch))) == expected
+
+
+def test_records_one_by_one_are_gathered_by_topic_clock_and_entry():
+    told = [("a", 1, True), ("a", 1, False), ("a", 1, True), ("b", 1, False), ("b", 2, False)]
+    runs = gathered(Arriving(seq, at, topic, None, b"x", first) for seq, (topic, at, first) in enumerate(told))
+    assert [(run.topic, run.seq, len(run), run.at_ms, run.first) for run in runs] == [
+        ("a", 0, 2, 1, True), ("a", 2, 1, 1, True), ("b", 3, 1, 1, False), ("b", 4, 1, 2, False),
+    ]  # fmt: skip
