@@ -242,7 +242,8 @@ class _Builder:
             node = node.input
         keys = [traced[at] for at in table.primary_key]
         if (
-            not isinstance(node, plan.GroupAggregate) or not chain or table.name in self._scanned
+            not table.primary_key or table.name in self._scanned
+            or not isinstance(node, plan.GroupAggregate) or not chain
             or sorted(each for each in keys if each is not None) != list(range(len(node.keys)))
             or len(keys) != len(node.keys)
         ):  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nextpaint.record import types
+from nextpaint.record.columns import Value
 from nextpaint.record.types import Kind
 from nextpaint.sql import coercion, literals, syntax
 from nextpaint.sql.function_rules import function_call
@@ -159,12 +160,17 @@ class Binder:
         return negated(Call(types.BOOLEAN, "AND", (low, high), at=node.at), node.negated)
 
     def like(self, node: syntax.Like) -> Expr:
-        parts = [node.operand, node.pattern] + ([node.escape] if node.escape is not None else [])
-        args = tuple(self.value(part) for part in parts)
+        args = tuple(self.value(part) for part in (node.operand, node.pattern))
         for each in args:
             if each.type.kind is not Kind.STRING:
                 raise Refusal(f"LIKE works on text, not {each.type}", each.at, "CAST it AS STRING")
-        return negated(Call(types.BOOLEAN, "LIKE", args, at=node.at), node.negated)
+        options: tuple[tuple[str, Value], ...] = ()
+        if node.escape is not None:
+            escape = self.value(node.escape)
+            if not isinstance(escape, Literal) or not isinstance(escape.value, str) or len(escape.value) != 1:
+                raise Refusal("the ESCAPE of LIKE is one character in quotes", escape.at, "ESCAPE '!'")
+            options = (("escape", escape.value),)
+        return negated(Call(types.BOOLEAN, "LIKE", args, options, at=node.at), node.negated)
 
     # ------------------------------------------------------------ CASE, CAST, access
 

@@ -106,7 +106,7 @@ def _check_unit(unit: str, type_: Type, at: At) -> None:
 def _round_time(binder: Bind, node: syntax.Call, unit: str) -> Expr:
     value = argument(binder, node.name, node.args[0], "t")
     _check_unit(unit, value.type, node.at)
-    return Call(value.type, node.name, (value,), (("unit", unit),), node.at)
+    return Call(value.type, f"{node.name}_TIME", (value,), (("unit", unit),), node.at)
 
 
 # ---------------------------------------------------------------- rules of their own

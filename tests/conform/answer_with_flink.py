@@ -72,7 +72,7 @@ class Asking:
         items, types, as_json = [], [], []
         for index in range(columns.size()):
             column = columns.get(index)
-            name = "`" + column.getName().replace("`", "``") + "`"
+            name = f"x{index}"  # names of a query may repeat
             kind = column.getDataType().getLogicalType().asSummaryString()
             root = re.match(r"\w+", kind).group(0)
             as_json.append(root in QUOTED or root in NESTED)
@@ -84,7 +84,8 @@ class Asking:
             elif "*" in kind:
                 name = f"CAST({name} AS {types[-1]})"
             items.append(f"{name} AS c{index}")
-        return f"SELECT {', '.join(items)} FROM ({query}\n)", types, as_json
+        names = ", ".join(f"x{index}" for index in range(len(items)))
+        return f"SELECT {', '.join(items)} FROM ({query}\n) AS answer ({names})", types, as_json
 
     def job(self, cases):
         if not cases:

@@ -119,7 +119,7 @@ def _boolean(value: Json, type_: Type) -> Cell:
 
 
 def _integer(value: Json, type_: Type) -> Cell:
-    if isinstance(value, bool) or int(value) != float(value):
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError(value)
     return int(value)
 

@@ -9,6 +9,7 @@ into a fresh runner at one of them: output rows with their identities and the st
 from __future__ import annotations
 
 import base64
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +70,8 @@ def run_case(case: Case, cuttings: int = 0, seed: int = 0) -> str:
             )
     except (Failed, NextpaintError) as error:
         return str(error)
+    except Exception as error:  # a case that breaks the engine has failed; the others go on
+        return "the engine broke:\n" + "".join(traceback.format_exception(error, limit=-3)).rstrip()
     return ""
 
 
