@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from nextpaint.application import Application
+from nextpaint.cli import interpreter
 from nextpaint.connect.orders import read_orders
 from nextpaint.connect.replay import iso_time, order_row, whole_orders
 from nextpaint.connect.traffic import Traffic
@@ -112,4 +113,5 @@ async def opened(directory: Path, clock: Clock | None = None, disk: Disk | None 
     while engine.status()["vectors"]["missing"]:
         await asyncio.sleep(0.05)
     await engine.node.settled()
+    interpreter.prepare()  # as `nextpaint run` does once it has started
     return engine, ids

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import gc
 import signal
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 import uvloop
 
+from nextpaint.cli import interpreter
 from nextpaint.cli.serving import ServeSettings, Serving
 from nextpaint.process.kernels.warm import is_cold, warm
 
@@ -34,10 +34,6 @@ def serve_until_stopped(
     settings: ServeSettings, seconds: float | None, greet: Callable[[Serving, float], None]
 ) -> Report:
     """Run a node until Ctrl-C, SIGTERM or `seconds`; gives its figures, taken after everything was applied."""
-    # The thread that syncs needs the interpreter for microseconds, twice a frame. At Python's default of 5 ms it
-    # would wait that
-    # long for a busy state thread each time, and every acknowledgement with it.
-    sys.setswitchinterval(0.0005)
     return uvloop.run(_serve(settings, seconds, greet))
 
 
@@ -48,12 +44,7 @@ async def _serve(settings: ServeSettings, seconds: float | None, greet: Callable
     began = time.perf_counter()
     serving = Serving(settings)
     await serving.start()
-    # What is there at start stays: the collector need not walk it again and again. Full collections of a large state
-    # stop the
-    # node for 100 ms; nothing the node makes per event or decision is cyclic, so they may be rare.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 1_000)
+    interpreter.prepare()
     greet(serving, time.perf_counter() - began)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
