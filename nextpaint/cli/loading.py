@@ -51,6 +51,8 @@ def _one(options: argparse.Namespace) -> LoadReport:
     folder = Path(options.target)
     if not folder.is_dir():
         return run_load(_settings(options, options.target, options.data))
+    if options.data is not None:
+        options.data.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="nextpaint-load-", dir=options.data) as directory:
         port_file = Path(directory) / "port"
         command = [sys.executable, "-m", "nextpaint", "run", str(folder), "--data", f"{directory}/node", "--port", "0",

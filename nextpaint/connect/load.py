@@ -243,6 +243,8 @@ def to_text(report: LoadReport) -> str:
         f"{report.surface}: {report.fraction_inside:.2%} inside {report.window_ms:g} ms, "
         f"degraded {report.degraded} ({report.fraction_degraded:.2%}, not counted as inside)"
     )
+    if report.candidates:
+        lines.append(f"candidates of a decision: {report.candidates['min']} to {report.candidates['max']}")
     for name, kind in report.kinds.items():
         lines += [f"{name} error: {each}" for each in kind.error_examples]
     return "\n".join(lines)
