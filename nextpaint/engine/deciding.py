@@ -134,7 +134,7 @@ class Deciding:
 
     async def _turn(self, surface: str, request: DecisionRequest, as_of_ms: int, deadline_ns: int) -> Decision:
         """Wait for the state thread between two slices, then decide."""
-        future: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Decision] = self._node.loop.create_future()
 
         def run() -> None:
             if future.done():
@@ -190,7 +190,7 @@ class Deciding:
     async def _commit(self, decision: Decision, now_ms: int, left_s: float) -> bool | str:
         """Make the record durable; "pending" when the disk takes longer than the window has left."""
         record = Record(decision.record.decision_id.encode(), decision.record.encode(), now_ms)
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[None] = self._node.loop.create_future()
 
         def done(_frame: Frame, _entry: Entry, _index: int) -> None:
             if not future.done():

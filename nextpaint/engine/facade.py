@@ -12,6 +12,7 @@ All calls run on the event loop that owns the node's state.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,11 +77,11 @@ class Engine:
 
     # ------------------------------------------------------------ what enters
 
-    async def ingest(
+    def ingest(
         self, principal: Principal, calls: Sequence[Mapping[str, Any]], received_at_ms: int | None = None
-    ) -> Receipt:
-        """Segment calls, each a decoded JSON object; returns when every admitted one is durable."""
-        return await self._intake.events(principal, calls, received_at_ms or self.node.ports.clock.now_ms())
+    ) -> asyncio.Future[Receipt]:
+        """Segment calls, each a decoded JSON object; done when every admitted one is durable."""
+        return self._intake.events(principal, calls, received_at_ms or self.node.ports.clock.now_ms())
 
     async def put_items(self, principal: Principal, items: Sequence[Mapping[str, Any]]) -> Receipt:
         """Item rows ({"item_id": ..., any columns of the item tables}); answered when durable and applied."""

@@ -57,31 +57,42 @@ class LastEvent:
 
 
 class _Landing:
-    """Futures of one request: done when every part is durable."""
+    """One write on its way to disk: its future is done when every part of it is durable."""
+
+    __slots__ = ("_node", "_open", "future", "keys", "last", "seq", "whole")
 
     def __init__(self, node: Node) -> None:
-        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._open = 1
-        self._node = node
+        self.future: asyncio.Future[Any] = node.loop.create_future()
+        self.whole: Callable[[], object] = lambda: None  # called once, when all is durable; gives the result
+        self.keys: list[bytes] = []  # of events: what is free again when they are lost
         self.last: tuple[Frame, Entry, int] | None = None
         self.seq = -1
+        self._open = 1
+        self._node = node
 
     def append(self, draft: Draft, failed: Callable[[LedgerError], None] | None = None) -> None:
-        """Let `draft` be part of this request. Raises what `Writer.append` raises; the request is over then."""
+        """Let `draft` be part of this write. Raises what `Writer.append` raises; the write is over then."""
         size = len(draft.records)
         self._open += 1
         try:
             self._node.append(
-                draft, lambda frame, entry, index: self._landed(frame, entry, index + size - 1), failed or self.fail
+                draft,
+                self._landed if size == 1 else lambda frame, entry, index: self._landed(frame, entry, index + size - 1),
+                failed or self.fail,
             )
         except (NextpaintError, ValueError):
-            self._future.cancel()  # what was appended before lands by itself; nobody waits for it here
+            self.future.cancel()  # what was appended before lands by itself; nobody waits for it here
             raise
 
     def join(self, original: Waiting) -> None:
         """Wait for the original of a duplicate."""
         self._open += 1
         original.join(self._joined, self.fail)
+
+    def close(self) -> asyncio.Future[Any]:
+        """All parts are known."""
+        self._close()
+        return self.future
 
     def _joined(self, seq: int) -> None:
         self.seq = max(self.seq, seq)
@@ -93,17 +104,19 @@ class _Landing:
         self._close()
 
     def fail(self, error: LedgerError) -> None:
-        if not self._future.done():
-            self._future.set_exception(error)
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def lose(self, error: LedgerError) -> None:
+        """The events never get there: their ids are free again, a retry is a new event."""
+        for key in self.keys:
+            self._node.dedup.abandon(key, error)
+        self.fail(error)
 
     def _close(self) -> None:
         self._open -= 1
-        if not self._open and not self._future.done():
-            self._future.set_result(None)
-
-    async def wait(self) -> None:
-        self._close()
-        await self._future
+        if not self._open and not self.future.done():
+            self.future.set_result(self.whole())
 
     def position(self) -> str:
         if self.last is None:
@@ -135,29 +148,42 @@ class Intake:
 
     # ------------------------------------------------------------ events
 
-    async def events(self, principal: Principal, calls: Sequence[Mapping[str, Any]], received_at_ms: int) -> Receipt:
-        """Segment calls, each already decoded; returns when all admitted and quarantined ones are durable."""
-        clock = self._node.ports.clock
-        started = clock.monotonic_ns()
+    def events(
+        self, principal: Principal, calls: Sequence[Mapping[str, Any]], received_at_ms: int
+    ) -> asyncio.Future[Receipt]:
+        """Segment calls, each already decoded; done when all admitted and quarantined ones are durable.
+
+        What refuses the whole request is raised at once.
+        """
+        started = self._node.ports.clock.monotonic_ns()
         self.refuse_overload()
         admission = self._door.admit(calls, principal, received_at_ms)
         receipt = Receipt(quarantined=[(each.index, each.reason) for each in admission.quarantined])
         landing = _Landing(self._node)
         admitted = self._deduplicated(principal, admission.events, receipt, landing)
-        appended = clock.monotonic_ns()
+        times = started, self._node.ports.clock.monotonic_ns(), received_at_ms
+        landing.whole = lambda: self._collected(landing, receipt, admission, times)
         if admitted:
             self._append(admitted, landing)
-        self._links(admission.links, landing, received_at_ms)
-        self._quarantine(admission, landing, received_at_ms)
-        await landing.wait()
-        durable = clock.monotonic_ns()
+        if admission.links:
+            self._links(admission.links, landing, received_at_ms)
+        if admission.quarantined:
+            self._quarantine(admission, landing, received_at_ms)
+        return landing.close()
+
+    def _collected(
+        self, landing: _Landing, receipt: Receipt, admission: Admission, times: tuple[int, int, int]
+    ) -> Receipt:
+        """Everything of a request is durable."""
         self._door.recorded(admission.links)
         receipt.position, receipt.seq = landing.position(), landing.seq
-        if admitted:
-            self._observe(admission.events[-1], receipt, (started, appended, durable), received_at_ms)
+        if landing.keys:
+            self._observe(admission.events[-1], receipt, times)
         counters = self._node.observed.counters
-        counters.add("duplicates", receipt.duplicates)
-        counters.add("quarantined", len(receipt.quarantined))
+        if receipt.duplicates:
+            counters.add("duplicates", receipt.duplicates)
+        if receipt.quarantined:
+            counters.add("quarantined", len(receipt.quarantined))
         return receipt
 
     def _deduplicated(
@@ -174,6 +200,7 @@ class Intake:
             seen = dedup.seen(key, body)
             if seen is None:
                 dedup.begin(key, body)
+                landing.keys.append(key)
                 headers = ((ID_HEADER, key), (BODY_HEADER, body.to_bytes(8, "big")))
                 records.append(Record(event.subject.encode(), encode_event(event), event.ts, headers))
                 receipt.accepted += 1
@@ -186,18 +213,11 @@ class Intake:
         return records
 
     def _append(self, records: list[Record], landing: _Landing) -> None:
-        """New events on their way to disk. If they never get there their ids are free again: a retry is a new event."""
-        keys = [dict(record.headers)[ID_HEADER] for record in records]
-
-        def lost(error: LedgerError) -> None:
-            for key in keys:
-                self._node.dedup.abandon(key, error)
-            landing.fail(error)
-
+        """New events on their way to disk."""
         try:
-            landing.append(Draft(EVENTS_TOPIC, EntryKind.INPUT, records), lost)
+            landing.append(Draft(EVENTS_TOPIC, EntryKind.INPUT, records), landing.lose)
         except (NextpaintError, ValueError) as error:
-            lost(LedgerError(f"the events were not kept: {error}"))
+            landing.lose(LedgerError(f"the events were not kept: {error}"))
             raise
 
     def _links(self, links: Sequence[Link], landing: _Landing, now_ms: int) -> None:
@@ -218,10 +238,13 @@ class Intake:
         if records:
             landing.append(Draft(QUARANTINE_TOPIC, EntryKind.INPUT, records))
 
-    def _observe(self, event: Event, receipt: Receipt, times: tuple[int, int, int], now_ms: int) -> None:
-        started, appended, durable = times
-        self._node.observed.events.add(receipt.accepted, now_ms)
-        self._node.observed.commit.add((durable - appended) / 1e6)
+    def _observe(self, event: Event, receipt: Receipt, times: tuple[int, int, int]) -> None:
+        started, appended, received_at_ms = times
+        observed, durable = self._node.observed, self._node.ports.clock.monotonic_ns()
+        observed.events.add(receipt.accepted, received_at_ms)
+        observed.commit.add((durable - appended) / 1e6)
+        if self._node.watches:
+            return  # one event after the other is followed to where it is applied
         shown = LastEvent(event.event or event.type, event.item_id or "", event.subject)
         shown.stages = [("door", (appended - started) / 1e6), ("frame and sync", (durable - appended) / 1e6)]
         self.last_event = shown
@@ -243,7 +266,7 @@ class Intake:
         if records:
             landing.append(Draft(table.name, EntryKind.INPUT, records))
         self._quarantine_rows(table, rows, receipt, landing, now_ms)
-        await landing.wait()
+        await landing.close()
         receipt.accepted = len(records)
         receipt.position, receipt.seq = landing.position(), landing.seq
         await self._node.applied(landing.seq)

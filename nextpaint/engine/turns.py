@@ -53,6 +53,7 @@ class Turns:
         self._sliced_ns = 0  # when the last slice ended
         self._timer: asyncio.TimerHandle | None = None
         self.hurried: Callable[[], bool] = lambda: False  # whether somebody waits for a record to be applied
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.failed: Callable[[Exception], None] = _raise  # told when applying broke: nothing is applied after that
 
     @property
@@ -86,7 +87,9 @@ class Turns:
         if not self._scheduled:
             self._scheduled = True
             self._woken_ns = self._clock.monotonic_ns()
-            asyncio.get_running_loop().call_soon(self._turn)
+            if self._loop is None:
+                self._loop = asyncio.get_running_loop()  # which asks the system for its process each time
+            self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         self._scheduled = False

@@ -139,12 +139,12 @@ class App:
 
     # ------------------------------------------------------------ the handler
 
-    def handle(self, exchange: Exchange, reply: Reply) -> None:
-        """Answer by `reply(exchange, bytes)`, now or later, once."""
+    def handle(self, exchange: Exchange, reply: Reply, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer by `reply(exchange, bytes)`, now or later, once. `loop`: the running one."""
         if exchange.refusal is not None:
             self._reply(exchange, exchange.refusal, reply)
             return
-        outcome = self._tried(exchange, lambda: self._outcome(exchange))
+        outcome = self._tried(exchange, lambda: self._outcome(exchange, loop.time()))
         if isinstance(outcome, Response):
             self._reply(exchange, outcome, reply)
         elif isinstance(outcome, Later):
@@ -163,14 +163,15 @@ class App:
             else:
                 self._reply(exchange, self._tried(exchange, lambda: make(future.result())), reply)
 
-        asyncio.ensure_future(awaited).add_done_callback(done)
+        future = awaited if isinstance(awaited, asyncio.Future) else asyncio.ensure_future(awaited)
+        future.add_done_callback(done)
 
-    def _outcome(self, exchange: Exchange) -> Response | Later | Awaitable[Response]:
+    def _outcome(self, exchange: Exchange, now: float) -> Response | Later | Awaitable[Response]:
         """What the handler gives."""
         route = exchange.route
         if route is None:
             raise AssertionError("an exchange without a route was not refused")
-        self._check_lag(exchange, route)
+        self._check_lag(exchange, route, now)
         self._check_lane(route)
         exchange.lane = route.lane
         self.in_flight[route.lane] += 1
@@ -189,7 +190,7 @@ class App:
             self.refused += 1
             raise Overloaded("too many requests are waiting", where=f"{route.method} {route.path}")
 
-    def _check_lag(self, exchange: Exchange, route: Route) -> None:
+    def _check_lag(self, exchange: Exchange, route: Route, now: float) -> None:
         """Refuse what has waited in this process for longer than its lane allows.
 
         Answering it late helps nobody, and events give way before decisions do.
@@ -197,7 +198,7 @@ class App:
         lag_ms_max = self.lag_ms_max.get(route.lane)
         if lag_ms_max is None:
             return
-        lag_ms = (asyncio.get_running_loop().time() - exchange.complete_s) * 1000
+        lag_ms = (now - exchange.complete_s) * 1000
         if lag_ms > lag_ms_max:
             self.refused += 1
             raise Overloaded(f"the node is {lag_ms:.0f} ms behind", where=f"{route.method} {route.path}")

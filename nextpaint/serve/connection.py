@@ -184,7 +184,7 @@ class Connection(asyncio.Protocol):
         while self._waiting and self._current is None and self._full_since == _NEVER and handled < _REQUESTS_A_TURN:
             handled += 1
             self._current = self._waiting.popleft()
-            self._app.handle(self._current, self._reply)
+            self._app.handle(self._current, self._reply, self._loop)
         self._pumping = False
         if self._transport is None:
             return

@@ -57,10 +57,20 @@ class _Pending:
 
 
 class Writer:
-    """`on_durable(frame)` is called for each frame that is durable, and is how the engine gets its input."""
+    """`on_durable(frame)` is called for each frame that is durable, and is how the engine gets its input.
+
+    `soon` (a loop's `call_soon`) lets a frame take off at the end of the turn in which its first record came: what one
+    turn reads from many sockets shares a frame, a hand-over between threads and a sync. Without it, it takes off at
+    once.
+    """
 
     def __init__(
-        self, ledger: Ledger, ports: Ports, on_durable: Callable[[Frame], None], limits: WriterLimits | None = None
+        self,
+        ledger: Ledger,
+        ports: Ports,
+        on_durable: Callable[[Frame], None],
+        limits: WriterLimits | None = None,
+        soon: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self._ledger = ledger
         self._clock = ports.clock
@@ -75,6 +85,8 @@ class Writer:
         self._landing = False
         self._held = 0
         self._partitions: set[Partition] = set()  # names known to be writable
+        self._soon = soon
+        self._leaving = False
         self._error: LedgerError | None = None
 
     # --- appending ------------------------------------------------------------------------------------------
@@ -125,7 +137,7 @@ class Writer:
         pending.bytes += grown
         pending.records += len(draft.records) if draft.batch is None else draft.batch.count
         if self._flying is None and not self._held:
-            self._take_off()
+            self._leave()
 
     def tick(self, done: Done | None = None) -> None:
         """Let the ledger's time move on although nothing happened."""
@@ -150,7 +162,7 @@ class Writer:
         finally:
             self._held -= 1
             if not self._held and self._flying is None:
-                self._take_off()
+                self._leave()
 
     def witness(self) -> None:
         """Leave evidence that the last frame was synced; to be called when nothing was written for a second."""
@@ -209,6 +221,19 @@ class Writer:
             raise ValueError(f"partition {partition} of {topic} is outside 0..2147483647")
         self._partitions.add((topic, partition))
 
+    def _leave(self) -> None:
+        """Let the next frame take off: at once, or at the end of this turn of the loop."""
+        if self._soon is None:
+            self._take_off()
+        elif not self._leaving and not self._next.empty:
+            self._leaving = True
+            self._soon(self._leave_now)
+
+    def _leave_now(self) -> None:
+        self._leaving = False
+        if self._flying is None and not self._held:
+            self._take_off()
+
     def _take_off(self) -> None:
         pending = self._next
         if pending.empty or self._error is not None:
@@ -227,7 +252,7 @@ class Writer:
             return
         self._landed.append((pending, frame))
         if not self._held:
-            self._take_off()
+            self._leave()
         if self._landing:  # inline workers come back inside the call above: the loop below is already running
             return
         self._landing = True

@@ -19,7 +19,12 @@ START_MS = 1_790_000_000_000
 MINUTE_MS = 60_000
 # A jump of the clock is no lag of the node.
 SETTINGS = NodeSettings(
-    checkpoint_records=60, checkpoint_s=10**6, checkpoints_kept=10**6, tick_ms=3_600_000, lag_ms_max=10**9
+    checkpoint_records=60,
+    checkpoint_s=10**6,
+    checkpoints_kept=10**6,
+    tick_ms=3_600_000,
+    lag_ms_max=10**9,
+    frame_gap_ms=0,
 )
 
 

@@ -32,7 +32,9 @@ from tests.engine.shop import corner, doubled
 
 CHANGING = {"append", "sync", "truncate", "rename", "remove", "sync_directory", "make_directory"}
 START_MS = 1_790_000_000_000
-SETTINGS = NodeSettings(checkpoint_records=12, checkpoint_s=10**6, checkpoints_kept=2, lag_ms_max=10**9)
+SETTINGS = NodeSettings(
+    checkpoint_records=12, checkpoint_s=10**6, checkpoints_kept=2, lag_ms_max=10**9, frame_gap_ms=0
+)  # without a gap no timer of the real loop decides what shares a frame
 SESSIONS = """
 CREATE TABLE visits (subject STRING, started TIMESTAMP(3), n BIGINT);
 INSERT INTO visits SELECT subject, window_start, COUNT(*)

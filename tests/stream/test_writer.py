@@ -216,3 +216,21 @@ def test_threads_and_a_loop_give_the_same_result(tmp_path):
         return acknowledged
 
     assert asyncio.run(run()) == list(range(300))
+
+
+def test_what_one_turn_brings_shares_a_frame_when_frames_take_off_at_its_end(tmp_path):
+    turn, frames = [], []
+    ports = Ports(SimulatedClock(1_000), SimulatedDisk(SeededRandom(1)), SeededRandom(2), InlineWorkers())
+    ledger = Ledger.open(ports)
+    writer = Writer(ledger, ports, frames.append, soon=turn.append)
+    for n in range(3):
+        writer.append(Draft("events", EntryKind.INPUT, [Record(None, b"%d" % n, n)]))
+    assert not frames and len(turn) == 1 and not writer.idle
+    turn.pop()()
+    assert [frame.next_seq - frame.base_seq for frame in frames] == [3]
+    with writer.together():
+        writer.append(Draft("events", EntryKind.INPUT, [Record(None, b"x", 1)]))
+    assert writer.flush() and len(frames) == 2  # a flush waits for no turn
+    turn.pop()()
+    assert len(frames) == 2 and writer.idle
+    ledger.close()
