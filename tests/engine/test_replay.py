@@ -23,7 +23,7 @@ from nextpaint.stream.frame import Draft, Entry
 from tests.engine.shop import ROOT, asked, click, opened, order_lines, order_rows, retail, slice_of
 
 # No refusals: the traffic is meant to be dense, on a busy machine too.
-SETTINGS = NodeSettings(checkpoint_records=250, checkpoints_kept=100, lag_ms_max=60_000)
+SETTINGS = NodeSettings(checkpoint_records=250, checkpoints_kept=100, lag_ms_max=60_000, frame_gap_ms=0)
 
 
 class Without:
