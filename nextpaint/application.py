@@ -136,6 +136,16 @@ class Application:
             and name not in written and not name.startswith("_")
         )  # fmt: skip
 
+    def planned_with(self, statements: Iterable[str]) -> Program:
+        """The program with further statements, such as those of a reward. Raises ApplicationError."""
+        hidden = dict.fromkeys([*requirements(self.surfaces).statements, *statements])
+        texts = [(name, data.decode("utf-8", "replace")) for name, data in self.files.items() if name.endswith(".sql")]
+        found: list[Diagnostic] = []
+        program = _planned([*texts, (HIDDEN, ";\n".join(hidden) + ";")], found)
+        if program is None:
+            raise ApplicationError(found)
+        return program
+
     @staticmethod
     def load(folder: Path) -> Application:
         """Read and check a folder. Raises ApplicationError with everything that is wrong in it."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nextpaint import __version__
-from nextpaint.cli import commands, conforming, demo, loading, running
+from nextpaint.cli import commands, conforming, demo, evaluating, loading, running
 from nextpaint.record.errors import NextpaintError
 
 DEFAULT_URL = "http://127.0.0.1:8181"
@@ -68,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     one.set_defaults(run=commands.why)
 
     _proofs(add)
+
+    one = add.add_parser("evaluate", help="what another policy would have earned, from logged decisions")
+    evaluating.arguments(one, DEFAULT_DATA)
 
     one = add.add_parser("key", help="create an API key for a data directory")
     one.add_argument("name")

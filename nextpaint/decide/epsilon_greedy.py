@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nextpaint.decide.binder import Binder
-from nextpaint.decide.candidates import Candidates
+from nextpaint.decide.candidates import Candidates, FloatArray
 from nextpaint.decide.context import Context
 from nextpaint.decide.examination import Examination
 from nextpaint.decide.learner import SHARED, BoundLearner, Learns, Per, belief, check_shared, descending
@@ -81,7 +81,18 @@ class BoundEpsilonGreedy:
         greedy = descending(values)
         ranks = _filled(size, min(size, context.limit), self.epsilon, context.seed)
         propensities = epsilon_greedy_marginals(self.epsilon, ranks[: context.limit], size)
-        return Drawn(greedy[ranks], values, arms, means, priors, trials, MARGINAL, propensities)
+
+        def pages(draws: int, seed: int, places: int) -> IntArray:
+            drawn = [_filled(size, places, self.epsilon, seed + draw)[:places] for draw in range(draws)]
+            return greedy[np.array(drawn, np.int64)]
+
+        def chances(rows: IntArray) -> FloatArray:
+            ranked: IntArray = np.argsort(greedy, kind="stable")
+            return epsilon_greedy_marginals(self.epsilon, ranked[rows], size)
+
+        return Drawn(
+            greedy[ranks], values, arms, means, priors, trials, MARGINAL, propensities, pages=pages, chances=chances
+        )  # fmt: skip
 
 
 def _filled(size: int, places: int, epsilon: float, seed: int) -> IntArray:

@@ -20,7 +20,7 @@ from nextpaint.decide.candidates import Candidates, FloatArray
 from nextpaint.decide.context import Context
 from nextpaint.decide.examination import Examination
 from nextpaint.decide.learner import BoundLearner, Learns, Per, check_shared, descending, keys_of
-from nextpaint.decide.policy import Drawn
+from nextpaint.decide.policy import Drawn, one_page, pages_by
 from nextpaint.decide.prior import Prior, Rank
 from nextpaint.decide.propensity import ESTIMATED, MARGINAL
 from nextpaint.decide.requirements import Needs
@@ -138,10 +138,23 @@ class BoundLinear:
                 noise = normals(seed, repeated(keys, draws), 0).reshape(draws, -1)
                 return means + spread * noise
 
-            return Drawn(descending(values), values, arms, means, priors, trials, ESTIMATED, None, scales, again)
+            return Drawn(
+                descending(values), values, arms, means, priors, trials, ESTIMATED, None, scales, pages_by(again)
+            )
         values = means + self.width * doubt
         certain = np.ones(min(len(candidates), context.limit))
-        return Drawn(descending(values), values, arms, means, priors, trials, MARGINAL, certain, scales)
+        return Drawn(
+            descending(values),
+            values,
+            arms,
+            means,
+            priors,
+            trials,
+            MARGINAL,
+            certain,
+            scales,
+            one_page(descending(values)),
+        )
 
 
 def contexts(candidates: Candidates, scales: dict[str, float]) -> FloatArray:

@@ -16,12 +16,12 @@ from nextpaint.decide.candidates import Candidates, FloatArray
 from nextpaint.decide.context import Context
 from nextpaint.decide.examination import Examination
 from nextpaint.decide.learner import SHARED, BoundLearner, Learns, Per, belief, check_shared, descending, keys_of
-from nextpaint.decide.policy import Drawn, no_numbers
+from nextpaint.decide.policy import Drawn, no_numbers, pages_by
 from nextpaint.decide.prior import Prior, Rank
 from nextpaint.decide.propensity import CONDITIONAL, plackett_luce_conditionals
 from nextpaint.decide.requirements import Needs
 from nextpaint.decide.reward import Reward
-from nextpaint.process.kernels.exact_chance import gumbels
+from nextpaint.process.kernels.exact_chance import gumbels, repeated
 from nextpaint.process.kernels.exact_math import exp_array
 
 
@@ -83,8 +83,13 @@ class BoundPlackettLuce:
         noise = gumbels(context.seed, keys_of(candidates.keys()), 0)
         order = descending(logits + noise)
         strengths = exp_array(logits)
+
+        def again(draws: int, seed: int) -> FloatArray:
+            keys = repeated(keys_of(candidates.keys()), draws)
+            return logits + gumbels(seed, keys, 0).reshape(draws, -1)
+
         chances = plackett_luce_conditionals(strengths, order, context.limit)
-        return Drawn(order, logits + noise, arms, means, priors, trials, CONDITIONAL, chances)
+        return Drawn(order, logits + noise, arms, means, priors, trials, CONDITIONAL, chances, pages=pages_by(again))
 
     def _logits(self, values: FloatArray) -> FloatArray:
         """Scores relative to the largest, over the temperature; the best has 0."""

@@ -23,16 +23,18 @@ from nextpaint.decide.learner import BoundLearner
 from nextpaint.decide.requirements import Needs
 from nextpaint.record.columns import IntArray
 
-# (draws, seed) -> what the same policy would order the same candidates by in other draws, shape (draws, n).
-Again = Callable[[int, int], FloatArray]
+# (draws, seed, places) -> the candidates the same policy would put at each place in other draws, (draws, places).
+Pages = Callable[[int, int, int], IntArray]
+# (rows) -> the exact probability that row k stands at place k, for rows by place.
+Chances = Callable[[IntArray], FloatArray]
 
 
 @dataclass(frozen=True)
 class Drawn:
     """What a policy made of n candidates. order: permutation, best first. values: what it ordered by. means, priors,
     trials: of each candidate's reward rate. propensities: by place, `kind` says of what sort; None where they are not
-    known on the answer path. scales: what features were divided by, of a linear policy. again: the values that other
-    draws would have given."""
+    known on the answer path. scales: what features were divided by, of a linear policy. pages: the pages that other
+    draws would have given. chances: exact marginals, where the policy has them."""
 
     order: IntArray
     values: FloatArray
@@ -43,7 +45,8 @@ class Drawn:
     kind: str
     propensities: FloatArray | None = None
     scales: dict[str, float] = field(default_factory=dict)
-    again: Again | None = None
+    pages: Pages | None = None
+    chances: Chances | None = None
 
 
 @runtime_checkable
@@ -79,6 +82,16 @@ class Policy(Protocol):
 def six(value: float) -> float:
     """Six significant digits."""
     return float(f"{value:.6g}")
+
+
+def one_page(order: IntArray) -> Pages:
+    """The pages of a policy without chance."""
+    return lambda draws, seed, places: order[None, :places]
+
+
+def pages_by(values: Callable[[int, int], FloatArray]) -> Pages:
+    """The pages of a policy that orders by `values(draws, seed)`, shape (draws, n), falling."""
+    return lambda draws, seed, places: np.argsort(-values(draws, seed), axis=1, kind="stable")[:, :places]
 
 
 def no_numbers(count: int) -> FloatArray:

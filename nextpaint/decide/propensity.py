@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextpaint.decide.candidates import FloatArray
-from nextpaint.decide.policy import Again
+from nextpaint.decide.policy import Pages
 from nextpaint.record.columns import IntArray
 
 MARGINAL, CONDITIONAL, ESTIMATED = "marginal", "conditional", "estimated"
@@ -30,11 +30,11 @@ class Estimate:
     errors: tuple[float, ...]
 
 
-def estimate(again: Again, order: IntArray, places: int, draws: int, seed: int) -> Estimate:
+def estimate(drawn: Pages, order: IntArray, places: int, draws: int, seed: int) -> Estimate:
     """P(order[k] at place k) for the first `places`, by drawing the page again. A share of s draws is taken for
     (s + 1/2) / (draws + 1): what was shown once is never impossible."""
-    values = again(draws, seed)
-    pages = np.argsort(-values, axis=1, kind="stable")[:, :places]
+    pages = drawn(draws, seed, places)
+    draws = len(pages)
     hits = (pages == order[None, :places]).sum(axis=0).tolist()
     shares = [(hit + 0.5) / (draws + 1) for hit in hits]
     errors = [(share * (1.0 - share) / draws) ** 0.5 for share in shares]

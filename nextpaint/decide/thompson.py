@@ -16,7 +16,7 @@ from nextpaint.decide.candidates import Candidates, FloatArray
 from nextpaint.decide.context import Context
 from nextpaint.decide.examination import Examination
 from nextpaint.decide.learner import BoundLearner, Learns, Per, belief, check_shared, descending, keys_of
-from nextpaint.decide.policy import Drawn
+from nextpaint.decide.policy import Drawn, pages_by
 from nextpaint.decide.prior import Prior, Rank
 from nextpaint.decide.propensity import ESTIMATED
 from nextpaint.decide.requirements import Needs
@@ -77,4 +77,4 @@ class BoundThompson:
             keys = repeated(keys_of(arms), draws)
             return betas(np.tile(known.a, draws), np.tile(known.b, draws), seed, keys).reshape(draws, -1)
 
-        return Drawn(order, rates, arms, known.means, known.priors, known.trials, ESTIMATED, again=again)
+        return Drawn(order, rates, arms, known.means, known.priors, known.trials, ESTIMATED, pages=pages_by(again))

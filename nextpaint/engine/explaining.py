@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from nextpaint.decide import Decider, DecisionRecord, DecisionRequest, Moment
+from nextpaint.application import Application
+from nextpaint.decide import Decider, Decision, DecisionRecord, DecisionRequest, Moment, Paths
 from nextpaint.decide.explain import compare, explain
 from nextpaint.engine.deciding import Deciding
 from nextpaint.engine.node import Node
@@ -57,6 +58,17 @@ class Recomputation:
 
     def again(self, record: DecisionRecord) -> DecisionRecord:
         """The record this decision would leave if it were made again, following its recorded paths."""
+        return self.decided(record).record
+
+    @property
+    def application(self) -> Application:
+        """The application in force at the last decision."""
+        application = self._replay.application
+        assert application is not None
+        return application
+
+    def decided(self, record: DecisionRecord, other: Decider | None = None, surface: str = "") -> Decision:
+        """The decision made again at its position; by `other` and its `surface`, every stage of which runs."""
         self._replay.advance(record.position)
         application = self._replay.application
         if application is None:
@@ -73,9 +85,10 @@ class Recomputation:
             exclude=asked.exclude,
             profiled=asked.profiled,
         )
-        moment = Moment(record.decision_id, record.time_ms, record.seed, None, record.paths())
+        paths = record.paths() if other is None else Paths({})
+        moment = Moment(record.decision_id, record.time_ms, record.seed, None, paths)
         reading = self._replay.tables.reading(record.time_ms)
-        return decider.decide(record.surface, request, record.subjects, reading, moment).record
+        return (other or decider).decide(surface or record.surface, request, record.subjects, reading, moment)
 
 
 def decisions_of(ledger: Frames) -> Iterator[tuple[int, DecisionRecord]]:

@@ -47,7 +47,7 @@ class PropensityWork:
 
     def poke(self, decision: Decision, now_ms: int) -> None:
         """A decision was recorded: estimate its propensities if its policy could not say them."""
-        if decision.explored is None or decision.explored.drawn.again is None:
+        if decision.explored is None or decision.explored.drawn.pages is None:
             return
         if decision.record.explored is None or decision.record.explored.kind != ESTIMATED:
             return
@@ -79,6 +79,6 @@ class PropensityWork:
 
 def _estimate(decision: Decision) -> Estimate:
     explored, record = decision.explored, decision.record
-    assert explored is not None and explored.drawn.again is not None
+    assert explored is not None and explored.drawn.pages is not None
     places = min(record.request.limit, len(explored.pool))
-    return estimate(explored.drawn.again, explored.drawn.order, places, DRAWS, record.seed)
+    return estimate(explored.drawn.pages, explored.drawn.order, places, DRAWS, record.seed)

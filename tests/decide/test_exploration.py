@@ -157,12 +157,12 @@ def test_estimated_propensities_are_the_frequencies_of_other_seeds():
     reading.learned(policy.learns.name("home_carousel")).arms = {f"i{n:03d}": (40.0, float(n)) for n in range(12)}
     decisions = many(policy, 600, reading)
     explored = decisions[0].explored
-    found = estimate(explored.drawn.again, explored.drawn.order, 4, 2000, 9)
+    found = estimate(explored.drawn.pages, explored.drawn.order, 4, 2000, 9)
     for place, (value, error) in enumerate(zip(found.values, found.errors, strict=True)):
         item = ids(decisions[0])[place]
         share = sum(ids(each)[place] == item for each in decisions) / len(decisions)
         assert value == pytest.approx(share, abs=4 * (error + (0.25 / 600) ** 0.5))
-    assert found == estimate(explored.drawn.again, explored.drawn.order, 4, 2000, 9)
+    assert found == estimate(explored.drawn.pages, explored.drawn.order, 4, 2000, 9)
 
 
 def test_a_linear_policy_follows_what_it_learned_of_features():

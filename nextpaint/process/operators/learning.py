@@ -17,7 +17,7 @@ formula in ledger order, elementwise, so the bits are the same on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -85,6 +85,7 @@ class Learning(Operator):
         self._places = state.cell(identity, "places")
         self._total = state.cell(identity, "total")
         self._counts = state.cell(identity, "counts")
+        self.watch: Callable[[str, str, float], None] | None = None  # told of every counted (decision, item, reward)
 
     # ------------------------------------------------------------ reading
 
@@ -187,6 +188,7 @@ class Learning(Operator):
             self._count("repeated")
             return
         self._keep(row[0], told, place, state | SHOWN, told.values[place])
+        self._tell(row, told.values[place])
         self._count("trials")
         examined, arm = told.examined[place], told.arms[place]
         before_ms: int = self._arms.get(arm, _NEVER)[2]
@@ -224,7 +226,12 @@ class Learning(Operator):
             value = value if self.spec.width else min(value, 1.0)
             self._keep(decision, told, place, state | REWARDED, value)
             if state & SHOWN:
+                self._tell(row, value)
                 self._reward(told, place, value, at_ms)
+
+    def _tell(self, row: Row, value: float) -> None:
+        if self.watch is not None:
+            self.watch(str(row[0]), str(row[1]), value)
 
     def _found(self, row: Row) -> tuple[Told, int] | None:
         """The decision a trial or reward names and the item's place in it, both known to this learner."""
