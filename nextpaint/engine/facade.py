@@ -27,8 +27,8 @@ from nextpaint.govern.access import ADMIN, DECIDE, READ, Principal
 from nextpaint.govern.door import Door, DoorSettings
 from nextpaint.models.embedding import Embedder
 from nextpaint.ports import Ports, Workers
+from nextpaint.process.outputs import plain
 from nextpaint.process.query import run_query
-from nextpaint.process.runner import plain
 from nextpaint.record.errors import ApplicationError, InvalidInput, NotFound
 from nextpaint.sql import plan
 from nextpaint.sql.plan import Table

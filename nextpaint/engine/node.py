@@ -14,7 +14,7 @@ import logging
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count, groupby
+from itertools import count
 from pathlib import Path
 
 from nextpaint import __version__
@@ -30,7 +30,8 @@ from nextpaint.ports import Ports, Workers
 from nextpaint.process import checkpoint
 from nextpaint.process.kernels.warm import warm
 from nextpaint.process.live import Tables
-from nextpaint.process.runner import OutputIdentity, OutputRow, Runner, output_value
+from nextpaint.process.outputs import OutputIdentity, Outputs
+from nextpaint.process.runner import Runner
 from nextpaint.record.codec import Record
 from nextpaint.record.errors import LedgerError, NextpaintError
 from nextpaint.record.runs import Run
@@ -160,22 +161,23 @@ class Node:
             node.writer = Writer(
                 node.ledger, ports, node._on_durable, soon=node._paced if settings.frame_gap_ms else None
             )
-            node._emit(outputs)
+            for each in outputs:
+                node._emit(each)
         except BaseException:
             node.ledger.close()
             node.subjects.close()
             raise
         return node
 
-    def _recover(self, application: Application) -> list[OutputRow]:
+    def _recover(self, application: Application) -> list[Outputs]:
         """State as of the last durable record, and the outputs a crash kept from the ledger."""
-        outputs: list[OutputRow] = []
+        outputs: list[Outputs] = []
         for frame in self.ledger.frames():
             self._index(frame)
         replay = Replay(
             self.ledger,
             start=checkpoint.newest(self.ports.disk, self.durable),
-            on_outputs=lambda rows: outputs.extend(row for row in rows if row.identity > self.emitted),
+            on_outputs=lambda made: outputs.append(made.after(self.emitted)),
             applications={application.hash: application},
         )
         replay.advance(self.durable)
@@ -260,22 +262,21 @@ class Node:
     def _apply(self, records: list[Run]) -> None:
         started = self.ports.clock.monotonic_ns()
         outputs = self.runner.apply(records)
-        self._emit([row for row in outputs if row.identity > self.emitted])
+        self._emit(outputs.after(self.emitted))
         self.observed.apply.add((self.ports.clock.monotonic_ns() - started) / 1e6)
         self._tell_waiters()
         self._checkpoint()
 
-    def _emit(self, rows: list[OutputRow]) -> None:
+    def _emit(self, outputs: Outputs) -> None:
         """Outputs and the identity they reach, in one frame."""
-        if not rows or self.writer.error is not None:
+        if not len(outputs) or self.writer.error is not None:
             return
         with self.writer.together():
-            for topic, same in groupby(rows, key=lambda row: row.topic):
-                records = [Record(None, output_value(row), self.runner.at_ms) for row in same]
-                self.append(Draft(topic, EntryKind.OUTPUT, records))
-            self.emitted = rows[-1].identity
+            for topic, records, batch in outputs.drafts(self.runner.at_ms):
+                self.append(Draft(topic, EntryKind.OUTPUT, records, batch=batch))
+            self.emitted = outputs.last
             self.writer.emitted = (self.emitted.seq, self.emitted.operator, self.emitted.ordinal)
-        self.observed.counters.add("outputs", len(rows))
+        self.observed.counters.add("outputs", len(outputs))
 
     async def applied(self, seq: int) -> None:
         """Wait until the record `seq` is applied."""

@@ -14,7 +14,8 @@ from nextpaint.application import Application
 from nextpaint.ports import Disk
 from nextpaint.process import checkpoint
 from nextpaint.process.live import Tables
-from nextpaint.process.runner import OutputRow, Runner
+from nextpaint.process.outputs import Outputs
+from nextpaint.process.runner import Runner
 from nextpaint.record.codec import Record
 from nextpaint.record.errors import ReplayError
 from nextpaint.record.runs import Run
@@ -26,7 +27,7 @@ STEP_RECORDS = 2048  # a step of recovery: large enough to spread fixed costs, s
 SEQ_MAX = 2**63 - 1
 
 Cut = Callable[[], int]
-OnOutputs = Callable[[list[OutputRow]], None]
+OnOutputs = Callable[[Outputs], object]
 
 
 class Frames(Protocol):

@@ -7,43 +7,20 @@ operator, ordinal) so that a re-run after a crash can skip exactly those the led
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from nextpaint.process.graph import Design, Graph, Stage, build
 from nextpaint.process.operators.protocol import DeadRow, StepContext
+from nextpaint.process.outputs import DEAD_TOPIC as DEAD_TOPIC
+from nextpaint.process.outputs import Block, Outputs, plain
+from nextpaint.process.outputs import OutputIdentity as OutputIdentity
+from nextpaint.process.outputs import OutputRow as OutputRow
 from nextpaint.process.sources import Arrived, Source, clocks_of, seqs_of
-from nextpaint.record.columns import KIND_NAMES, MAX_WATERMARK, Batch, Value
+from nextpaint.record.columns import MAX_WATERMARK, Batch, Value
 from nextpaint.record.runs import Arriving as Arriving
 from nextpaint.record.runs import Run, gathered
-
-DEAD_TOPIC = "_dead"
-
-
-class OutputIdentity(NamedTuple):
-    """What caused an output row: the seq of an input record, the statement, the ordinal among its rows of that seq."""
-
-    seq: int
-    operator: int
-    ordinal: int
-
-
-NOTHING_EMITTED = OutputIdentity(-1, 0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class OutputRow:
-    """A row for an append-only target, or for the dead-letter topic."""
-
-    identity: OutputIdentity
-    topic: str
-    kind: str
-    row: dict[str, Value]
 
 
 class Runner:
@@ -66,10 +43,10 @@ class Runner:
 
     # ------------------------------------------------------------ forward
 
-    def apply(self, records: Sequence[Run] | Sequence[Arriving]) -> list[OutputRow]:
+    def apply(self, records: Sequence[Run] | Sequence[Arriving]) -> Outputs:
         """Apply a run of records; gives the output rows it caused, in identity order."""
         if not records:
-            return []
+            return Outputs()
         runs = [each for each in records if isinstance(each, Run)] or gathered(records)  # type: ignore[arg-type]
         context = StepContext(seqs_of(runs), clocks_of(runs))
         batches = self._read(runs, context)
@@ -77,7 +54,7 @@ class Runner:
         self.at_ms = runs[-1].at_ms
         return self._outputs(self._run(batches, context), context)
 
-    def end(self) -> list[OutputRow]:
+    def end(self) -> Outputs:
         """End of input: every watermark goes to MAX and everything held fires. For conformance and tests only."""
         context = StepContext(np.array([self.applied + 1], np.int64), np.array([self.at_ms], np.int64))
         batches = {
@@ -139,28 +116,22 @@ class Runner:
                 made[place] = batch
         return targets
 
-    def _outputs(self, targets: dict[str, Batch], context: StepContext) -> list[OutputRow]:
-        """Rows of append-only targets and dead rows, with identities, in order."""
-        rows: list[OutputRow] = []
+    def _outputs(self, targets: dict[str, Batch], context: StepContext) -> Outputs:
+        """Rows of append-only targets and dead rows, with identities."""
+        outputs = Outputs()
         for name, batch in targets.items():
             table = self.design.program.tables[name]
-            if table.primary_key:
-                continue
-            last, ordinal = -1, 0
-            kinds = batch.kind.tolist()
-            for index, (seq, row) in enumerate(zip(batch.seq.tolist(), batch.rows(), strict=True)):
-                ordinal = ordinal + 1 if seq == last else 0
-                last = seq
-                identity = OutputIdentity(seq, self._statements[name], ordinal)
-                rows.append(
-                    OutputRow(identity, name, KIND_NAMES[kinds[index]], dict(zip(table.names, row, strict=True)))
-                )
-        for ordinal, dead in enumerate(context.dead):
+            if not table.primary_key:
+                outputs.blocks.append(Block.of(name, self._statements[name], table.names, batch))
+        last, ordinal = -1, 0
+        for dead in sorted(context.dead, key=lambda each: each.seq):
+            ordinal = ordinal + 1 if dead.seq == last else 0
+            last = dead.seq
             body: dict[str, Value] = {"seq": dead.seq, "operator": dead.operator, "reason": dead.reason}
             body["row"] = [plain(value) for value in dead.row]
-            rows.append(OutputRow(OutputIdentity(dead.seq, 0, ordinal), DEAD_TOPIC, "+I", body))
+            outputs.dead.append(OutputRow(OutputIdentity(dead.seq, 0, ordinal), DEAD_TOPIC, "+I", body))
         self.dead += len(context.dead)
-        return sorted(rows, key=lambda each: each.identity)
+        return outputs
 
     # ------------------------------------------------------------ time
 
@@ -194,20 +165,3 @@ class Runner:
 
 def _given(batch: Batch | None, stage: Stage) -> Batch:
     return batch if batch is not None else stage.operator.nothing
-
-
-def plain(value: Value) -> Value:
-    """A value as JSON can say it."""
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    return value
-
-
-_json = msgspec.json.Encoder(decimal_format="number")
-
-
-def output_value(row: OutputRow) -> bytes:
-    """An output row as its record's JSON value."""
-    return _json.encode({name: plain(value) for name, value in row.row.items()})

@@ -160,6 +160,13 @@ class EncodedBatch:
         return base_offset.to_bytes(8, "big") + self.data[8:]
 
 
+def record_batch(body: bytes, count: int, timestamp_ms: int) -> EncodedBatch:
+    """The batch of `count` records that `body` holds already, all at the time `timestamp_ms`."""
+    checked = _AFTER_CRC.pack(0, count - 1, timestamp_ms, timestamp_ms, -1, -1, -1, count) + body
+    length = len(checked) + (_CHECKED_FROM - _LENGTH_FROM)
+    return EncodedBatch(_UP_TO_CRC.pack(0, length, 0, 2, crc32c(checked)) + checked, count)
+
+
 def encode_batch(records: Sequence[Record], base_offset: int) -> bytes:
     """The bytes of one uncompressed batch of at least one record. ValueError for what the format cannot hold."""
     builder = BatchBuilder()

@@ -137,10 +137,19 @@ def _put_byte(typing: Any, address: Any, value: Any) -> Any:
     return types.void(types.int64, types.int64), generate
 
 
+def _put_word(typing: Any, address: Any, value: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store(arguments[1], builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())).align = 1
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.uint64), generate
+
+
 byte_at: Callable[[int], int] = intrinsic(_byte_at)  # the byte at an address, 0 to 255
 long_at: Callable[[int], int] = intrinsic(_long_at)  # the int64 at an address
 word_at: Callable[[int], Any] = intrinsic(_word_at)  # eight bytes as uint64, the first one lowest
 put_byte: Callable[[int, int], None] = intrinsic(_put_byte)  # writes the low byte of a number to an address
+put_word: Callable[[int, Any], None] = intrinsic(_put_word)  # writes eight bytes
 
 
 @cache

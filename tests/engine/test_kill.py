@@ -24,7 +24,7 @@ from nextpaint.cli.commands import Directory
 from nextpaint.engine.explaining import Recomputation, decisions_of
 from nextpaint.engine.replay import Replay
 from nextpaint.ports import SystemClock
-from nextpaint.process.runner import output_value
+from nextpaint.process.outputs import output_value
 from nextpaint.stream.frame import EntryKind
 from nextpaint.stream.verify import verify
 from tests.engine.shop import GOODS, ROOT, corner, doubled, events_in, written

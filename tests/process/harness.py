@@ -28,7 +28,7 @@ def records(
 
 def whole(runner: Runner, arriving: Records) -> list[OutputRow]:
     """All records in one step."""
-    return runner.apply(arriving)
+    return list(runner.apply(arriving))
 
 
 def cut(runner: Runner, arriving: Records, seed: int, largest: int = 7) -> list[OutputRow]:

@@ -88,7 +88,7 @@ def _utf8(buffer: int, at: int, end: int) -> int:
 
 
 @inner
-def _is_plain(word: Any) -> Any:
+def is_plain(word: Any) -> Any:
     """Whether none of eight bytes is a quote, a backslash, a control character or above ASCII."""
     quotes, slashes = word ^ _QUOTES, word ^ _SLASHES
     found = (quotes - _ONES) & ~quotes | (slashes - _ONES) & ~slashes | (word - _SPACES) & ~word | word
@@ -101,7 +101,7 @@ def _string_end(buffer: int, at: int, end: int) -> tuple[int, bool]:
     not valid. Escapes are checked when they are undone."""
     escaped = False
     while at < end:
-        if at + 8 <= end and _is_plain(word_at(buffer + at)):
+        if at + 8 <= end and is_plain(word_at(buffer + at)):
             at += 8
             continue
         near = min(at + 8, end)
