@@ -103,6 +103,9 @@ def sql(options: argparse.Namespace) -> int:
     """Print the rows of one query as a table."""
     answer = _ask(options, "POST", "/v1/query", {"sql": options.query})
     names = [each["name"] for each in answer["columns"]]
+    if names == ["result"]:  # a plan or a definition: a text of its own
+        print("\n".join(str(row[0]) for row in answer["rows"]))
+        return 0
     rows = [[_shown(value) for value in row] for row in answer["rows"]]
     widths = (
         [max(len(cell) for cell in column) for column in zip(names, *rows, strict=True)] if rows else map(len, names)

@@ -32,7 +32,8 @@ from nextpaint.process.query import run_query
 from nextpaint.record.errors import ApplicationError, InvalidInput, NotFound
 from nextpaint.sql import plan
 from nextpaint.sql.plan import Table
-from nextpaint.sql.planner import plan_query
+from nextpaint.sql.planner import answer_question, plan_query
+from nextpaint.sql.session import Listing
 
 QUERY_ROWS_MAX = 10_000
 BUILT_IN = ("events", "impressions", "decisions", "identity")
@@ -152,12 +153,22 @@ class Engine:
     # ------------------------------------------------------------ reading
 
     async def query(self, principal: Principal, sql: str) -> dict[str, Any]:
-        """One SELECT over live tables: {"columns", "rows", "position", "as_of"}."""
+        """One SELECT over live tables, or SHOW, DESCRIBE, EXPLAIN: {"columns", "rows", "position", "as_of"}."""
         principal.require(READ)
         program = self.node.application.program
-        readable = {name: table for name, table in program.tables.items() if name in self.node.tables.live}
-        node = _planned(sql, readable)
         now = self.node.ports.clock.now_ms()
+        listing = _answered(sql, program)
+        if listing is not None:
+            return {
+                "columns": [{"name": name, "type": "STRING"} for name in listing.columns],
+                "rows": [list(row) for row in listing.rows],
+                "more": 0,
+                "failed": 0,
+                "position": str(self.node.position_of(self.node.runner.applied)),
+                "as_of": now,
+            }
+        readable = {name: table for name, table in program.tables.items() if name in self.node.tables.live}
+        node = _planned(sql, readable, program.views)
         result = run_query(node, self.node.tables, self.node.tables.reading(now))
         rows = [[plain(value) for value in row] for row in result.rows[:QUERY_ROWS_MAX]]
         return {
@@ -232,17 +243,25 @@ class Engine:
         return True, "ready"
 
 
-def _planned(sql: str, readable: Mapping[str, Table]) -> plan.Node:
+def _planned(sql: str, readable: Mapping[str, Table], views: Mapping[str, str]) -> plan.Node:
     """The plan of one SELECT. Raises InvalidInput with the first mistake and its place in the text."""
     try:
-        return plan_query(sql, dict(readable), {})
+        return plan_query(sql, dict(readable), views)
     except ApplicationError as error:
-        first = error.diagnostics[0]
-        raise InvalidInput(
-            first.what,
-            where=f"query, line {first.line}, column {first.column}",
-            cure=first.cure or "send one SELECT over the tables that GET /v1/application lists",
-        ) from error
+        raise _mistaken(error, "send one SELECT over the tables that GET /v1/application lists") from error
+
+
+def _answered(sql: str, program: plan.Program) -> Listing | None:
+    """The answer to SHOW, DESCRIBE or EXPLAIN; None for a SELECT. Raises InvalidInput."""
+    try:
+        return answer_question(sql, program)
+    except ApplicationError as error:
+        raise _mistaken(error, "SHOW TABLES lists what there is") from error
+
+
+def _mistaken(error: ApplicationError, cure: str) -> InvalidInput:
+    first = error.diagnostics[0]
+    return InvalidInput(first.what, where=f"query, line {first.line}, column {first.column}", cure=first.cure or cure)
 
 
 def plan_change(node: Node, application: Application) -> dict[str, Any]:

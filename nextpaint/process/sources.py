@@ -20,6 +20,7 @@ import numpy as np
 
 from nextpaint.process.coercion import coerce
 from nextpaint.process.decoding import Decoded, JsonDecoder
+from nextpaint.process.derived import Carried, DerivedColumns
 from nextpaint.process.operators.protocol import Operator, Output, Row, StepContext
 from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.state import State
@@ -97,6 +98,7 @@ class Source(Operator):
         self._explode = explode
         self._rowtime = table.watermark.column if table.watermark else None
         self._exact = [_EXACT.get(each.type.kind) for each in table.fields]
+        self._derived = DerivedColumns(table)
         self._decoder = JsonDecoder(table.fields)
         delay = table.watermark.delay_ms if table.watermark else 0
         self.clock = SourceClock(self.id, delay, settings.idle_timeout_ms, settings.idle_advance_ms, state)
@@ -119,7 +121,7 @@ class Source(Operator):
             batch, times, places = self.nothing, _NO_TIMES, _NO_TIMES
         elif self.rows_table is not None:
             batch, times, places = self._upserts(arrived, self.rows_table, bury)
-        elif self._explode is not None or len(arrived) < FEW:
+        elif self._explode is not None or self._derived or len(arrived) < FEW:
             batch, places = self._one_by_one(arrived, range(len(arrived)), bury)
             times = batch.columns[self._rowtime].values if self._rowtime is not None else _NO_TIMES
         else:
@@ -177,9 +179,9 @@ class Source(Operator):
         out = Output(self.nothing)
         places: list[int] = []
         for index in indices:
-            seq, at_ms = int(arrived.seqs[index]), int(arrived.at_ms[index])
+            seq = int(arrived.seqs[index])
             try:
-                rows = self._decode(arrived.key(index), arrived.value(index), at_ms)
+                rows = self._decode(self._carried(arrived, index))
             except (ValueError, RecursionError) as error:
                 bury(seq, _reason(error))
                 continue
@@ -193,11 +195,12 @@ class Source(Operator):
         out = Output(self.nothing)
         times: list[int] = []
         places: list[int] = []
-        complete = self._complete(arrived) if len(arrived) >= FEW else [None] * len(arrived)
+        columnar = len(arrived) >= FEW and not self._derived
+        complete = self._complete(arrived) if columnar else [None] * len(arrived)
         for index, (seq, at_ms) in enumerate(zip(arrived.seqs.tolist(), arrived.at_ms.tolist(), strict=True)):
             row = complete[index]
             try:
-                rows = [(INSERT, row)] if row else self._decode(arrived.key(index), arrived.value(index), at_ms)
+                rows = [(INSERT, row)] if row else self._decode(self._carried(arrived, index))
             except (ValueError, RecursionError) as error:
                 bury(seq, _reason(error))
                 continue
@@ -224,14 +227,18 @@ class Source(Operator):
             rows[index] = None
         return rows
 
-    def _decode(self, key: bytes | None, value: bytes | None, at_ms: int) -> list[tuple[int, Row]]:
-        if value is None:
-            return self._deleted(key)
-        decoded = msgspec.json.decode(value)
+    def _carried(self, arrived: Arrived, index: int) -> Carried:
+        seq, at_ms = int(arrived.seqs[index]), int(arrived.at_ms[index])
+        return Carried(self.topic, seq, at_ms, arrived.key(index), arrived.value(index))
+
+    def _decode(self, record: Carried) -> list[tuple[int, Row]]:
+        if record.value is None:
+            return self._deleted(record.key)
+        decoded = msgspec.json.decode(record.value)
         if not isinstance(decoded, dict):
             raise ValueError("the record is not a JSON object")
         objects = [decoded] if self._explode is None else self._explode(decoded)
-        return [self._row(each, at_ms) for each in objects]
+        return [self._row(each, record) for each in objects]
 
     def _deleted(self, key: bytes | None) -> list[tuple[int, Row]]:
         if self.rows_table is None or key is None:
@@ -243,7 +250,7 @@ class Source(Operator):
         stored = self.rows_table.get(keys)
         return [(DELETE, stored)] if stored is not None else []
 
-    def _row(self, value: Mapping[str, Json], at_ms: int) -> tuple[int, Row]:
+    def _row(self, value: Mapping[str, Json], record: Carried) -> tuple[int, Row]:
         fields = self.table.fields
         stored: Row | None = None
         if self.rows_table is not None:
@@ -254,9 +261,13 @@ class Source(Operator):
         cells: list[Value] = []
         for index, field in enumerate(fields):
             given: Json = value.get(field.name)
-            if type(given) is not self._exact[index]:
-                given = self._cell(index, field, value, stored, at_ms)
+            if index in self._derived.places:
+                given = None
+            elif type(given) is not self._exact[index]:
+                given = self._cell(index, field, value, stored, record.at_ms)
             cells.append(given)
+        if self._derived:
+            self._derived.fill(cells, record)
         row = tuple(cells)
         return (INSERT if stored is None else UPDATE_AFTER), row
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from nextpaint.sql.definitions import CreateView
 from nextpaint.sql.plan import At, Changes, Node, Scan, Schema, Table
 from nextpaint.sql.refusal import AlreadyReported, Refusal, near
 from nextpaint.sql.relation import renamed
-from nextpaint.sql.syntax import CreateView, Ident, Query
+from nextpaint.sql.syntax import Ident, Query
 
 PlanView = Callable[["Catalog", Query], Node]
 

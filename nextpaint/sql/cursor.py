@@ -100,6 +100,20 @@ class Cursor:
         self.advance()
         return Ident(token.text, token.at)
 
+    def object_name(self, what: str) -> Ident:
+        """The name of a table, view, function or model; the one catalog and database there is may stand before it."""
+        name = self.identifier(what)
+        for outer in ("default_catalog", "default_database"):
+            if name.text == outer and self.take("."):
+                name = self.identifier(what)
+        if self.sees("."):
+            raise Refusal(
+                "other catalogs and databases are not supported",
+                self.at,
+                "an application has default_catalog.default_database only; write the name alone",
+            )
+        return name
+
     def sees_identifier(self) -> bool:
         token = self.current
         return token.kind is Kind.QUOTED or (token.kind is Kind.WORD and token.upper not in RESERVED)

@@ -48,13 +48,14 @@ def describe(node: Node) -> str:
 
 
 def _lines(node: Node, depth: int) -> list[str]:
-    lines = ["  " * depth + f"{_line(node)}{_traits(node.schema)}"]
+    lines = ["  " * depth + f"{describe_line(node)}{_traits(node.schema)}"]
     for each in inputs_of(node):
         lines.extend(_lines(each, depth + 1))
     return lines
 
 
-def _line(node: Node) -> str:
+def describe_line(node: Node) -> str:
+    """One node, without its inputs."""
     match node:
         case Scan():
             return f"Scan {node.table}"
@@ -251,10 +252,13 @@ def _option(value: Value) -> str:
 def describe_table(table: Table) -> str:
     """The definition of a table on one line; equal definitions give equal text."""
     computed = dict(table.computed)
+    carried = {index: key for index, key, _ in table.metadata}
     parts: list[str] = []
     for index, field in enumerate(table.fields):
         if index in computed:
             parts.append(f"{quoted(field.name)} AS {describe_expr(computed[index])}")
+        elif index in carried:
+            parts.append(f"{quoted(field.name)} {field.type} METADATA FROM '{carried[index]}' VIRTUAL")
         else:
             parts.append(f"{quoted(field.name)} {field.type}{'' if field.nullable else ' NOT NULL'}")
     if table.watermark is not None:

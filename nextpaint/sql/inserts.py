@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nextpaint.record.types import Field, Kind
-from nextpaint.sql import coercion, syntax
+from nextpaint.sql import coercion, definitions, syntax
 from nextpaint.sql.catalog import Catalog
 from nextpaint.sql.describe import describe_table
+from nextpaint.sql.fitting import completed, enforced
 from nextpaint.sql.plan import At, Changes, ColumnRef, Expr, Insert, Node, Project, Schema, Table
 from nextpaint.sql.queries import plan_statement_query
 from nextpaint.sql.ranks import settled
@@ -23,7 +24,7 @@ class PlannedInsert:
     reads: tuple[str, ...]
 
 
-def plan_insert(catalog: Catalog, statement: syntax.InsertInto, builtins: Mapping[str, Table]) -> PlannedInsert:
+def plan_insert(catalog: Catalog, statement: definitions.InsertInto, builtins: Mapping[str, Table]) -> PlannedInsert:
     """The statement against its target. Raises Refusal (or AlreadyReported)."""
     target = _target(catalog, statement, builtins)
     catalog.start()
@@ -40,12 +41,15 @@ def plan_insert(catalog: Catalog, statement: syntax.InsertInto, builtins: Mappin
     _check_changes(statement, target, node, columns)
     _check_times(statement, node)
     node = _cast(node, target, columns, statement)
+    node = enforced(node, target, columns, catalog.settings, statement.at)
+    node = completed(node, target, columns, statement.at)
+    every = tuple(range(len(target.fields)))
     return PlannedInsert(
-        Insert(target.name, node, columns, _canonical(catalog, statement, reads, views), statement.at), reads
+        Insert(target.name, node, every, _canonical(catalog, statement, reads, views), statement.at), reads
     )
 
 
-def _target(catalog: Catalog, statement: syntax.InsertInto, builtins: Mapping[str, Table]) -> Table:
+def _target(catalog: Catalog, statement: definitions.InsertInto, builtins: Mapping[str, Table]) -> Table:
     name = statement.target
     if name.text in catalog.views:
         raise Refusal(f"{name.text} is a view", name.at, "INSERT INTO a table")
@@ -54,10 +58,17 @@ def _target(catalog: Catalog, statement: syntax.InsertInto, builtins: Mapping[st
     table = catalog.tables.get(name.text)
     if table is None:
         raise Refusal(f"unknown table {name.text}", name.at, near(name.text, catalog.tables))
+    if table.metadata:
+        column = table.fields[table.metadata[0][0]].name
+        raise Refusal(
+            f"{name.text} has the METADATA column {column}, which only records from outside carry",
+            name.at,
+            "INSERT INTO a table without METADATA",
+        )
     return table
 
 
-def _columns(statement: syntax.InsertInto, target: Table) -> tuple[int, ...]:
+def _columns(statement: definitions.InsertInto, target: Table) -> tuple[int, ...]:
     """The target columns in the order of the query's; computed ones take no value."""
     computed = {index for index, _ in target.computed}
     if not statement.columns:
@@ -78,7 +89,7 @@ def _columns(statement: syntax.InsertInto, target: Table) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _check_changes(statement: syntax.InsertInto, target: Table, node: Node, columns: Sequence[int]) -> None:
+def _check_changes(statement: definitions.InsertInto, target: Table, node: Node, columns: Sequence[int]) -> None:
     """Flink's rules for updating queries; ON CONFLICT decides where the keys differ."""
     schema = node.schema
     if schema.changes is Changes.APPEND:
@@ -104,7 +115,7 @@ def _check_changes(statement: syntax.InsertInto, target: Table, node: Node, colu
         )
 
 
-def _check_times(statement: syntax.InsertInto, node: Node) -> None:
+def _check_times(statement: definitions.InsertInto, node: Node) -> None:
     """A row of a topic has one time; Flink refuses two."""
     times = [node.schema.fields[index].name for index in node.schema.times]
     if len(times) > 1:
@@ -115,7 +126,7 @@ def _check_times(statement: syntax.InsertInto, node: Node) -> None:
         )
 
 
-def _cast(node: Node, target: Table, columns: Sequence[int], statement: syntax.InsertInto) -> Node:
+def _cast(node: Node, target: Table, columns: Sequence[int], statement: definitions.InsertInto) -> Node:
     """The query's columns in the target's types; one projection, when any type differs."""
     exprs: list[Expr] = []
     changed = False
@@ -156,7 +167,7 @@ def _item_at(query: syntax.Query, index: int) -> At:
     return body.at
 
 
-def _canonical(catalog: Catalog, statement: syntax.InsertInto, reads: Sequence[str], views: Sequence[str]) -> str:
+def _canonical(catalog: Catalog, statement: definitions.InsertInto, reads: Sequence[str], views: Sequence[str]) -> str:
     """Everything the statement's state depends on: the tables and views it reads, then itself."""
     lines = [describe_table(catalog.tables[name]) for name in reads]
     for name in views:

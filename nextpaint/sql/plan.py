@@ -459,13 +459,15 @@ class Watermark:
 @dataclass(frozen=True, slots=True)
 class Table:
     """A declared table. Without a `connector` option it lives on the node's own backbone.
-    `computed`: (column index, expression over the physical columns)."""
+    `computed`: (column index, expression over the physical and metadata columns); `metadata`: (column index, what of
+    the record, cast from its own type, ColumnRef 0)."""
 
     name: str
     fields: tuple[Field, ...]
     primary_key: tuple[int, ...] = ()
     watermark: Watermark | None = None
     computed: tuple[tuple[int, Expr], ...] = ()
+    metadata: tuple[tuple[int, str, Expr], ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     at: At = field(default=At(), compare=False)
 
@@ -496,4 +498,6 @@ class Program:
     tables: dict[str, Table]
     inserts: tuple[Insert, ...]
     settings: dict[str, str]
-    views: dict[str, str] = field(default_factory=dict)  # name -> canonical SQL, for display
+    views: dict[str, str] = field(default_factory=dict)  # name -> the canonical text of its query
+    functions: dict[str, str] = field(default_factory=dict)  # name -> its place, 'module.name'
+    models: dict[str, str] = field(default_factory=dict)  # name -> its definition, for display

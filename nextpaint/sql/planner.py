@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from nextpaint.record.errors import ApplicationError, Diagnostic
 from nextpaint.record.types import Type
-from nextpaint.sql import syntax
+from nextpaint.sql import definitions, syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.catalog import Catalog
 from nextpaint.sql.cursor import Cursor
+from nextpaint.sql.declarations import declare, settings_of, unparsed_names
 from nextpaint.sql.dialect import tokenize
 from nextpaint.sql.expression_grammar import parse_expression
 from nextpaint.sql.inserts import PlannedInsert, in_order, one_writer, plan_insert
@@ -25,8 +26,9 @@ from nextpaint.sql.queries import distinct_names, plan_statement_query
 from nextpaint.sql.query_grammar import parse_query
 from nextpaint.sql.refusal import AlreadyReported, Refusal
 from nextpaint.sql.scope import ConditionNames
+from nextpaint.sql.session import Listing, ask
 from nextpaint.sql.statement_grammar import parse_statements
-from nextpaint.sql.tables import build_table
+from nextpaint.sql.views import parsed_views, whole_text
 
 _IDLE_TIMEOUT = "table.exec.source.idle-timeout"
 _TABLE_IDLE_TIMEOUT = "scan.watermark.idle-timeout"
@@ -44,19 +46,19 @@ def plan_program(
     `asked`: file and text of a query whose changes go to the table ANSWER, which takes any.
     """
     findings: list[Refusal] = []
-    statements: list[syntax.Statement] = []
+    statements: list[definitions.Statement] = []
     for file, text in sources:
         statements.extend(parse_statements(file, text, findings.append))
-    broken = _unparsed_names(sources)
-    tables, views = _declare(statements, builtins, broken, findings)
+    declared = declare(statements, builtins, unparsed_names(sources), findings)
+    tables, views, broken = declared.tables, declared.views, declared.broken
     catalog = Catalog(tables, views, plan_statement_query, broken=broken, findings=findings)
-    settings = _settings(statements, findings)
+    settings = settings_of(statements, findings)
     catalog.settings = settings
     for view in views.values():
         _attempt_view(catalog, view)
     planned: list[PlannedInsert] = []
     for statement in statements:
-        if isinstance(statement, syntax.InsertInto):
+        if isinstance(statement, definitions.InsertInto):
             try:
                 planned.append(plan_insert(catalog, statement, builtins))
             except Refusal as refusal:
@@ -76,7 +78,8 @@ def plan_program(
     findings.extend(circles)
     if findings:
         raise ApplicationError(_diagnostics(findings, [file for file, _ in sources]))
-    return Program(tables, tuple(order), settings, {name: view.text for name, view in views.items()})
+    texts = {name: whole_text(view) for name, view in views.items()}
+    return Program(tables, tuple(order), settings, texts)
 
 
 def _answer(catalog: Catalog, file: str, text: str) -> PlannedInsert:
@@ -100,13 +103,23 @@ def plan_query(text: str, tables: Mapping[str, Table], views: Mapping[str, str] 
         query = parse_query(cursor)
         cursor.take(";")
         cursor.expect_end()
-        catalog = Catalog(tables, _parsed_views(views or {}), plan_statement_query, live=True, findings=findings)
+        catalog = Catalog(tables, parsed_views(views or {}), plan_statement_query, live=True, findings=findings)
         return plan_statement_query(catalog, query)
     except Refusal as refusal:
         findings.append(refusal)
     except AlreadyReported:
         pass
     raise ApplicationError(_diagnostics(findings, [""]))
+
+
+def answer_question(text: str, program: Program) -> Listing | None:
+    """SHOW, DESCRIBE, EXPLAIN or SET over a program; None for anything else. Raises ApplicationError."""
+    try:
+        return ask(text, program)
+    except Refusal as refusal:
+        raise ApplicationError([refusal.diagnostic()]) from refusal
+    except AlreadyReported as broken:
+        raise ApplicationError([Diagnostic("", 1, 1, f"{broken} cannot be planned")]) from broken
 
 
 def plan_condition(text: str, columns: Mapping[str, Type], where: At) -> tuple[Expr, tuple[str, ...]]:
@@ -145,83 +158,13 @@ def _moved(at: At, where: At) -> At:
     return At(where.file, where.line + at.line - 1, max(column, 1))
 
 
-# ---------------------------------------------------------------- declarations
-
-
-def _declare(
-    statements: Sequence[syntax.Statement], builtins: Mapping[str, Table], broken: set[str], findings: list[Refusal]
-) -> tuple[dict[str, Table], dict[str, syntax.CreateView]]:
-    """Tables and views by name. A name that fails here is `broken`: its readers are not reported again."""
-    tables = dict(builtins)
-    views: dict[str, syntax.CreateView] = {}
-    places: dict[str, At] = {}
-    for statement in statements:
-        if not isinstance(statement, syntax.CreateTable | syntax.CreateView):
-            continue
-        name = statement.name.text
-        if name in builtins:
-            findings.append(Refusal(f"{name} is built in", statement.name.at, "choose another name"))
-            continue
-        if name in places:
-            if not statement.if_not_exists:
-                findings.append(
-                    Refusal(f"{name} is declared twice (first at {places[name]})", statement.name.at, "rename one")
-                )
-            continue
-        places[name] = statement.name.at
-        broken.discard(name)
-        if isinstance(statement, syntax.CreateView):
-            views[name] = statement
-            continue
-        try:
-            tables[name] = build_table(statement)
-        except Refusal as refusal:
-            broken.add(name)
-            findings.append(refusal)
-    return tables, views
-
-
-def _unparsed_names(sources: Sequence[tuple[str, str]]) -> set[str]:
-    """Names after CREATE TABLE or VIEW, also of statements that do not parse."""
-    names: set[str] = set()
-    for file, text in sources:
-        try:
-            tokens = tokenize(text, file)
-        except Refusal:
-            continue
-        for index, token in enumerate(tokens[:-1]):
-            if token.upper in ("TABLE", "VIEW") and index and tokens[index - 1].upper in ("CREATE", "TEMPORARY"):
-                skip = 3 if tokens[index + 1].upper == "IF" else 0
-                names.add(tokens[min(index + 1 + skip, len(tokens) - 1)].text)
-    return names
-
-
-def _attempt_view(catalog: Catalog, view: syntax.CreateView) -> None:
+def _attempt_view(catalog: Catalog, view: definitions.CreateView) -> None:
     try:
         catalog.node(view.name)
     except Refusal as refusal:
         catalog.report(refusal)
     except AlreadyReported:
         return
-
-
-def _settings(statements: Sequence[syntax.Statement], findings: list[Refusal]) -> dict[str, str]:
-    settings: dict[str, str] = {}
-    for statement in statements:
-        if not isinstance(statement, syntax.SetOption):
-            continue
-        if settings.get(statement.key, statement.value) != statement.value:
-            findings.append(Refusal(f"'{statement.key}' is set to two values", statement.at, "keep one SET"))
-        settings[statement.key] = statement.value
-    return settings
-
-
-def _parsed_views(views: Mapping[str, str]) -> dict[str, syntax.CreateView]:
-    parsed: dict[str, syntax.CreateView] = {}
-    for name, text in views.items():
-        query = parse_query(Cursor(tokenize(text, name)))
-        parsed[name] = syntax.CreateView(syntax.Ident(name), (), query, text, False)
-    return parsed
 
 
 def _diagnostics(findings: Sequence[Refusal], files: Sequence[str]) -> list[Diagnostic]:

@@ -256,10 +256,7 @@ def _table_primary(cursor: Cursor) -> TableName | Derived | WindowTable:
 
 
 def _table_name(cursor: Cursor) -> Ident:
-    name = cursor.identifier("a table name")
-    if cursor.sees("."):
-        raise Refusal("catalog and database names are not supported", cursor.at, "write the table's own name")
-    return name
+    return cursor.object_name("a table name")
 
 
 def _table_alias(cursor: Cursor) -> tuple[Ident | None, tuple[Ident, ...]]:

@@ -173,7 +173,7 @@ CANONICAL = frozenset(
     {
         *(signature.name for signature in FUNCTIONS.values()),
         *("+ - * / % || = <> < <= > >= AND OR NOT IN LIKE CASE CAST TRY_CAST FIELD ITEM ROW ARRAY MAP".split()),
-        *("COALESCE NULLIF GREATEST LEAST ROUND TRUNCATE TIMESTAMPADD JSON_VALUE ARRAY_CONTAINS".split()),
+        *("REQUIRE COALESCE NULLIF GREATEST LEAST ROUND TRUNCATE TIMESTAMPADD JSON_VALUE ARRAY_CONTAINS".split()),
         *("FLOOR_TIME", "CEIL_TIME"),
         *("IS NULL", "IS NOT NULL", "IS TRUE", "IS FALSE", "IS JSON", "IS DISTINCT FROM"),
     }

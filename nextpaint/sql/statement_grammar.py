@@ -1,29 +1,33 @@
-"""The grammar of statements, and the cut of a file into statements.
+"""The grammar of an application's statements, and the cut of a file into statements.
 
-Each statement is parsed on its own: an error in one does not hide those of the next.
+Each statement is parsed on its own: an error in one does not hide those of the next. Questions (SHOW, DESCRIBE,
+EXPLAIN) are not part of an application; `session_grammar` reads them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from nextpaint.record.types import Field
 from nextpaint.sql.canonical import canonical_text
 from nextpaint.sql.cursor import Cursor
-from nextpaint.sql.dialect import Kind, Token, tokenize
-from nextpaint.sql.expression_grammar import parse_expression
-from nextpaint.sql.plan import At
-from nextpaint.sql.query_grammar import parse_query
-from nextpaint.sql.refusal import Refusal, near
-from nextpaint.sql.syntax import (
-    ColumnDefinition,
-    CreateTable,
+from nextpaint.sql.definitions import (
+    CreateFunction,
+    CreateModel,
     CreateView,
-    Expression,
-    Ident,
+    DropIfExists,
     InsertInto,
+    ResetOption,
     SetOption,
     Statement,
 )
+from nextpaint.sql.dialect import Kind, Token, tokenize
+from nextpaint.sql.plan import At
+from nextpaint.sql.query_grammar import parse_query
+from nextpaint.sql.refusal import Refusal, near
+from nextpaint.sql.settings import check_setting
+from nextpaint.sql.syntax import Ident
+from nextpaint.sql.table_grammar import parse_create_table, parse_options
 from nextpaint.sql.typenames import parse_type
 
 
@@ -55,7 +59,8 @@ def parse_statements(file: str, text: str, refused: Callable[[Refusal], None]) -
                 )
             statement = _statement(cursor)
             cursor.expect_end()
-            statements.append(statement)
+            if statement is not None:
+                statements.append(statement)
         except Refusal as refusal:
             refused(refusal)
     if in_set is not None:
@@ -81,7 +86,8 @@ def _cut(tokens: Sequence[Token]) -> Iterator[list[Token]]:
         part = []
 
 
-def _statement(cursor: Cursor) -> Statement:
+def _statement(cursor: Cursor) -> Statement | None:
+    """None for a statement that changes nothing (USE of the one catalog there is)."""
     if cursor.sees("EXECUTE", "INSERT"):
         cursor.advance()
     word = cursor.current
@@ -100,160 +106,21 @@ def _statement(cursor: Cursor) -> Statement:
 
 def _create(cursor: Cursor) -> Statement:
     start = cursor.expect("CREATE").at
-    cursor.take("TEMPORARY")
+    temporary = cursor.take("TEMPORARY")
+    system = temporary and cursor.take("SYSTEM")
     word = cursor.current
-    if word.upper == "TABLE":
-        cursor.advance()
-        return _create_table(cursor, start)
-    if word.upper == "VIEW":
-        cursor.advance()
-        return _create_view(cursor, start)
-    cure = {
-        "OR": "declare it once; apply the application to change it",
-        "FUNCTION": "functions are Python; see the documentation of functions",
-        "MODEL": "declare models in Python",
-        "CATALOG": "an application has one catalog",
-        "DATABASE": "an application has one database",
-    }.get(word.upper, "CREATE TABLE or CREATE VIEW")
-    raise Refusal(f"CREATE {word.text.upper()} is not supported", word.at, cure)
-
-
-def _if_not_exists(cursor: Cursor) -> bool:
-    return cursor.take("IF", "NOT", "EXISTS")
-
-
-def _object_name(cursor: Cursor, what: str) -> Ident:
-    name = cursor.identifier(what)
-    if cursor.sees("."):
-        raise Refusal("catalog and database names are not supported", cursor.at, f"write {what} without them")
-    return name
-
-
-class _TableParts:
-    """The elements between the parentheses of CREATE TABLE."""
-
-    def __init__(self) -> None:
-        self.columns: list[ColumnDefinition] = []
-        self.watermarks: list[tuple[Ident, Expression]] = []
-        self.keys: list[tuple[Ident, ...]] = []
-
-    def take(self, cursor: Cursor) -> None:
-        at = cursor.at
-        if cursor.take("WATERMARK"):
-            self.watermarks.append(_watermark(cursor))
-        elif cursor.sees_any("PRIMARY", "CONSTRAINT"):
-            self.keys.append(_primary_key(cursor))
-        else:
-            column, key = _column(cursor)
-            self.columns.append(column)
-            if key is not None:
-                self.keys.append((key,))
-        if len(self.watermarks) > 1:
-            raise Refusal("a table has one WATERMARK", at)
-        if len(self.keys) > 1:
-            raise Refusal("a table has one PRIMARY KEY", at)
-
-
-def _create_table(cursor: Cursor, start: At) -> CreateTable:
-    if_not_exists = _if_not_exists(cursor)
-    name = _object_name(cursor, "a table name")
-    if not cursor.sees("("):
-        raise Refusal(f"expected the columns of {name.text} but found {cursor.current}", cursor.at)
-    cursor.expect("(")
-    parts = _TableParts()
-    parts.take(cursor)
-    while cursor.take(","):
-        parts.take(cursor)
-    cursor.expect(")")
-    if cursor.take("COMMENT"):
-        cursor.string("a comment")
-    for word in ("PARTITIONED", "DISTRIBUTED"):
-        if cursor.sees(word):
-            raise Refusal(f"{word} is not supported", cursor.at, "leave it out: a node keeps a table in one place")
-    options = _options(cursor) if cursor.take("WITH") else ()
-    for word in ("LIKE", "AS"):
-        if cursor.sees(word):
-            raise Refusal(f"CREATE TABLE ... {word} is not supported", cursor.at, "write the columns, then INSERT INTO")
-    watermark = parts.watermarks[0] if parts.watermarks else None
-    key = parts.keys[0] if parts.keys else ()
-    return CreateTable(name, tuple(parts.columns), watermark, key, options, if_not_exists, start)
-
-
-def _column(cursor: Cursor) -> tuple[ColumnDefinition, Ident | None]:
-    """A column, and its name again when it is the inline primary key."""
-    name = cursor.identifier("a column name")
-    if cursor.take("AS"):
-        at = cursor.at
-        computed = parse_expression(cursor)
-        if cursor.take("COMMENT"):
-            cursor.string("a comment")
-        return ColumnDefinition(name, computed=computed, at=at), None
-    at = cursor.at
-    type_ = parse_type(cursor)
-    not_null = cursor.take("NOT", "NULL")
-    if not not_null:
-        cursor.take("NULL")
-    if cursor.sees("METADATA"):
-        raise Refusal("METADATA columns are not supported yet", cursor.at, "declare it as a plain column")
-    key: Ident | None = None
-    if cursor.sees_any("PRIMARY", "CONSTRAINT"):
-        if cursor.take("CONSTRAINT"):
-            cursor.identifier("a constraint name")
-        cursor.expect("PRIMARY", "KEY")
-        _not_enforced(cursor)
-        key = name
-    elif cursor.sees("UNIQUE"):
-        raise Refusal("UNIQUE is not supported", cursor.at, "use PRIMARY KEY (...) NOT ENFORCED")
-    if cursor.take("NOT", "NULL"):
-        not_null = True
-    if cursor.take("COMMENT"):
-        cursor.string("a comment")
-    return ColumnDefinition(name, type_, not_null or key is not None, None, at), key
-
-
-def _primary_key(cursor: Cursor) -> tuple[Ident, ...]:
-    if cursor.take("CONSTRAINT"):
-        cursor.identifier("a constraint name")
-    cursor.expect("PRIMARY", "KEY")
-    key = cursor.in_parentheses(lambda: cursor.identifier("a column name"))
-    _not_enforced(cursor)
-    return key
-
-
-def _not_enforced(cursor: Cursor) -> None:
-    if not cursor.take("NOT", "ENFORCED"):
-        raise Refusal("a PRIMARY KEY is not enforced", cursor.at, "write PRIMARY KEY (...) NOT ENFORCED")
-
-
-def _watermark(cursor: Cursor) -> tuple[Ident, Expression]:
-    cursor.expect("FOR")
-    column = cursor.identifier("the time column")
-    if cursor.sees("."):
-        raise Refusal("the time column must be a column of the table itself", cursor.at, "add a computed column")
-    cursor.expect("AS")
-    return column, parse_expression(cursor)
-
-
-def _options(cursor: Cursor) -> tuple[tuple[str, str], ...]:
-    options: dict[str, str] = {}
-    cursor.expect("(")
-    while True:
-        at = cursor.at
-        key = cursor.string("an option name")
-        cursor.expect("=")
-        if key in options:
-            raise Refusal(f"the option '{key}' is given twice", at)
-        options[key] = cursor.string(f"the value of '{key}'")
-        if not cursor.take(","):
-            break
-    cursor.expect(")")
-    return tuple(sorted(options.items()))
+    rule = _CREATES.get(word.upper)
+    if rule is None or (system and word.upper != "FUNCTION"):
+        cure = _CREATE_CURES.get(word.upper, "CREATE TABLE, VIEW, FUNCTION or MODEL")
+        raise Refusal(f"CREATE {word.text.upper()} is not supported", word.at, cure)
+    cursor.advance()
+    return rule(cursor, start)
 
 
 def _create_view(cursor: Cursor, start: At) -> CreateView:
-    if_not_exists = _if_not_exists(cursor)
-    name = _object_name(cursor, "a view name")
-    columns = cursor.in_parentheses(lambda: cursor.identifier("a column name")) if cursor.sees("(") else ()
+    if_not_exists = cursor.take("IF", "NOT", "EXISTS")
+    name = cursor.object_name("a view name")
+    columns = cursor.in_parentheses(lambda: _view_column(cursor)) if cursor.sees("(") else ()
     if cursor.take("COMMENT"):
         cursor.string("a comment")
     cursor.expect("AS")
@@ -263,16 +130,80 @@ def _create_view(cursor: Cursor, start: At) -> CreateView:
     return CreateView(name, columns, query, text, if_not_exists, start)
 
 
-# ---------------------------------------------------------------- INSERT, SET
+def _view_column(cursor: Cursor) -> Ident:
+    name = cursor.identifier("a column name")
+    if cursor.take("COMMENT"):
+        cursor.string("a comment")
+    return name
 
 
-def _insert(cursor: Cursor) -> InsertInto:
+def _create_function(cursor: Cursor, start: At) -> CreateFunction:
+    if_not_exists = cursor.take("IF", "NOT", "EXISTS")
+    name = cursor.object_name("a function name")
+    cursor.expect("AS")
+    at = cursor.at
+    target = cursor.string("the function's place, 'module.name',")
+    cure = f"CREATE FUNCTION {name.text} AS 'module.name' LANGUAGE PYTHON, with module.py in the application's folder"
+    if not cursor.take("LANGUAGE", "PYTHON"):
+        language = cursor.peek().text if cursor.sees("LANGUAGE") else "Java, the default,"
+        raise Refusal(f"functions in {language} are not supported", cursor.at, cure)
+    if cursor.sees("USING"):
+        raise Refusal("USING is not supported", cursor.at, "put the Python file into the application's folder")
+    return CreateFunction(name, target, if_not_exists, start, at)
+
+
+def _create_model(cursor: Cursor, start: At) -> CreateModel:
+    if_not_exists = cursor.take("IF", "NOT", "EXISTS")
+    name = cursor.object_name("a model name")
+    inputs = cursor.in_parentheses(lambda: _model_column(cursor)) if cursor.take("INPUT") else ()
+    outputs = cursor.in_parentheses(lambda: _model_column(cursor)) if cursor.take("OUTPUT") else ()
+    if cursor.take("COMMENT"):
+        cursor.string("a comment")
+    if not cursor.sees("WITH"):
+        raise Refusal(f"expected WITH but found {cursor.current}", cursor.at, "WITH ('provider'='file', ...)")
+    cursor.advance()
+    options, _ = parse_options(cursor)
+    return CreateModel(name, inputs, outputs, options, if_not_exists, start)
+
+
+def _model_column(cursor: Cursor) -> Field:
+    name = cursor.identifier("a column name")
+    type_ = parse_type(cursor)
+    nullable = not cursor.take("NOT", "NULL")
+    if cursor.take("COMMENT"):
+        cursor.string("a comment")
+    return Field(name.text, type_, nullable)
+
+
+_CREATES: dict[str, Callable[[Cursor, At], Statement]] = {
+    "TABLE": parse_create_table,
+    "VIEW": _create_view,
+    "FUNCTION": _create_function,
+    "MODEL": _create_model,
+}
+_CREATE_CURES = {
+    "OR": "declare it once; apply the application to change it",
+    "CATALOG": "an application has one catalog",
+    "DATABASE": "an application has one database",
+    "MATERIALIZED": "CREATE TABLE with a PRIMARY KEY, and INSERT INTO it",
+    "CONNECTION": "put what reaches outside into nextpaint.toml",
+    "AGENT": "declare agents in Python",
+    "TOOL": "declare tools in Python",
+    "UNIQUE": "a PRIMARY KEY is the index of a table",
+    "INDEX": "a PRIMARY KEY is the index of a table",
+}
+
+# ---------------------------------------------------------------- INSERT, SET and the rest
+
+
+def parse_insert(cursor: Cursor) -> InsertInto:
+    """`INSERT INTO t [(columns)] query [ON CONFLICT DO ...]`."""
     first = cursor.index
     start = cursor.expect("INSERT").at
     if cursor.sees("OVERWRITE"):
         raise Refusal("INSERT OVERWRITE is for batch jobs", cursor.at, "write INSERT INTO")
     cursor.expect("INTO")
-    target = _object_name(cursor, "a table name")
+    target = cursor.object_name("a table name")
     if cursor.sees("PARTITION"):
         raise Refusal("INSERT ... PARTITION is not supported", cursor.at, "select the value as a column")
     columns: tuple[Ident, ...] = ()
@@ -292,33 +223,72 @@ def _insert(cursor: Cursor) -> InsertInto:
 
 def _set(cursor: Cursor) -> SetOption:
     start = cursor.expect("SET").at
+    at = cursor.at
     key = cursor.string("a setting's name")
     cursor.expect("=")
-    return SetOption(key, cursor.string(f"the value of '{key}'"), start)
+    value = cursor.string(f"the value of '{key}'")
+    check_setting(key, value, at)
+    return SetOption(key, value, start)
 
 
-_STATEMENTS: dict[str, Callable[[Cursor], Statement]] = {
+def _reset(cursor: Cursor) -> ResetOption:
+    start = cursor.expect("RESET").at
+    key = cursor.string("a setting's name") if cursor.current.kind is Kind.STRING else ""
+    return ResetOption(key, start)
+
+
+def _drop(cursor: Cursor) -> DropIfExists:
+    start = cursor.expect("DROP").at
+    cure = "remove the CREATE statement and apply the application"
+    cursor.take("TEMPORARY")
+    if not cursor.sees_any("TABLE", "VIEW", "FUNCTION", "MODEL"):
+        raise Refusal(f"DROP {cursor.current.text.upper()} is not a statement of an application", start, cure)
+    word = cursor.advance().upper
+    if not cursor.take("IF", "EXISTS"):
+        raise Refusal(f"DROP {word} is not a statement of an application", start, cure)
+    return DropIfExists(cursor.object_name("a name"), start)
+
+
+def _use(cursor: Cursor) -> None:
+    start = cursor.expect("USE").at
+    wanted = ["default_catalog"] if cursor.take("CATALOG") else ["default_catalog", "default_database"]
+    name = cursor.identifier("a name")
+    if len(wanted) == 2 and name.text == wanted[0] and cursor.take("."):
+        name = cursor.identifier("a name")
+    if name.text != wanted[-1]:
+        raise Refusal(
+            f"there is no {name.text}", start, "an application has one catalog and one database: leave USE out"
+        )
+
+
+_STATEMENTS: dict[str, Callable[[Cursor], Statement | None]] = {
     "CREATE": _create,
-    "INSERT": _insert,
+    "INSERT": parse_insert,
     "SET": _set,
+    "RESET": _reset,
+    "DROP": _drop,
+    "USE": _use,
 }
 
 _REFUSED = {
     "SELECT": "write INSERT INTO a table SELECT ..., or ask a running node with `nextpaint sql`",
     "WITH": "write INSERT INTO a table WITH ...",
     "ALTER": "change the CREATE statement and apply the application",
-    "DROP": "remove the CREATE statement and apply the application",
-    "USE": "an application has one catalog and one database",
     "SHOW": "ask a running node with `nextpaint sql`",
     "DESCRIBE": "ask a running node with `nextpaint sql`",
     "DESC": "ask a running node with `nextpaint sql`",
-    "EXPLAIN": "run `nextpaint check`, which prints the plan",
-    "RESET": "remove the SET statement",
+    "EXPLAIN": "ask a running node with `nextpaint sql`, or run `nextpaint check`, which prints every plan",
     "UPDATE": "insert the new row: a table with a PRIMARY KEY keeps the last one",
     "DELETE": "send a delete for the key to the table",
+    "TRUNCATE": "send a delete for each key to the table",
+    "MERGE": "insert the new row: a table with a PRIMARY KEY keeps the last one",
+    "CALL": "procedures are not part of an application",
     "ADD": "Java libraries are not part of an application",
+    "REMOVE": "Java libraries are not part of an application",
     "LOAD": "modules are not part of an application",
+    "UNLOAD": "modules are not part of an application",
     "ANALYZE": "there is nothing to analyse in a stream",
+    "STOP": "remove the INSERT statement and apply the application",
     "BEGIN": "write EXECUTE STATEMENT SET BEGIN ... END;",
     "END": "it closes no EXECUTE STATEMENT SET",
     "EXECUTE": "write EXECUTE STATEMENT SET BEGIN ... END; or INSERT INTO",

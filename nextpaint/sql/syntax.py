@@ -1,4 +1,4 @@
-"""The syntax tree of a statement: what was written, before names and types are known.
+"""The syntax tree of expressions and queries: what was written, before names and types are known.
 
 Nodes compare without their places, so two spellings of one expression are equal. No rule of the language lives here.
 """
@@ -368,62 +368,3 @@ class Query:
     order: tuple[OrderItem, ...] = ()
     limit: int | None = None
     at: At = field(default=_NOWHERE, compare=False)
-
-
-# ---------------------------------------------------------------- statements
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnDefinition:
-    """A physical column (`type`), or a computed one (`computed`)."""
-
-    name: Ident
-    type: Type | None = None
-    not_null: bool = False
-    computed: Expression | None = None
-    at: At = field(default=_NOWHERE, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class CreateTable:
-    name: Ident
-    columns: tuple[ColumnDefinition, ...]
-    watermark: tuple[Ident, Expression] | None
-    primary_key: tuple[Ident, ...]
-    options: tuple[tuple[str, str], ...]
-    if_not_exists: bool
-    at: At = field(default=_NOWHERE, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class CreateView:
-    """`text`: the canonical text of the query."""
-
-    name: Ident
-    columns: tuple[Ident, ...]
-    query: Query
-    text: str
-    if_not_exists: bool
-    at: At = field(default=_NOWHERE, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class InsertInto:
-    """`conflict`: NOTHING, ERROR, DEDUPLICATE or empty. `text`: the canonical text of the statement."""
-
-    target: Ident
-    columns: tuple[Ident, ...]
-    query: Query
-    conflict: str
-    text: str
-    at: At = field(default=_NOWHERE, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SetOption:
-    key: str
-    value: str
-    at: At = field(default=_NOWHERE, compare=False)
-
-
-Statement = CreateTable | CreateView | InsertInto | SetOption

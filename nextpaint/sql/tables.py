@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from nextpaint.record import types
 from nextpaint.record.types import Field, Kind
-from nextpaint.sql import syntax
+from nextpaint.sql import coercion, definitions, syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.plan import At, Call, ColumnRef, Expr, Literal, Schema, Table, Watermark
 from nextpaint.sql.refusal import Refusal, near
 from nextpaint.sql.scope import Scope
+from nextpaint.sql.settings import check_options
 
+# What a record of the node's backbone carries beside its value. `offset` is its ordinal in the ledger.
+METADATA = {
+    "topic": types.STRING,
+    "partition": types.INT,
+    "offset": types.BIGINT,
+    "timestamp": types.TIMESTAMP_LTZ,
+    "key": types.BYTES,
+}
 _WATERMARK_USAGE = "WATERMARK FOR ts AS ts - INTERVAL '5' SECOND"
 
 
-def build_table(definition: syntax.CreateTable) -> Table:
+def build_table(definition: definitions.CreateTable) -> Table:
     """The declared table. Raises Refusal at the first column or clause that is wrong."""
     if not definition.columns:
         raise Refusal(f"{definition.name.text} has no columns", definition.at)
@@ -25,12 +35,39 @@ def build_table(definition: syntax.CreateTable) -> Table:
     key = _key(definition, fields, computed)
     fields = [Field(each.name, each.type, each.nullable and index not in key) for index, each in enumerate(fields)]
     watermark = _watermark(definition, fields)
+    check_options(dict(definition.options), dict(definition.option_places), definition.at)
     return Table(
-        definition.name.text, tuple(fields), key, watermark, tuple(computed.items()), definition.options, definition.at
+        definition.name.text,
+        tuple(fields),
+        key,
+        watermark,
+        tuple(computed.items()),
+        _metadata(definition),
+        definition.options,
+        definition.at,
     )
 
 
-def _columns(definition: syntax.CreateTable) -> tuple[list[Field], dict[int, Expr]]:
+def _metadata(definition: definitions.CreateTable) -> tuple[tuple[int, str, Expr], ...]:
+    """What the record itself carries, cast to the declared type."""
+    found: list[tuple[int, str, Expr]] = []
+    for index, column in enumerate(definition.columns):
+        if not column.metadata or column.type is None:
+            continue
+        own = METADATA.get(column.metadata)
+        if own is None:
+            raise Refusal(
+                f"records have no metadata '{column.metadata}'", column.at, f"one of {', '.join(sorted(METADATA))}"
+            )
+        if not coercion.castable(own, column.type):
+            raise Refusal(f"the metadata '{column.metadata}' is {own}, not {column.type}", column.at, f"declare {own}")
+        found.append(
+            (index, column.metadata, coercion.cast(ColumnRef(own, 0, column.metadata), column.type, column.at))
+        )
+    return tuple(found)
+
+
+def _columns(definition: definitions.CreateTable) -> tuple[list[Field], dict[int, Expr]]:
     """All fields in order, and the expressions of computed ones (over physical columns only)."""
     physical = [
         Field(each.name.text, each.type, not each.not_null) if each.type is not None else None
@@ -60,14 +97,12 @@ def _columns(definition: syntax.CreateTable) -> tuple[list[Field], dict[int, Exp
                     "computed columns use physical columns only",
                 )
         expr = Binder(scope).value(column.computed)
-        if isinstance(expr, Call) and expr.function == "PROCTIME":
-            raise Refusal("processing time is not supported", column.at, "use an event time with a WATERMARK")
         computed[index] = expr
         fields.append(Field(column.name.text, expr.type))
     return fields, computed
 
 
-def _key(definition: syntax.CreateTable, fields: list[Field], computed: dict[int, Expr]) -> tuple[int, ...]:
+def _key(definition: definitions.CreateTable, fields: list[Field], computed: dict[int, Expr]) -> tuple[int, ...]:
     names = [each.name for each in fields]
     key: list[int] = []
     for each in definition.primary_key:
@@ -84,7 +119,7 @@ def _key(definition: syntax.CreateTable, fields: list[Field], computed: dict[int
     return tuple(key)
 
 
-def _watermark(definition: syntax.CreateTable, fields: list[Field]) -> Watermark | None:
+def _watermark(definition: definitions.CreateTable, fields: list[Field]) -> Watermark | None:
     if definition.watermark is None:
         return None
     column, node = definition.watermark

@@ -137,7 +137,7 @@ def test_a_circle_is_named():
 def test_a_statement_set_is_its_inserts():
     shop = program(
         "CREATE TABLE a (k STRING); EXECUTE STATEMENT SET BEGIN INSERT INTO a SELECT s FROM t;"
-        " INSERT INTO plain SELECT s, i FROM t; END; SET 'x' = 'y';"
+        " INSERT INTO plain SELECT s, i FROM t; END; SET 'nextpaint.idle-advance' = '1 s';"
     )
     assert [insert.target for insert in shop.inserts] == ["a", "plain"]
 

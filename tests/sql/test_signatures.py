@@ -42,7 +42,7 @@ def test_every_expression_has_flinks_type_or_is_refused_as_flink_refuses_it():
         ("BTRIM(s, 'x')", "TRIM(s, 'x', side => 'BOTH')"),
         ("TRIM(TRAILING 'x' FROM s)", "TRIM(s, 'x', side => 'TRAILING')"),
         ("YEAR(ts)", "EXTRACT(ts, unit => 'YEAR')"),
-        ("CEILING(ts TO DAY)", "CEIL(ts, unit => 'DAY')"),
+        ("CEILING(ts TO DAY)", "CEIL_TIME(ts, unit => 'DAY')"),
         ("TIMESTAMPDIFF(HOUR, ts, ts)", "TIMESTAMPDIFF(ts, ts, unit => 'HOUR')"),
         ("-i", "(-1 * i)"),
         ("- 1.5", "-1.5"),

@@ -98,6 +98,7 @@ FUNCTIONS: dict[str, Builder] = {
     "COALESCE": logic.build_coalesce,
     "IFNULL": logic.build_coalesce,
     "NULLIF": logic.build_nullif,
+    "REQUIRE": logic.build_require,
     "CAST": casts.build_cast,
     "TRY_CAST": casts.build_try_cast,
 }

@@ -20,6 +20,7 @@ from nextpaint.process.functions.evaluation import (
     Operand,
     constant,
     every,
+    fail_where,
     made,
     some,
 )
@@ -256,3 +257,17 @@ def build_coalesce(call: Call, operands: tuple[Operand, ...]) -> Operand:
         return values, valid
 
     return made(call.type, kernel, parts)
+
+
+def build_require(call: Call, operands: tuple[Operand, ...]) -> Operand:
+    """REQUIRE: the value; a NULL fails its row. Option column: whose constraint it is."""
+    column = str(dict(call.options)["column"])
+    run = operands[0].run
+
+    def kernel(ev: Evaluation) -> Held:
+        values, valid = run(ev)
+        if valid is None:
+            return values, None
+        return values, fail_where(ev, ~valid, None, f"{column} is NOT NULL and gets a NULL") & valid
+
+    return made(call.type, kernel, operands, fallible=True)
