@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Any
 
 from nextpaint.process.operators.dedup import deduplication
+from nextpaint.process.operators.expand import Expand
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.interval import IntervalJoin
 from nextpaint.process.operators.join import Join
@@ -170,6 +171,7 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.TemporalJoin: ("temporal", TemporalJoin),
     plan.Join: ("join", Join),
     plan.IntervalJoin: ("interval", IntervalJoin),
+    plan.Expand: ("expand", Expand),
 }
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from nextpaint.process.mirror import Fading, TableMirror, VectorMirror
 from nextpaint.process.operators.dedup import FirstArrival, FirstRow, LastRow
+from nextpaint.process.operators.expand import Expand
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.interval import IntervalJoin
 from nextpaint.process.operators.join import Join
@@ -248,9 +249,9 @@ def _reach(operator: Operator | None, columns: set[int]) -> bool:
         case Project():
             traced = {operator.source_of(column) for column in columns}
             return _reach(_inputs(operator)[0], {each for each in traced if each is not None})
-        case Filter() | Forward() | MaterialisedTable():
-            return all(_reach(each, columns) for each in _inputs(operator))
-        case Union():
+        case Expand():
+            return _reach(_inputs(operator)[0], {each for each in columns if each < operator.width})
+        case Filter() | Forward() | MaterialisedTable() | Union():
             return all(_reach(each, columns) for each in _inputs(operator))
         case GroupAggregate():
             return _reach(_inputs(operator)[0], {operator.keys[each] for each in columns if each < len(operator.keys)})

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nextpaint.process.live import LiveReading, Tables
+from nextpaint.process.operators.expand import Expand
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.join import Join
 from nextpaint.process.operators.protocol import Operator, StepContext
@@ -77,6 +78,8 @@ class _Run:
             return _inserts(operator.types, rows), operator
         elif isinstance(node, plan.Union):
             operator = Union(identity, node, sources, self._state)
+        elif isinstance(node, plan.Expand):
+            operator = Expand(identity, node, sources, self._state)
         elif isinstance(node, plan.Join):
             operator = Join(identity, node, sources, self._state)
             return _inserts(operator.types, _final(operator.step(inputs, self.context))), operator

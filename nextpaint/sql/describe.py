@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from nextpaint.record.columns import Value
 from nextpaint.record.types import Kind, Type
@@ -14,6 +15,7 @@ from nextpaint.sql.plan import (
     Changes,
     ColumnRef,
     Deduplicate,
+    Expand,
     Expr,
     Filter,
     GroupAggregate,
@@ -72,14 +74,6 @@ def describe_line(node: Node) -> str:
             grouped = f"by ({_names(node.input, node.keys)})"
             aggregates = _aggregates(node.input, node.aggregates)
             return f"WindowAggregate {_window(node)} on {_name(node.input, node.time)} {grouped}: {aggregates}"
-        case OverAggregate():
-            reach = (
-                "unbounded" if node.preceding is None else str(node.preceding) + (" ms" if node.unit == "RANGE" else "")
-            )
-            return (
-                f"OverAggregate {node.unit} {reach} preceding by ({_names(node.input, node.partition)}) "
-                f"order {_name(node.input, node.order)}: {_aggregates(node.input, node.aggregates)}"
-            )
         case WindowTable():
             by = f" by ({_names(node.input, node.keys)})" if node.keys else ""
             return f"WindowTable {_window(node)} on {_name(node.input, node.time)}{by}"
@@ -87,16 +81,29 @@ def describe_line(node: Node) -> str:
             edges = _names(node.input, (node.start, node.end))
             grouped = f"by ({_names(node.input, node.keys)})"
             return f"WindowedAggregate on ({edges}) {grouped}: {_aggregates(node.input, node.aggregates)}"
-        case Rank() | WindowRank() | Deduplicate():
-            return _ranked(node)
-        case TemporalJoin() | Join() | IntervalJoin():
-            return _temporal_join(node) if isinstance(node, TemporalJoin) else _join(node)
         case Union():
             return "Union"
-        case Sort():
-            keys = (_name(node.input, each.index) + (" DESC" if each.descending else "") for each in node.keys)
-            limit = "" if node.limit is None else f" limit {node.limit}"
-            return f"Sort {', '.join(keys)}{limit}"
+    return _LINES[type(node)](node)
+
+
+def _over(node: OverAggregate) -> str:
+    reach = "unbounded" if node.preceding is None else str(node.preceding) + (" ms" if node.unit == "RANGE" else "")
+    return (
+        f"OverAggregate {node.unit} {reach} preceding by ({_names(node.input, node.partition)}) "
+        f"order {_name(node.input, node.order)}: {_aggregates(node.input, node.aggregates)}"
+    )
+
+
+def _expand(node: Expand) -> str:
+    args = ", ".join(describe_expr(each) for each in node.args)
+    more = (" with ordinality" if node.ordinality else "") + (" outer" if node.outer else "")
+    return f"Expand {node.function}({args}){more}"
+
+
+def _sort(node: Sort) -> str:
+    keys = (_name(node.input, each.index) + (" DESC" if each.descending else "") for each in node.keys)
+    limit = "" if node.limit is None else f" limit {node.limit}"
+    return f"Sort {', '.join(keys)}{limit}"
 
 
 def _ranked(node: Rank | WindowRank | Deduplicate) -> str:
@@ -130,6 +137,19 @@ def _join(node: Join | IntervalJoin) -> str:
         times = f"{_name(node.left, node.left_time)} - {_name(node.right, node.right_time)}"
         near = f" and {times} in [{node.lower} ms, {node.upper} ms]"
     return f"{type(node).__name__} {node.kind.lower()} on {_keys(node)}{near}{_residual(node)}"
+
+
+_LINES: dict[type, Callable[[Any], str]] = {
+    OverAggregate: _over,
+    Rank: _ranked,
+    WindowRank: _ranked,
+    Deduplicate: _ranked,
+    TemporalJoin: _temporal_join,
+    Join: _join,
+    IntervalJoin: _join,
+    Expand: _expand,
+    Sort: _sort,
+}
 
 
 def _window(node: WindowAggregate | WindowTable) -> str:

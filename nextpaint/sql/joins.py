@@ -28,6 +28,7 @@ from nextpaint.sql.ranks import bounded
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import Relation, projected
 from nextpaint.sql.scope import Scope
+from nextpaint.sql.table_functions import expand, expansion
 from nextpaint.sql.temporal_joins import temporal_join
 
 PlanSide = Callable[[syntax.Source], Relation]
@@ -42,6 +43,7 @@ class _Step:
     on: list[Expr]
     width: int
     source: syntax.Join
+    args: tuple[Expr, ...] = ()  # of an expansion, over all columns before it
 
 
 def plan_joins(plan_side: PlanSide, join: syntax.Join, where: syntax.Expression | None, *, live: bool) -> Relation:
@@ -51,7 +53,12 @@ def plan_joins(plan_side: PlanSide, join: syntax.Join, where: syntax.Expression 
     scope, steps = first.scope, list[_Step]()
     _refuse_window(first, chain[0])
     for each in chain:
-        right = _right(plan_side, each, scope)
+        args: tuple[Expr, ...] = ()
+        if isinstance(each.right, syntax.Expansion):
+            _check_expansion(each)
+            right, args = expansion(each.right, scope)
+        else:
+            right = _right(plan_side, each, scope)
         if live and _as_of(each) is not None:
             raise Refusal(
                 "FOR SYSTEM_TIME AS OF has no meaning over live tables: they are read as they are",
@@ -62,7 +69,7 @@ def plan_joins(plan_side: PlanSide, join: syntax.Join, where: syntax.Expression 
         width = len(scope.columns)
         scope = scope.joined(right.scope.shifted(width))
         on = conjuncts(Binder(scope).condition(each.on, "ON")) if each.on is not None else []
-        steps.append(_Step(right, JoinKind(each.kind), on, width, each))
+        steps.append(_Step(right, JoinKind(each.kind), on, width, each, args))
     wanted = conjuncts(Binder(scope).condition(where, "WHERE")) if where is not None else []
     return Relation(_built(first, steps, wanted), scope)
 
@@ -87,6 +94,14 @@ def _right(plan_side: PlanSide, join: syntax.Join, scope: Scope) -> Relation:
     return relation
 
 
+def _check_expansion(join: syntax.Join) -> None:
+    if join.kind not in ("INNER", "LEFT"):
+        raise Refusal(f"{join.kind} JOIN of a table made from the left row", join.at, "use CROSS JOIN or LEFT JOIN")
+    if join.kind == "LEFT" and join.on != syntax.Constant(True):
+        at = join.on.at if join.on is not None else join.at
+        raise Refusal("LEFT JOIN of a table made from the left row takes ON TRUE", at, "filter in an outer query")
+
+
 def _as_of(join: syntax.Join) -> syntax.Expression | None:
     return join.right.as_of if isinstance(join.right, syntax.TableName) else None
 
@@ -106,6 +121,8 @@ def _built(first: Relation, steps: Sequence[_Step], wanted: Sequence[Expr]) -> N
     step = steps[-1]
     width, last = step.width, step.width + len(step.right.scope.columns)
     kind = _narrowed(step.kind, wanted, width, last)
+    if isinstance(step.source.right, syntax.Expansion):
+        return _expanded(first, steps, [*wanted, *([] if kind.pads_left else step.on)])
     as_of = _as_of(step.source)
     before: list[Expr] = []  # for the left side
     inside: list[Expr] = []  # the join's own condition
@@ -133,6 +150,17 @@ def _built(first: Relation, steps: Sequence[_Step], wanted: Sequence[Expr]) -> N
     else:
         node = joined(left, _bounded(step.right.node, beside), kind, inside, step.source.at)
     return _bounded(node, above)
+
+
+def _expanded(first: Relation, steps: Sequence[_Step], wanted: Sequence[Expr]) -> Node:
+    """The node of a chain that ends with an expansion."""
+    step = steps[-1]
+    assert isinstance(step.source.right, syntax.Expansion)
+    before = [each for each in wanted if reads_only(each, 0, step.width)]
+    after = [each for each in wanted if each not in before]
+    left = _built(first, steps[:-1], before)
+    outer = step.kind.pads_left
+    return _bounded(expand(left, step.source.right, step.right, step.args, outer=outer), after)
 
 
 def _scope(first: Relation, steps: Sequence[_Step]) -> Scope:

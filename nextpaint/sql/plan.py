@@ -393,6 +393,21 @@ class IntervalJoin:
 
 
 @dataclass(frozen=True, slots=True)
+class Expand:
+    """UNNEST or a table function: each row as often as `function` of `args` has rows, its kind kept.
+    Output columns: all input columns, the function's columns, and its 1-based place where `ordinality`. `outer`: a row
+    for which the function has none comes out once, padded."""
+
+    schema: Schema
+    input: Node
+    function: str
+    args: tuple[Expr, ...]
+    ordinality: bool
+    outer: bool
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Union:
     """UNION ALL: rows of all inputs merged by seq, then by input order."""
 
@@ -428,6 +443,7 @@ Node = (
     | TemporalJoin
     | Join
     | IntervalJoin
+    | Expand
     | Union
     | Sort
 )

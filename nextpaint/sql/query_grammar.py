@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from nextpaint.sql.cursor import Cursor
 from nextpaint.sql.dialect import Kind
+from nextpaint.sql.expansion_grammar import parse_expansion, sees_expansion
 from nextpaint.sql.expression_grammar import parse_expression, parse_order_item, parse_window
 from nextpaint.sql.plan import At
 from nextpaint.sql.refusal import Refusal, near
@@ -224,12 +225,12 @@ def _join(cursor: Cursor, left: Source, kind: str) -> Join:
     return Join(left, right, kind, parse_expression(cursor), at)
 
 
-def _table(cursor: Cursor) -> TableName | Derived | WindowTable:
+def _table(cursor: Cursor) -> Source:
     with cursor.nested():
         return _table_primary(cursor)
 
 
-def _table_primary(cursor: Cursor) -> TableName | Derived | WindowTable:
+def _table_primary(cursor: Cursor) -> Source:
     start = cursor.at
     if cursor.sees("TABLE", "("):
         cursor.expect("TABLE", "(")
@@ -238,9 +239,10 @@ def _table_primary(cursor: Cursor) -> TableName | Derived | WindowTable:
         return _window_alias(cursor, table)
     if cursor.sees("("):
         return _derived(cursor)
-    for word in ("LATERAL", "UNNEST", "VALUES"):
-        if cursor.sees(word):
-            raise Refusal(f"{word} in FROM is not supported yet", start)
+    if sees_expansion(cursor):
+        return parse_expansion(cursor)
+    if cursor.sees("VALUES"):
+        raise Refusal("VALUES in FROM is not supported yet", start)
     if cursor.current.kind is Kind.WORD and cursor.peek().kind is Kind.SIGN and cursor.peek().text == "(":
         return _window_alias(cursor, _window_table(cursor))
     name = _table_name(cursor)

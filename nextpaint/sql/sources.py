@@ -41,6 +41,12 @@ def plan_source(env: Environment, source: syntax.Source, where: syntax.Expressio
             return _derived(env, source)
         case syntax.WindowTable():
             return _window_table(env, source)
+        case syntax.Expansion():
+            raise Refusal(
+                f"{source.function}(...) takes its argument from a table before it",
+                source.at,
+                "FROM t CROSS JOIN UNNEST(t.items) AS u (item)",
+            )
         case syntax.Join():
             return plan_joins(partial(plan_source, env), source, where, live=env.catalog.live)
 

@@ -328,6 +328,18 @@ class WindowTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Expansion:
+    """`UNNEST(x) [WITH ORDINALITY] AS a (c, ...)` or `LATERAL TABLE(f(...)) AS a (c, ...)`."""
+
+    function: str
+    args: tuple[Expression, ...]
+    ordinality: bool = False
+    alias: Ident | None = None
+    columns: tuple[Ident, ...] = ()
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Join:
     """`kind`: INNER LEFT RIGHT FULL. `on` is None for CROSS JOIN and between commas."""
 
@@ -338,7 +350,7 @@ class Join:
     at: At = field(default=_NOWHERE, compare=False)
 
 
-Source = TableName | Derived | WindowTable | Join
+Source = TableName | Derived | WindowTable | Expansion | Join
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,8 @@ def found(node: Node, kind: type) -> Any:
 class Upstream(Operator):
     """An input that holds rows back."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__(f"upstream/{port}", ())
+    def __init__(self, port: int, node: Node) -> None:
+        super().__init__(f"upstream/{port}", node.schema.types)
         self.waiting: list[Change] = []
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
@@ -73,7 +73,7 @@ class Driven:
     upstream: list[Upstream] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.upstream = self.upstream or [Upstream(port) for port in range(len(inputs_of(self.node)))]
+        self.upstream = self.upstream or [Upstream(*each) for each in enumerate(inputs_of(self.node))]
         _, make = _OPERATORS[type(self.node)]
         self.operator = make("op", self.node, self.upstream, self.state)
         self.operator.restore()

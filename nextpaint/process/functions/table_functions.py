@@ -1,0 +1,35 @@
+"""Table functions evaluated: from the argument values of one row to rows.
+
+Each takes the Python values of its arguments and yields tuples; what it may raise is ValueError, which sends the row to
+the dead-letter topic. The names are those of `sql/table_functions.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from nextpaint.record.columns import Value
+from nextpaint.record.types import Kind, Type
+
+Rows = Iterable[tuple[Value, ...]]
+TableFunction = Callable[..., Rows]
+
+
+def _unnest(types: tuple[Type, ...]) -> TableFunction:
+    """Elements of an array, entries of a map; the fields of rows, all NULL for a NULL row. NULL has no elements."""
+    type_ = types[0]
+    if type_.kind is Kind.MAP:
+        return _entries
+    if type_.element is not None and type_.element.kind is Kind.ROW:
+        missing = (None,) * len(type_.element.fields)
+        return lambda value: (missing if each is None else tuple(each) for each in value or ())
+    return lambda value: ((each,) for each in value or ())
+
+
+def _entries(value: Any) -> Rows:
+    """Of a dict, or of the pairs that state holds a map as."""
+    return value.items() if isinstance(value, dict) else (tuple(each) for each in value or ())
+
+
+TABLE_FUNCTIONS: dict[str, Callable[[tuple[Type, ...]], TableFunction]] = {"UNNEST": _unnest}

@@ -1,0 +1,75 @@
+"""Expansion of rows: UNNEST and table functions. Each row comes out once per row of the function, with its own kind.
+
+Nothing is held back and nothing is remembered: an update's -U expands as its +I did, since a function's rows depend on
+its arguments alone. A row whose arguments or function fail goes to the dead-letter topic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nextpaint.process.functions.compile import Evaluation, Failures, compile_expr
+from nextpaint.process.functions.table_functions import TABLE_FUNCTIONS
+from nextpaint.process.operators.protocol import Change, DeadRow, Operator, Output, Row, Select, StepContext
+from nextpaint.process.operators.stateless import batch_of
+from nextpaint.process.state import State, frozen
+from nextpaint.record.columns import Batch
+from nextpaint.sql.plan import Expand as ExpandNode
+
+
+class Expand(Operator):
+    """Output columns: the input's, the function's, and the 1-based place among its rows where asked for."""
+
+    def __init__(self, identity: str, node: ExpandNode, sources: Sequence[Operator], state: State) -> None:
+        super().__init__(identity, node.schema.types)
+        self.width = len(node.input.schema.fields)
+        self._args = [compile_expr(each) for each in node.args]
+        self._function = TABLE_FUNCTIONS[node.function](tuple(each.type for each in node.args))
+        self._ordinality, self._outer = node.ordinality, node.outer
+        self._missing = (None,) * (len(self.types) - self.width)
+        self._source = sources[0]
+
+    def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
+        batch = inputs[0]
+        out = Output(self.nothing)
+        if len(batch):
+            failures = Failures()
+            evaluation = Evaluation(batch.columns, len(batch), context.clock(batch.seq), failures)
+            found = self._expanded(batch, evaluation, failures)
+            rows, kinds, seqs = batch.rows(), batch.kind.tolist(), batch.seq.tolist()
+            for index, added in enumerate(found):
+                if index in failures.rows:
+                    context.dead.append(DeadRow(seqs[index], self.id, failures.rows[index], rows[index]))
+                    continue
+                for each in added:
+                    out.add(kinds[index], seqs[index], rows[index] + each)
+        return out.batch(batch.mark_seq, batch.mark_wm)
+
+    def _expanded(self, batch: Batch, evaluation: Evaluation, failures: Failures) -> list[list[Row]]:
+        """What the function adds to each row."""
+        args = [arg(evaluation).to_list() for arg in self._args]
+        found: list[list[Row]] = []
+        for index in range(len(batch)):
+            added: list[Row] = []
+            if index not in failures.rows:
+                try:
+                    added = [frozen(each) for each in self._function(*(column[index] for column in args))]
+                except ValueError as error:
+                    failures.rows[index] = str(error)
+            if self._ordinality:
+                added = [(*each, place) for place, each in enumerate(added, 1)]
+            found.append(added or ([self._missing] if self._outer else []))
+        return found
+
+    def pending(self, select: Select, as_of: int) -> list[Change]:
+        changes = self._source.pending({at: value for at, value in select.items() if at < self.width}, as_of)
+        if not changes:
+            return []
+        batch, failures = batch_of(self._source, changes), Failures()
+        found = self._expanded(batch, Evaluation(batch.columns, len(batch), as_of, failures), failures)
+        return [
+            Change(change.kind, change.row + each)
+            for index, change in enumerate(changes)
+            if index not in failures.rows
+            for each in found[index]
+        ]

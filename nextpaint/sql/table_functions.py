@@ -1,0 +1,63 @@
+"""Table functions: what rows one row may become, by name and argument types.
+
+UNNEST is built in. Others are put into `TABLE_FUNCTIONS` beside their evaluation in
+`process/functions/table_functions.py`, under the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from nextpaint.record.types import INT, Field, Kind, Type
+from nextpaint.sql import syntax
+from nextpaint.sql.binder import Binder
+from nextpaint.sql.catalog import named
+from nextpaint.sql.plan import At, Expand, Expr, Node, Schema, Values
+from nextpaint.sql.refusal import Refusal, near
+from nextpaint.sql.relation import Relation
+from nextpaint.sql.scope import Scope
+
+ORDINALITY = Field("ORDINALITY", INT, False)
+FieldsOf = Callable[[Sequence[Type], At], tuple[Field, ...]]
+
+
+def _unnested(types: Sequence[Type], at: At) -> tuple[Field, ...]:
+    type_ = types[0]
+    if type_.kind is Kind.MAP and type_.key is not None and type_.element is not None:
+        return (Field("f0", type_.key), Field("f1", type_.element))
+    if type_.kind is not Kind.ARRAY or type_.element is None:
+        raise Refusal(f"UNNEST takes an array or a map, not {type_}", at)
+    if type_.element.kind is Kind.ROW:
+        return tuple(Field(each.name, each.type) for each in type_.element.fields)
+    return (Field("f0", type_.element),)
+
+
+TABLE_FUNCTIONS: dict[str, FieldsOf] = {"UNNEST": _unnested}
+
+
+def expansion(source: syntax.Expansion, scope: Scope) -> tuple[Relation, tuple[Expr, ...]]:
+    """The columns that `source` adds to a row (over no rows yet), and its arguments over the row's columns."""
+    function = TABLE_FUNCTIONS.get(source.function)
+    if function is None:
+        raise Refusal(
+            f"{source.function}(...) is not a table function here", source.at, near(source.function, TABLE_FUNCTIONS)
+        )
+    args = tuple(Binder(scope).value(each) for each in source.args)
+    fields = function([each.type for each in args], source.args[0].at if source.args else source.at)
+    if source.ordinality:
+        fields = (*fields, ORDINALITY)
+    node: Node = Values(Schema(fields), (), source.at)
+    alias = source.alias or syntax.Ident("", source.at)
+    if source.columns:
+        node = named(node, source.columns, alias)
+    return Relation(node, Scope.of(node.schema, alias.text)), args
+
+
+def expand(left: Node, source: syntax.Expansion, right: Relation, args: tuple[Expr, ...], *, outer: bool) -> Node:
+    """`left` with each row as often as the function says; a padded row where it says never and the join is outer."""
+    schema = left.schema
+    added = tuple(Field(each.name, each.type, each.nullable or outer) for each in right.node.schema.fields)
+    made = Schema(
+        (*schema.fields, *added), schema.rowtime, (), schema.changes, more_times=schema.more_times
+    )  # fmt: skip
+    return Expand(made, left, source.function, args, source.ordinality, outer, source.at)
