@@ -29,6 +29,7 @@ from nextpaint.process.operators.together import BoughtTogether
 from nextpaint.process.operators.top import TopN
 from nextpaint.process.operators.vectors import TextVectors
 from nextpaint.process.operators.window import WindowAggregation
+from nextpaint.process.operators.window_join import WindowJoin
 from nextpaint.process.operators.window_rank import WindowTopN
 from nextpaint.process.operators.window_table import window_table
 from nextpaint.process.sources import Explode, Source
@@ -171,6 +172,7 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.TemporalJoin: ("temporal", TemporalJoin),
     plan.Join: ("join", Join),
     plan.IntervalJoin: ("interval", IntervalJoin),
+    plan.WindowJoin: ("window_join", WindowJoin),
     plan.Expand: ("expand", Expand),
 }
 

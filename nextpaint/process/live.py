@@ -30,6 +30,7 @@ from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.together import BoughtTogether
 from nextpaint.process.operators.top import TopN
 from nextpaint.process.operators.window import WindowAggregation
+from nextpaint.process.operators.window_join import WindowJoin
 from nextpaint.process.operators.window_rank import WindowTopN
 from nextpaint.process.operators.window_table import SessionTable, WindowTableFunction
 from nextpaint.process.reading import Learned, Vectors
@@ -40,6 +41,7 @@ HOLDING = (
     OverAggregation,
     TemporalJoin,
     IntervalJoin,
+    WindowJoin,
     WindowAggregation,
     SessionAggregation,
     SessionTable,
@@ -267,9 +269,9 @@ def _reach(operator: Operator | None, columns: set[int]) -> bool:
         case WindowAggregation() | SessionAggregation():
             keys = {operator.keys[each] for each in columns if each < len(operator.keys)}
             return bool(keys) and _reach(_inputs(operator)[0], keys)
-        case Join() | IntervalJoin():
+        case Join() | IntervalJoin() | WindowJoin():
             sides = [set(operator.columns_at(port, columns)) for port in (0, 1)]
-            if isinstance(operator, IntervalJoin) and operator.holds_back and not all(sides):
+            if not isinstance(operator, Join) and operator.holds_back and not all(sides):
                 return False
             return all(_reach(each, side) for each, side in zip(_inputs(operator), sides, strict=True))
         case TemporalJoin():

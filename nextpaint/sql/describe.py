@@ -35,6 +35,7 @@ from nextpaint.sql.plan import (
     Values,
     WindowAggregate,
     WindowedAggregate,
+    WindowJoin,
     WindowRank,
     WindowTable,
     inputs_of,
@@ -97,7 +98,7 @@ def _over(node: OverAggregate) -> str:
 def _expand(node: Expand) -> str:
     args = ", ".join(describe_expr(each) for each in node.args)
     more = (" with ordinality" if node.ordinality else "") + (" outer" if node.outer else "")
-    return f"Expand {node.function}({args}){more}"
+    return f"Expand {node.function}({args}){more}{_residual(node)}"
 
 
 def _sort(node: Sort) -> str:
@@ -117,12 +118,15 @@ def _ranked(node: Rank | WindowRank | Deduplicate) -> str:
     return f"{type(node).__name__} {node.first}-{node.last} {by} order {keys or 'arrival'}{shown}{climbing}"
 
 
-def _keys(node: TemporalJoin | Join | IntervalJoin) -> str:
+_Joins = TemporalJoin | Join | IntervalJoin | WindowJoin
+
+
+def _keys(node: _Joins) -> str:
     pairs = zip(node.left_keys, node.right_keys, strict=True)
     return " AND ".join(f"{_name(node.left, left)} = {_name(node.right, right)}" for left, right in pairs) or "nothing"
 
 
-def _residual(node: TemporalJoin | Join | IntervalJoin) -> str:
+def _residual(node: _Joins | Expand) -> str:
     return "" if node.residual is None else f" if {describe_expr(node.residual)}"
 
 
@@ -131,7 +135,7 @@ def _temporal_join(node: TemporalJoin) -> str:
     return f"TemporalJoin {kind} on {_keys(node)} as of {_name(node.left, node.left_time)}{_residual(node)}"
 
 
-def _join(node: Join | IntervalJoin) -> str:
+def _join(node: Join | IntervalJoin | WindowJoin) -> str:
     near = ""
     if isinstance(node, IntervalJoin):
         times = f"{_name(node.left, node.left_time)} - {_name(node.right, node.right_time)}"
@@ -147,6 +151,7 @@ _LINES: dict[type, Callable[[Any], str]] = {
     TemporalJoin: _temporal_join,
     Join: _join,
     IntervalJoin: _join,
+    WindowJoin: _join,
     Expand: _expand,
     Sort: _sort,
 }

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from nextpaint.record.types import Field
+from nextpaint.record.types import BOOLEAN, Field
 from nextpaint.sql import syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.interval_joins import Interval, interval_of
@@ -23,13 +23,29 @@ from nextpaint.sql.join_conditions import (
     rejects_nulls,
     shifted,
 )
-from nextpaint.sql.plan import At, Call, Changes, ColumnRef, Expr, IntervalJoin, Join, JoinKind, Node, Schema
+from nextpaint.sql.plan import (
+    At,
+    Call,
+    Changes,
+    ColumnRef,
+    Expr,
+    IntervalJoin,
+    Join,
+    JoinKind,
+    Literal,
+    Node,
+    Schema,
+    Window,
+    Windowed,
+    WindowJoin,
+)
 from nextpaint.sql.ranks import bounded
 from nextpaint.sql.refusal import Refusal
-from nextpaint.sql.relation import Relation, projected
+from nextpaint.sql.relation import Relation, projected, with_window
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.table_functions import expand, expansion
 from nextpaint.sql.temporal_joins import temporal_join
+from nextpaint.sql.window_joins import Keys, SameWindow, window_of
 
 PlanSide = Callable[[syntax.Source], Relation]
 
@@ -49,9 +65,8 @@ class _Step:
 def plan_joins(plan_side: PlanSide, join: syntax.Join, where: syntax.Expression | None, *, live: bool) -> Relation:
     """The relation of a chain of joins with the WHERE above it applied. `live`: over the content of tables."""
     chain = _chain(join)
-    first = plan_side(chain[0].left)
+    first = with_window(plan_side(chain[0].left))
     scope, steps = first.scope, list[_Step]()
-    _refuse_window(first, chain[0])
     for each in chain:
         args: tuple[Expr, ...] = ()
         if isinstance(each.right, syntax.Expansion):
@@ -65,7 +80,6 @@ def plan_joins(plan_side: PlanSide, join: syntax.Join, where: syntax.Expression 
                 each.at,
                 "leave it out, or INSERT the join into a table and query that",
             )
-        _refuse_window(right, each)
         width = len(scope.columns)
         scope = scope.joined(right.scope.shifted(width))
         on = conjuncts(Binder(scope).condition(each.on, "ON")) if each.on is not None else []
@@ -83,7 +97,7 @@ def _chain(join: syntax.Join) -> list[syntax.Join]:
 
 def _right(plan_side: PlanSide, join: syntax.Join, scope: Scope) -> Relation:
     right = join.right
-    relation = plan_side(replace(right, as_of=None) if isinstance(right, syntax.TableName) else right)
+    relation = with_window(plan_side(replace(right, as_of=None) if isinstance(right, syntax.TableName) else right))
     for each in relation.scope.qualifiers:
         if each and each in scope.qualifiers:
             raise Refusal(f"two tables are named {each}", join.at, "give one an alias with AS")
@@ -97,18 +111,10 @@ def _right(plan_side: PlanSide, join: syntax.Join, scope: Scope) -> Relation:
 def _check_expansion(join: syntax.Join) -> None:
     if join.kind not in ("INNER", "LEFT"):
         raise Refusal(f"{join.kind} JOIN of a table made from the left row", join.at, "use CROSS JOIN or LEFT JOIN")
-    if join.kind == "LEFT" and join.on != syntax.Constant(True):
-        at = join.on.at if join.on is not None else join.at
-        raise Refusal("LEFT JOIN of a table made from the left row takes ON TRUE", at, "filter in an outer query")
 
 
 def _as_of(join: syntax.Join) -> syntax.Expression | None:
     return join.right.as_of if isinstance(join.right, syntax.TableName) else None
-
-
-def _refuse_window(relation: Relation, join: syntax.Join) -> None:
-    if relation.window is not None:
-        raise Refusal("a join of a window table function is not supported yet", join.at, "aggregate the window first")
 
 
 # ---------------------------------------------------------------- conditions to their places
@@ -122,7 +128,7 @@ def _built(first: Relation, steps: Sequence[_Step], wanted: Sequence[Expr]) -> N
     width, last = step.width, step.width + len(step.right.scope.columns)
     kind = _narrowed(step.kind, wanted, width, last)
     if isinstance(step.source.right, syntax.Expansion):
-        return _expanded(first, steps, [*wanted, *([] if kind.pads_left else step.on)])
+        return _expanded(first, steps, wanted)
     as_of = _as_of(step.source)
     before: list[Expr] = []  # for the left side
     inside: list[Expr] = []  # the join's own condition
@@ -155,12 +161,13 @@ def _built(first: Relation, steps: Sequence[_Step], wanted: Sequence[Expr]) -> N
 def _expanded(first: Relation, steps: Sequence[_Step], wanted: Sequence[Expr]) -> Node:
     """The node of a chain that ends with an expansion."""
     step = steps[-1]
-    assert isinstance(step.source.right, syntax.Expansion)
+    on = [each for each in step.on if each != Literal(BOOLEAN, True)]
+    if not step.kind.pads_left:
+        wanted, on = [*wanted, *on], []
     before = [each for each in wanted if reads_only(each, 0, step.width)]
     after = [each for each in wanted if each not in before]
     left = _built(first, steps[:-1], before)
-    outer = step.kind.pads_left
-    return _bounded(expand(left, step.source.right, step.right, step.args, outer=outer), after)
+    return _bounded(expand(left, step.source, step.right, step.args, conjunction(on)), after)
 
 
 def _scope(first: Relation, steps: Sequence[_Step]) -> Scope:
@@ -200,7 +207,10 @@ def joined(left: Node, right: Node, kind: JoinKind, condition: Sequence[Expr], a
     residual = conjunction([_moved(each, width, wide - width) for each in rest])
     nulls = tuple(each.nulls for each in pairs)
     keys = (tuple(left_keys), tuple(right_keys), nulls)
-    if interval is not None:
+    window = window_of(left.schema, right.schema, keys) if interval is None else None
+    if window is not None:
+        node = _window_join(left, right, kind, window, (residual, at))
+    elif interval is not None:
         node = _interval_join(left, right, kind, keys, (interval, residual, at))
     else:
         node = _regular(left, right, kind, keys, (residual, at))
@@ -244,9 +254,6 @@ def _without_keys(node: Node, widths: tuple[int, int], right: int, kind: JoinKin
     return projected(node, refs, [each.name for each in refs], node.at)
 
 
-Keys = tuple[tuple[int, ...], tuple[int, ...], tuple[bool, ...]]
-
-
 def _regular(left: Node, right: Node, kind: JoinKind, keys: Keys, more: tuple[Expr | None, At]) -> Node:
     return Join(_schema(left.schema, right.schema, kind, keys), left, right, kind, *keys, *more)
 
@@ -270,6 +277,44 @@ def _interval_join(left: Node, right: Node, kind: JoinKind, keys: Keys, more: tu
     )
     bounds = (interval.left_time, interval.right_time, interval.lower, interval.upper)
     return IntervalJoin(schema, left, right, kind, keys[0], keys[1], *bounds, residual, at)
+
+
+def _window_join(left: Node, right: Node, kind: JoinKind, window: SameWindow, more: tuple[Expr | None, At]) -> Node:
+    residual, at = more
+    for side in (left, right):
+        if side.schema.changes is not Changes.APPEND:
+            raise Refusal(
+                "a join of windows needs rows that are not updated later", at, "window the stream that feeds them"
+            )
+    first, second = left.schema.windowed, right.schema.windowed
+    assert first is not None and second is not None
+    if first.window != second.window:
+        raise Refusal(
+            f"a join of different windows: {_shown(first.window)} and {_shown(second.window)}",
+            at,
+            "use the same window function with the same lengths on both sides",
+        )
+    width = len(left.schema.fields)
+    plain = _schema(left.schema, right.schema, kind, window.all_keys)
+    times = [] if kind.pads_right else list(left.schema.times)
+    windowed = None if kind.pads_right else replace(first, time=None)
+    if not kind.left_only and not kind.pads_left:
+        times += [width + each for each in right.schema.times]
+        windowed = windowed or Windowed(width + second.start, width + second.end, second.window)
+    schema = replace(
+        plain,
+        rowtime=times[0] if times else None,
+        more_times=tuple(times[1:]),
+        windowed=windowed,
+        changes=Changes.APPEND,
+    )
+    bounds = ((first.start, first.end), (second.start, second.end))
+    return WindowJoin(schema, left, right, kind, *window.keys, *bounds, residual, at)
+
+
+def _shown(window: Window) -> str:
+    lengths = [str(each) for each in (window.step, window.size) if each]
+    return f"{window.kind}({', '.join(lengths)} ms)"
 
 
 def _fields(left: Schema, right: Schema, kind: JoinKind) -> tuple[Field, ...]:

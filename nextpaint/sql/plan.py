@@ -393,10 +393,28 @@ class IntervalJoin:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowJoin:
+    """Join of rows that belong to the same window, emitted when the watermark passes its end. Append-only.
+    `left_window`, `right_window`: the columns of window_start and window_end. Output columns as those of `Join`."""
+
+    schema: Schema
+    left: Node
+    right: Node
+    kind: JoinKind
+    left_keys: tuple[int, ...]
+    right_keys: tuple[int, ...]
+    nulls_match: tuple[bool, ...]
+    left_window: tuple[int, int]
+    right_window: tuple[int, int]
+    residual: Expr | None = None
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Expand:
     """UNNEST or a table function: each row as often as `function` of `args` has rows, its kind kept.
-    Output columns: all input columns, the function's columns, and its 1-based place where `ordinality`. `outer`: a row
-    for which the function has none comes out once, padded."""
+    Output columns: all input columns, the function's columns, and its 1-based place where `ordinality`. `residual`: a
+    condition over the output columns. `outer`: a row without any comes out once, padded."""
 
     schema: Schema
     input: Node
@@ -404,6 +422,7 @@ class Expand:
     args: tuple[Expr, ...]
     ordinality: bool
     outer: bool
+    residual: Expr | None = None
     at: At = field(default=At(), compare=False)
 
 
@@ -443,6 +462,7 @@ Node = (
     | TemporalJoin
     | Join
     | IntervalJoin
+    | WindowJoin
     | Expand
     | Union
     | Sort
@@ -454,7 +474,7 @@ def inputs_of(node: Node) -> tuple[Node, ...]:
     match node:
         case Scan() | Values():
             return ()
-        case TemporalJoin() | Join() | IntervalJoin():
+        case TemporalJoin() | Join() | IntervalJoin() | WindowJoin():
             return (node.left, node.right)
         case Union():
             return node.inputs

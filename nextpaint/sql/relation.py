@@ -81,6 +81,13 @@ def window_table(pending: PendingWindow, node: Node) -> WindowTable:
     )
 
 
+def with_window(relation: Relation) -> Relation:
+    """The relation with a window table function that waits for a GROUP BY as a node of its own."""
+    if relation.window is None:
+        return relation
+    return Relation(window_table(relation.window, relation.node), relation.scope)
+
+
 def filtered(node: Node, predicate: Expr, at: At) -> Node:
     """The rows for which `predicate` is TRUE."""
     if predicate.type != BOOLEAN:

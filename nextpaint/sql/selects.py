@@ -31,7 +31,7 @@ from nextpaint.sql.plan import (
 )
 from nextpaint.sql.ranks import bounded, plan_rank
 from nextpaint.sql.refusal import AlreadyReported, Refusal
-from nextpaint.sql.relation import WINDOW_COLUMNS, Inputs, PendingWindow, Relation, filtered, projected, window_table
+from nextpaint.sql.relation import WINDOW_COLUMNS, Inputs, PendingWindow, Relation, filtered, projected, with_window
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.sources import Environment, plan_source
 from nextpaint.sql.subqueries import semi_joined, without_subqueries
@@ -58,8 +58,7 @@ def plan_select(env: Environment, select: syntax.Select) -> Node:
         return _windowed(env, select, relation, None)
     if grouped:
         return _grouped(env, select, relation)
-    if relation.window is not None:
-        relation = Relation(window_table(relation.window, relation.node), relation.scope)
+    relation = with_window(relation)
     if over:
         return _over(env, select, relation, over)
     return _projection(env, select, relation.node, relation.scope, Binder(relation.scope))
@@ -112,7 +111,7 @@ def _check_where(where: syntax.Expression | None) -> None:
 def _where(relation: Relation, where: syntax.Expression) -> Relation:
     predicate = Binder(relation.scope).condition(where, "WHERE")
     if relation.window is not None and _reads(predicate, relation.window.first):
-        relation = Relation(window_table(relation.window, relation.node), relation.scope)
+        relation = with_window(relation)
     return Relation(bounded(relation.node, predicate, where.at), relation.scope, relation.window)
 
 

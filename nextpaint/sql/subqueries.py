@@ -19,7 +19,7 @@ from nextpaint.sql.operators import comparison_operands
 from nextpaint.sql.plan import Call, ColumnRef, Expr, JoinKind, Node, columns_of
 from nextpaint.sql.ranks import bounded
 from nextpaint.sql.refusal import Refusal
-from nextpaint.sql.relation import Relation, nullable
+from nextpaint.sql.relation import Relation, nullable, with_window
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.sources import Environment, plan_source
 
@@ -44,12 +44,7 @@ def without_subqueries(where: syntax.Expression | None) -> tuple[syntax.Expressi
 
 def semi_joined(env: Environment, relation: Relation, subquery: syntax.Subquery) -> Relation:
     """The rows of `relation` for which the subquery holds."""
-    if relation.window is not None:
-        raise Refusal(
-            f"{subquery.form} (SELECT ...) on a window table function is not supported",
-            subquery.at,
-            "filter in an outer query",
-        )
+    relation = with_window(relation)
     width = len(relation.node.schema.fields)
     node, scope, condition = _inner(env, relation, subquery.query)
     if subquery.operand is not None:
@@ -66,14 +61,14 @@ def _inner(env: Environment, outer: Relation, query: syntax.Query) -> tuple[Node
     plain = isinstance(body, syntax.Select) and not query.ctes and not query.order and query.limit is None
     if not plain or not isinstance(body, syntax.Select) or body.where is None or body.group or body.source is None:
         return env.plan_query(env, query), None, []
-    inner = plan_source(env, body.source)
+    inner = with_window(plan_source(env, body.source))
     width = len(outer.node.schema.fields)
     names = _Correlated(inner.scope.shifted(width), outer.scope)
     try:
         conditions = conjuncts(Binder(names).condition(body.where, "WHERE"))
     except Refusal:
         return env.plan_query(env, query), None, []  # refused there at the same place, with the subquery's own names
-    if inner.window is not None or not any(min(columns_of(each), default=width) < width for each in conditions):
+    if not any(min(columns_of(each), default=width) < width for each in conditions):
         return env.plan_query(env, query), None, []
     ties: list[Expr] = []
     node = inner.node
@@ -111,14 +106,23 @@ def _membership(relation: Relation, node: Node, picked: list[Expr] | None, subqu
     assert subquery.operand is not None
     width = len(relation.node.schema.fields)
     columns = picked or [ColumnRef(each.type, at, each.name) for at, each in enumerate(node.schema.fields)]
-    if len(columns) != 1:
-        raise Refusal(f"IN compares one column, the query has {len(columns)}", subquery.query.at, "select the one")
-    value = Binder(relation.scope).value(subquery.operand)
-    member = shifted(columns[0], width)
-    first, second = comparison_operands(value, member, "IN", subquery.at)
-    equal = Call(BOOLEAN, "=", (first, second), at=subquery.at)
+    operand = subquery.operand
+    values = operand.args if isinstance(operand, syntax.Call) and operand.name == "ROW" else (operand,)
+    if len(columns) != len(values):
+        compared = "one column" if len(values) == 1 else f"{len(values)} columns"
+        raise Refusal(
+            f"IN compares {compared}, the query has {len(columns)}", subquery.query.at, "select those that are compared"
+        )
+    if subquery.negated and len(values) > 1:
+        raise Refusal("NOT IN of several columns is not supported", subquery.at, "write NOT EXISTS with equalities")
+    bound = [Binder(relation.scope).value(each) for each in values]
+    members = [shifted(each, width) for each in columns]
+    equals: list[Expr] = []
+    for value, member in zip(bound, members, strict=True):
+        equals.append(Call(BOOLEAN, "=", comparison_operands(value, member, "IN", subquery.at), at=subquery.at))
     if not subquery.negated:
-        return [equal]
+        return equals
+    [value], [member], [equal] = bound, members, equals
     unknown: Expr = equal
     for each, schema, plain in (
         (value, relation.node.schema, value), (member, node.schema, columns[0]),

@@ -53,11 +53,13 @@ def expansion(source: syntax.Expansion, scope: Scope) -> tuple[Relation, tuple[E
     return Relation(node, Scope.of(node.schema, alias.text)), args
 
 
-def expand(left: Node, source: syntax.Expansion, right: Relation, args: tuple[Expr, ...], *, outer: bool) -> Node:
-    """`left` with each row as often as the function says; a padded row where it says never and the join is outer."""
+def expand(left: Node, join: syntax.Join, right: Relation, args: tuple[Expr, ...], residual: Expr | None) -> Node:
+    """`left` with each row as often as the function says; a LEFT JOIN pads a row for which no other is left."""
+    source, outer = join.right, join.kind == "LEFT"
+    assert isinstance(source, syntax.Expansion)
     schema = left.schema
     added = tuple(Field(each.name, each.type, each.nullable or outer) for each in right.node.schema.fields)
     made = Schema(
         (*schema.fields, *added), schema.rowtime, (), schema.changes, more_times=schema.more_times
     )  # fmt: skip
-    return Expand(made, left, source.function, args, source.ordinality, outer, source.at)
+    return Expand(made, left, source.function, args, source.ordinality, outer, residual, source.at)

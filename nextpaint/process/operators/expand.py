@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from nextpaint.process.functions.compile import Evaluation, Failures, compile_expr
 from nextpaint.process.functions.table_functions import TABLE_FUNCTIONS
+from nextpaint.process.operators.condition import Condition
 from nextpaint.process.operators.protocol import Change, DeadRow, Operator, Output, Row, Select, StepContext
 from nextpaint.process.operators.stateless import batch_of
 from nextpaint.process.state import State, frozen
@@ -26,6 +27,7 @@ class Expand(Operator):
         self._args = [compile_expr(each) for each in node.args]
         self._function = TABLE_FUNCTIONS[node.function](tuple(each.type for each in node.args))
         self._ordinality, self._outer = node.ordinality, node.outer
+        self._condition = Condition(node.residual, self.types, identity) if node.residual is not None else None
         self._missing = (None,) * (len(self.types) - self.width)
         self._source = sources[0]
 
@@ -37,12 +39,13 @@ class Expand(Operator):
             evaluation = Evaluation(batch.columns, len(batch), context.clock(batch.seq), failures)
             found = self._expanded(batch, evaluation, failures)
             rows, kinds, seqs = batch.rows(), batch.kind.tolist(), batch.seq.tolist()
+            clocks = context.at(batch.seq).tolist()
             for index, added in enumerate(found):
                 if index in failures.rows:
                     context.dead.append(DeadRow(seqs[index], self.id, failures.rows[index], rows[index]))
                     continue
-                for each in added:
-                    out.add(kinds[index], seqs[index], rows[index] + each)
+                for row in self._kept(rows[index], added, (seqs[index], context, clocks[index])):
+                    out.add(kinds[index], seqs[index], row)
         return out.batch(batch.mark_seq, batch.mark_wm)
 
     def _expanded(self, batch: Batch, evaluation: Evaluation, failures: Failures) -> list[list[Row]]:
@@ -58,8 +61,16 @@ class Expand(Operator):
                     failures.rows[index] = str(error)
             if self._ordinality:
                 added = [(*each, place) for place, each in enumerate(added, 1)]
-            found.append(added or ([self._missing] if self._outer else []))
+            found.append(added)
         return found
+
+    def _kept(self, row: Row, added: list[Row], moment: tuple[int, StepContext | None, int]) -> list[Row]:
+        """The row with each of the function's that passes; padded, if there is none and the join is outer."""
+        made = [row + each for each in added]
+        if self._condition is not None:
+            passing = self._condition.passing(made, *moment)
+            made = [each for each, passes in zip(made, passing, strict=True) if passes]
+        return made or ([row + self._missing] if self._outer else [])
 
     def pending(self, select: Select, as_of: int) -> list[Change]:
         changes = self._source.pending({at: value for at, value in select.items() if at < self.width}, as_of)
@@ -68,8 +79,8 @@ class Expand(Operator):
         batch, failures = batch_of(self._source, changes), Failures()
         found = self._expanded(batch, Evaluation(batch.columns, len(batch), as_of, failures), failures)
         return [
-            Change(change.kind, change.row + each)
+            Change(change.kind, row)
             for index, change in enumerate(changes)
             if index not in failures.rows
-            for each in found[index]
+            for row in self._kept(change.row, found[index], (0, None, as_of))
         ]
