@@ -141,6 +141,20 @@ def _last_n(limit: int) -> AggregateFunction:
     return AggregateFunction((), add, merge, lambda acc, as_of: [each[1] for each in acc])
 
 
+def _lag(back: int) -> AggregateFunction:
+    """The value `back` rows before the last one, else the last row's default: (default, the last values)."""
+
+    def add(acc: Acc, values: tuple[Value, ...], time: int) -> Acc:
+        value, default = (_immutable(each) for each in values)
+        return (default, (*acc[1][-back:], value) if back else (value,))
+
+    def result(acc: Acc, as_of: int | None) -> Value:
+        found: Value = acc[1][0] if len(acc[1]) > back else acc[0]
+        return found
+
+    return AggregateFunction((None, ()), add, lambda a, b: b, result)
+
+
 def _immutable(value: Value) -> Any:
     return tuple(_immutable(each) for each in value) if isinstance(value, list | tuple) else value
 
@@ -215,20 +229,39 @@ def aggregate_function(aggregate: Aggregate, inputs: tuple[Type, ...]) -> Aggreg
             made = _first()
         case "LAST_VALUE":
             made = _last()
+        case "ROW_NUMBER":
+            made = _count(aggregate)
+        case "LAG":
+            made = _lag(aggregate.parameter)
         case "LAST_N":
             made = _last_n(aggregate.parameter)
         case "DECAYED_SUM" | "DECAYED_COUNT":
             made = _decayed(aggregate)
         case other:
             raise ValueError(f"no aggregate function {other}: the planner must refuse it")
-    return _distinct(made) if aggregate.distinct else made
+    return _distinct(made) if aggregate.distinct and aggregate.function not in ("MIN", "MAX") else made
+
+
+_NOTHING = AggregateFunction(
+    None, lambda acc, values, time: acc, lambda a, b: a, lambda acc, as_of: None, lambda acc, values, time: acc
+)
 
 
 class Accumulators:
     """All aggregates of one node over one group: a tuple of accumulators."""
 
-    def __init__(self, aggregates: tuple[Aggregate, ...], inputs: tuple[Type, ...], rowtime: int | None) -> None:
-        self._calls = [(aggregate_function(each, inputs), each.args, each.filter) for each in aggregates]
+    def __init__(
+        self,
+        aggregates: tuple[Aggregate, ...],
+        inputs: tuple[Type, ...],
+        rowtime: int | None,
+        skipped: frozenset[int] = frozenset(),
+    ) -> None:
+        """`skipped`: calls that somebody else keeps; here they do nothing."""
+        self._calls = [
+            (_NOTHING if index in skipped else aggregate_function(each, inputs), each.args, each.filter)
+            for index, each in enumerate(aggregates)
+        ]
         self._rowtime = rowtime
         self._only = self._calls[0] if len(self._calls) == 1 and self._calls[0][2] is None else None
         self.zero: tuple[Acc, ...] = tuple(function.zero for function, _, _ in self._calls)

@@ -22,9 +22,11 @@ from nextpaint.process.operators.learning import EXPLORED_FIELDS, LearnerSpec, L
 from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Operator
 from nextpaint.process.operators.session import SessionAggregation
+from nextpaint.process.operators.set_operation import SetComparison
 from nextpaint.process.operators.stateless import Filter, Forward, Project, Union
 from nextpaint.process.operators.table import GroupedTable, MaterialisedTable
 from nextpaint.process.operators.temporal import TemporalJoin
+from nextpaint.process.operators.time_sort import SortByTime
 from nextpaint.process.operators.together import BoughtTogether
 from nextpaint.process.operators.top import TopN
 from nextpaint.process.operators.vectors import TextVectors
@@ -169,6 +171,8 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.Rank: ("top", TopN),
     plan.Deduplicate: ("dedup", deduplication),
     plan.WindowRank: ("window_rank", WindowTopN),
+    plan.SetOperation: ("set", SetComparison),
+    plan.TimeSort: ("sort", SortByTime),
     plan.TemporalJoin: ("temporal", TemporalJoin),
     plan.Join: ("join", Join),
     plan.IntervalJoin: ("interval", IntervalJoin),

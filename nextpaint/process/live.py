@@ -24,9 +24,11 @@ from nextpaint.process.operators.join import Join
 from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Change, Operator, Row
 from nextpaint.process.operators.session import SessionAggregation
+from nextpaint.process.operators.set_operation import SetComparison
 from nextpaint.process.operators.stateless import Filter, Forward, Project, Union
 from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.operators.temporal import TemporalJoin
+from nextpaint.process.operators.time_sort import SortByTime
 from nextpaint.process.operators.together import BoughtTogether
 from nextpaint.process.operators.top import TopN
 from nextpaint.process.operators.window import WindowAggregation
@@ -47,6 +49,7 @@ HOLDING = (
     SessionTable,
     WindowTopN,
     FirstRow,
+    SortByTime,
 )
 
 
@@ -253,7 +256,7 @@ def _reach(operator: Operator | None, columns: set[int]) -> bool:
             return _reach(_inputs(operator)[0], {each for each in traced if each is not None})
         case Expand():
             return _reach(_inputs(operator)[0], {each for each in columns if each < operator.width})
-        case Filter() | Forward() | MaterialisedTable() | Union():
+        case Filter() | Forward() | MaterialisedTable() | SortByTime() | Union() | SetComparison():
             return all(_reach(each, columns) for each in _inputs(operator))
         case GroupAggregate():
             return _reach(_inputs(operator)[0], {operator.keys[each] for each in columns if each < len(operator.keys)})

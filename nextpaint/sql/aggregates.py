@@ -70,7 +70,7 @@ _RULES = {
     "LAST_N": _Rule(_any, "a value", array),
 }
 
-OVER_AGGREGATES = ("COUNT", "SUM", "AVG", "MIN", "MAX", "FIRST_VALUE", "LAST_VALUE")
+OVER_AGGREGATES = ("COUNT", "SUM", "AVG", "MIN", "MAX", "FIRST_VALUE", "LAST_VALUE", "LAG")
 
 
 def is_aggregate(node: object) -> bool:
@@ -111,6 +111,8 @@ class AggregateCalls:
             raise Refusal(f"{node.name}(*) is not a function", node.at, f"name what {node.name} takes")
         if node.star:
             return Aggregate("COUNT", (), types.BIGINT, False, condition, 0, node.at)
+        if node.name == "LAG":
+            return self._lag(node)
         args, parameter = self._parameter(node)
         if node.name == "DECAYED_COUNT":
             return Aggregate(node.name, (), types.DOUBLE, False, condition, parameter, node.at)
@@ -126,6 +128,25 @@ class AggregateCalls:
             self._check_distinct(node, value)
         index = self._inputs.add(value)
         return Aggregate(node.name, (index,), rule.result(value.type), node.distinct, condition, parameter, node.at)
+
+    def _lag(self, node: syntax.Call) -> Aggregate:
+        """LAG(x [, n [, default]]): `args` are x and the default, `parameter` is n."""
+        usage = "LAG(x), LAG(x, 2) or LAG(x, 1, 0)"
+        if not 1 <= len(node.args) <= 3 or node.distinct:
+            raise Refusal("LAG takes 1 to 3 arguments", node.at, usage)
+        value = self._binder.value(node.args[0])
+        distance: Expr = self._binder.value(node.args[1]) if len(node.args) > 1 else Literal(types.INT, 1)
+        back = distance.value if isinstance(distance, Literal) else None
+        if not isinstance(back, int) or isinstance(back, bool) or not 0 <= back <= LAST_N_MAX:
+            raise Refusal(f"LAG goes back a constant number from 0 to {LAST_N_MAX}", node.args[-1].at, usage)
+        default: Expr = Literal(value.type, None, node.at)
+        if len(node.args) == 3:
+            given = self._binder.bind(node.args[2])
+            if not coercion.stores(given.type, value.type):
+                raise Refusal(f"LAG's default is {given.type}, its value {value.type}", given.at, "CAST one of them")
+            default = coercion.cast(given, value.type, given.at)
+        args = (self._inputs.add(value), self._inputs.add(default))
+        return Aggregate("LAG", args, value.type, False, None, back, node.at)
 
     def _parameter(self, node: syntax.Call) -> tuple[tuple[syntax.Expression, ...], int]:
         """The arguments without the constant one, and that constant."""

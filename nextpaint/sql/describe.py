@@ -28,9 +28,11 @@ from nextpaint.sql.plan import (
     Rank,
     Scan,
     Schema,
+    SetOperation,
     Sort,
     Table,
     TemporalJoin,
+    TimeSort,
     Union,
     Values,
     WindowAggregate,
@@ -101,10 +103,14 @@ def _expand(node: Expand) -> str:
     return f"Expand {node.function}({args}){more}{_residual(node)}"
 
 
-def _sort(node: Sort) -> str:
-    keys = (_name(node.input, each.index) + (" DESC" if each.descending else "") for each in node.keys)
-    limit = "" if node.limit is None else f" limit {node.limit}"
-    return f"Sort {', '.join(keys)}{limit}"
+def _sort(node: Sort | TimeSort) -> str:
+    keys = ", ".join(_name(node.input, each.index) + (" DESC" if each.descending else "") for each in node.keys)
+    limit = f" limit {node.limit}" if isinstance(node, Sort) and node.limit is not None else ""
+    return f"{type(node).__name__} {keys}{limit}"
+
+
+def _set_operation(node: SetOperation) -> str:
+    return f"{'Intersect' if node.intersect else 'Except'}{' all' if node.all else ''}"
 
 
 def _ranked(node: Rank | WindowRank | Deduplicate) -> str:
@@ -154,6 +160,8 @@ _LINES: dict[type, Callable[[Any], str]] = {
     WindowJoin: _join,
     Expand: _expand,
     Sort: _sort,
+    TimeSort: _sort,
+    SetOperation: _set_operation,
 }
 
 

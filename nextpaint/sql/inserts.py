@@ -158,7 +158,7 @@ def _cast(node: Node, target: Table, columns: Sequence[int], statement: definiti
 def _item_at(query: syntax.Query, index: int) -> At:
     """Where output column `index` was written, when the SELECT list says so."""
     body = query.body
-    while isinstance(body, syntax.UnionAll):
+    while isinstance(body, syntax.UnionAll | syntax.SetOperation):
         body = body.inputs[0].body
     if index < len(body.items) and not any(
         isinstance(each.expression, syntax.Star) for each in body.items[: index + 1]

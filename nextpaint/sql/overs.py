@@ -42,6 +42,8 @@ def plan_over(
     binder = Binder(relation.scope)
     order = _order(over, binder, relation, calls[0])
     unit, preceding = _frame(over, binder)
+    if over.frame is not None and any(call.name == "LAG" for call in calls):
+        raise Refusal("LAG takes no frame", over.frame.at, "leave RANGE or ROWS out")
     inputs = Inputs(relation.node)
     for index, each in enumerate(schema.fields):
         inputs.add(ColumnRef(each.type, index, each.name))

@@ -436,6 +436,27 @@ class Union:
 
 
 @dataclass(frozen=True, slots=True)
+class SetOperation:
+    """INTERSECT or EXCEPT of two inputs with equal types. `all`: rows count as often as they come."""
+
+    schema: Schema
+    inputs: tuple[Node, ...]
+    intersect: bool
+    all: bool
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSort:
+    """ORDER BY of a continuous statement: the first key is the event time, ascending. Append-only."""
+
+    schema: Schema
+    input: Node
+    keys: tuple[SortKey, ...]
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Sort:
     """ORDER BY and LIMIT of a query over live tables; never part of a continuous statement."""
 
@@ -465,6 +486,8 @@ Node = (
     | WindowJoin
     | Expand
     | Union
+    | SetOperation
+    | TimeSort
     | Sort
 )
 
@@ -476,7 +499,7 @@ def inputs_of(node: Node) -> tuple[Node, ...]:
             return ()
         case TemporalJoin() | Join() | IntervalJoin() | WindowJoin():
             return (node.left, node.right)
-        case Union():
+        case Union() | SetOperation():
             return node.inputs
     return (node.input,)
 

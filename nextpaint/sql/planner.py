@@ -24,6 +24,7 @@ from nextpaint.sql.inserts import PlannedInsert, in_order, one_writer, plan_inse
 from nextpaint.sql.plan import At, Changes, Expr, Insert, Node, Program, Scan, Table, TemporalJoin, inputs_of
 from nextpaint.sql.queries import distinct_names, plan_statement_query
 from nextpaint.sql.query_grammar import parse_query
+from nextpaint.sql.ranks import settled
 from nextpaint.sql.refusal import AlreadyReported, Refusal
 from nextpaint.sql.scope import ConditionNames
 from nextpaint.sql.session import Listing, ask
@@ -90,7 +91,7 @@ def _answer(catalog: Catalog, file: str, text: str) -> PlannedInsert:
     cursor.take(";")
     cursor.expect_end()
     catalog.start()
-    node = distinct_names(plan_statement_query(catalog, query))
+    node = distinct_names(settled(plan_statement_query(catalog, query)))
     reads, _ = catalog.read()
     return PlannedInsert(Insert(ANSWER, node, tuple(range(len(node.schema.fields))), text, at), reads)
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from nextpaint.sql import coercion, syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.catalog import Catalog, named, unique_names
-from nextpaint.sql.plan import Changes, ColumnRef, Expr, Node, Schema, Sort, SortKey, Union
+from nextpaint.sql.plan import Changes, ColumnRef, Expr, Node, Schema, SetOperation, Sort, SortKey, TimeSort, Union
+from nextpaint.sql.ranks import limited
 from nextpaint.sql.refusal import AlreadyReported, Refusal
-from nextpaint.sql.relation import is_orderable, projected, renamed
+from nextpaint.sql.relation import distinct, is_orderable, projected, renamed
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.selects import plan_select
 from nextpaint.sql.sources import Environment
@@ -42,23 +43,48 @@ def _plan(env: Environment, query: syntax.Query) -> Node:
         if name.text in env.ctes:
             raise Refusal(f"WITH names {name.text} twice", name.at)
         env = replace(env, ctes={**env.ctes, name.text: node})
-    if not env.catalog.live:
-        if query.order:
-            raise Refusal(
-                "ORDER BY is not supported in a continuous statement", query.order[0].at, "sort where it is read"
-            )
-        if query.limit is not None:
-            raise Refusal("LIMIT is not supported in a continuous statement", query.at, "limit where it is read")
     body = query.body
-    node = _union(env, body) if isinstance(body, syntax.UnionAll) else plan_select(env, body)
+    if not env.catalog.live and isinstance(body, syntax.Select) and query.order and not body.distinct:
+        return _sorted_with_more(env, query, body)
+    node = plan_select(env, body) if isinstance(body, syntax.Select) else _combined(env, body)
     if query.order or query.limit is not None:
-        node = _sorted(query, node)
+        node = _sorted(env, query, node)
     return node
 
 
-def _sorted(query: syntax.Query, node: Node) -> Node:
+def _sorted_with_more(env: Environment, query: syntax.Query, body: syntax.Select) -> Node:
+    """A sorted SELECT whose ORDER BY may name more than its list has: that is selected, sorted by and left out."""
+    plain = plan_select(env, body)
+    items, order = list(body.items), list(query.order)
+    for index, each in enumerate(query.order):
+        try:
+            _sort_position(query, plain, each)
+        except Refusal:
+            name = syntax.Ident(f"sort${index}", each.at)
+            items.append(syntax.SelectItem(each.expression, name, each.at))
+            order[index] = replace(each, expression=syntax.Name((name,), each.at))
+    if len(items) == len(body.items):
+        return _sorted(env, query, plain)
+    whole = plan_select(env, replace(body, items=tuple(items)))
+    node = _sorted(env, replace(query, body=replace(body, items=tuple(items)), order=tuple(order)), whole)
+    width = len(plain.schema.fields)
+    refs = [ColumnRef(each.type, index, each.name, query.at) for index, each in enumerate(node.schema.fields)]
+    return projected(node, refs[:width], plain.schema.names, query.at)
+
+
+def _sorted(env: Environment, query: syntax.Query, node: Node) -> Node:
     keys = tuple(SortKey(_sort_column(query, node, item), item.descending, item.nulls_first) for item in query.order)
-    return Sort(node.schema, node, keys, query.limit, query.at)
+    if env.catalog.live:
+        return Sort(node.schema, node, keys, query.limit, query.at)
+    if query.limit is not None:
+        return limited(node, keys, query.limit, query.at)
+    schema = node.schema
+    if schema.changes is not Changes.APPEND or keys[0].index != schema.rowtime or keys[0].descending:
+        cure = f"ORDER BY {schema.fields[schema.rowtime].name}" if schema.rowtime is not None else "add LIMIT n"
+        raise Refusal(
+            "a stream is sorted by its event time first, ascending, or it has a LIMIT", query.order[0].at, cure
+        )
+    return TimeSort(schema, node, keys, query.at)
 
 
 def _sort_column(query: syntax.Query, node: Node, item: syntax.OrderItem) -> int:
@@ -89,13 +115,48 @@ def _sort_position(query: syntax.Query, node: Node, item: syntax.OrderItem) -> i
     raise Refusal("ORDER BY takes columns of the SELECT list", item.at, f"one of {', '.join(names)}")
 
 
-# ---------------------------------------------------------------- UNION ALL
+# ---------------------------------------------------------------- UNION, INTERSECT, EXCEPT
 
 
-def _union(env: Environment, union: syntax.UnionAll) -> Node:
+def _word(body: syntax.UnionAll | syntax.SetOperation) -> str:
+    if isinstance(body, syntax.UnionAll):
+        return "UNION ALL"
+    return f"{body.kind} ALL" if body.all else body.kind
+
+
+def _combined(env: Environment, body: syntax.UnionAll | syntax.SetOperation) -> Node:
+    """UNION, INTERSECT and EXCEPT of inputs with common names and types."""
+    nodes = _operands(env, body)
+    append = all(node.schema.changes is Changes.APPEND for node in nodes)
+    changes = Changes.APPEND if append else Changes.RETRACT
+    fields = tuple(
+        replace(each, nullable=any(node.schema.fields[index].nullable for node in nodes))
+        for index, each in enumerate(nodes[0].schema.fields)
+    )
+    if isinstance(body, syntax.SetOperation) and body.kind != "UNION":
+        if env.catalog.live:
+            raise Refusal(f"{body.kind} over live tables is not supported", body.at, "use IN or NOT IN")
+        for field in fields:
+            if not is_orderable(field.type.kind):
+                raise Refusal(
+                    f"{body.kind} of {field.type} ({field.name}) is not supported", body.at, "select its fields"
+                )
+        key = () if body.all else tuple(range(len(fields)))
+        if body.kind == "EXCEPT":
+            changes = Changes.RETRACT  # a row that comes on the right takes one back
+        return SetOperation(
+            Schema(fields, None, key, changes), tuple(nodes), body.kind == "INTERSECT", body.all, body.at
+        )
+    rowtimes = {node.schema.rowtime for node in nodes}
+    rowtime = nodes[0].schema.rowtime if len(rowtimes) == 1 else None
+    union = Union(Schema(fields, rowtime, (), changes), tuple(nodes), body.at)
+    return distinct(union, env.catalog.live, body.at) if isinstance(body, syntax.SetOperation) else union
+
+
+def _operands(env: Environment, body: syntax.UnionAll | syntax.SetOperation) -> list[Node]:
     nodes: list[Node] = []
     failed = False
-    for query in union.inputs:
+    for query in body.inputs:
         try:
             nodes.append(_plan(env, query))
         except Refusal as refusal:
@@ -107,26 +168,17 @@ def _union(env: Environment, union: syntax.UnionAll) -> Node:
         raise AlreadyReported
     first = nodes[0]
     width = len(first.schema.fields)
-    for query, node in zip(union.inputs, nodes, strict=True):
+    for query, node in zip(body.inputs, nodes, strict=True):
         if len(node.schema.fields) != width:
             raise Refusal(
-                f"UNION ALL of {width} and {len(node.schema.fields)} columns",
+                f"{_word(body)} of {width} and {len(node.schema.fields)} columns",
                 query.at,
                 "select the same columns in both",
             )
-    nodes = _aligned(union, nodes)
-    rowtimes = {node.schema.rowtime for node in nodes}
-    rowtime = nodes[0].schema.rowtime if len(rowtimes) == 1 else None
-    append = all(node.schema.changes is Changes.APPEND for node in nodes)
-    fields = tuple(
-        replace(each, nullable=any(node.schema.fields[index].nullable for node in nodes))
-        for index, each in enumerate(nodes[0].schema.fields)
-    )
-    schema = Schema(fields, rowtime, (), Changes.APPEND if append else Changes.RETRACT)
-    return Union(schema, tuple(nodes), union.at)
+    return _aligned(body, nodes)
 
 
-def _aligned(union: syntax.UnionAll, nodes: list[Node]) -> list[Node]:
+def _aligned(body: syntax.UnionAll | syntax.SetOperation, nodes: list[Node]) -> list[Node]:
     """Every input with the names of the first and the common types."""
     names = nodes[0].schema.names
     targets = []
@@ -136,7 +188,7 @@ def _aligned(union: syntax.UnionAll, nodes: list[Node]) -> list[Node]:
         if target is None:
             shown = " and ".join(sorted({str(each) for each in candidates}))
             raise Refusal(
-                f"column {index + 1} ({name}) of UNION ALL mixes {shown}", union.at, "CAST it in one of the inputs"
+                f"column {index + 1} ({name}) of {_word(body)} mixes {shown}", body.at, "CAST it in one of the inputs"
             )
         targets.append(target)
     aligned: list[Node] = []

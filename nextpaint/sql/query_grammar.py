@@ -9,6 +9,7 @@ from nextpaint.sql.cursor import Cursor
 from nextpaint.sql.dialect import Kind
 from nextpaint.sql.expansion_grammar import parse_expansion, sees_expansion
 from nextpaint.sql.expression_grammar import parse_expression, parse_order_item, parse_window
+from nextpaint.sql.grouping_grammar import parse_grouping
 from nextpaint.sql.plan import At
 from nextpaint.sql.refusal import Refusal, near
 from nextpaint.sql.syntax import (
@@ -22,6 +23,7 @@ from nextpaint.sql.syntax import (
     Query,
     Select,
     SelectItem,
+    SetOperation,
     Source,
     Star,
     TableName,
@@ -44,11 +46,7 @@ _LATER = {
     "TABLESAMPLE": "filter on a hash of the key",
     "PIVOT": "use CASE in aggregates",
     "UNPIVOT": "use UNION ALL",
-}
-_SET_OPERATIONS = {
-    "INTERSECT": "use a temporal join",
-    "EXCEPT": "use a filter",
-    "MINUS": "use a filter",
+    "MINUS": "use EXCEPT",
 }
 
 
@@ -88,23 +86,43 @@ def _cte(cursor: Cursor) -> tuple[Ident, tuple[Ident, ...], Query]:
     return name, columns, query
 
 
-def _body(cursor: Cursor) -> Select | UnionAll:
+def _body(cursor: Cursor) -> Select | UnionAll | SetOperation:
     start = cursor.at
-    inputs = [_operand(cursor)]
-    while True:
-        _refuse(cursor, _SET_OPERATIONS)
-        if not cursor.sees("UNION"):
-            break
+    only = _terms(cursor)
+    if not only.ctes and not only.order and only.limit is None:
+        return only.body
+    raise Refusal("a query in parentheses with its own WITH, ORDER BY or LIMIT is not supported here", start)
+
+
+def _terms(cursor: Cursor) -> Query:
+    """Operands of UNION and EXCEPT, from left to right; a chain of UNION ALL is one."""
+    found = _intersected(cursor)
+    while cursor.sees("UNION") or cursor.sees("EXCEPT"):
+        word = cursor.advance()
+        every = cursor.take("ALL")
+        if not every:
+            cursor.take("DISTINCT")
+        right = _intersected(cursor)
+        body = found.body
+        if word.upper == "UNION" and every:
+            chain = isinstance(body, UnionAll) and not found.ctes and not found.order and found.limit is None
+            before = body.inputs if chain and isinstance(body, UnionAll) else (found,)
+            found = Query(UnionAll((*before, right), found.at), at=found.at)
+        else:
+            found = Query(SetOperation(word.upper, every, (found, right), word.at), at=found.at)
+    return found
+
+
+def _intersected(cursor: Cursor) -> Query:
+    """INTERSECT binds closer than UNION and EXCEPT."""
+    found = _operand(cursor)
+    while cursor.sees("INTERSECT"):
         at = cursor.advance().at
-        if not cursor.take("ALL"):
-            raise Refusal("UNION without ALL is not supported", at, "write UNION ALL, and GROUP BY to drop duplicates")
-        inputs.append(_operand(cursor))
-    if len(inputs) == 1:
-        only = inputs[0]
-        if not only.ctes and not only.order and only.limit is None:
-            return only.body
-        raise Refusal("a query in parentheses with its own WITH, ORDER BY or LIMIT is not supported here", start)
-    return UnionAll(tuple(inputs), start)
+        every = cursor.take("ALL")
+        if not every:
+            cursor.take("DISTINCT")
+        found = Query(SetOperation("INTERSECT", every, (found, _operand(cursor)), at), at=found.at)
+    return found
 
 
 def _operand(cursor: Cursor) -> Query:
@@ -121,37 +139,26 @@ def _operand(cursor: Cursor) -> Query:
 
 def _select(cursor: Cursor) -> Select:
     start = cursor.expect("SELECT").at
-    if cursor.sees("DISTINCT"):
-        raise Refusal("SELECT DISTINCT is not supported yet", cursor.at, "use GROUP BY over the same columns")
-    cursor.take("ALL")
+    distinct = cursor.take("DISTINCT")
+    if not distinct:
+        cursor.take("ALL")
     items = cursor.comma_separated(lambda: _item(cursor))
     source = _from(cursor) if cursor.take("FROM") else None
     where = parse_expression(cursor) if cursor.take("WHERE") else None
-    group: tuple[Expression, ...] = ()
-    if cursor.take("GROUP"):
-        cursor.expect("BY")
-        group = cursor.comma_separated(lambda: _group_item(cursor))
+    group, sets = parse_grouping(cursor) if cursor.take("GROUP", "BY") else ((), ())
     having = parse_expression(cursor) if cursor.take("HAVING") else None
     windows: tuple[tuple[Ident, Over], ...] = ()
     if cursor.take("WINDOW"):
         windows = cursor.comma_separated(lambda: _named_window(cursor))
     qualify = parse_expression(cursor) if cursor.take("QUALIFY") else None
     _refuse(cursor, _LATER)
-    return Select(items, source, where, group, having, windows, start, qualify)
+    return Select(items, source, where, group, having, windows, start, qualify, distinct, sets)
 
 
 def _named_window(cursor: Cursor) -> tuple[Ident, Over]:
     name = cursor.identifier("a window name")
     cursor.expect("AS")
     return name, parse_window(cursor)
-
-
-def _group_item(cursor: Cursor) -> Expression:
-    if cursor.sees("GROUPING", "SETS") or cursor.sees("ROLLUP", "(") or cursor.sees("CUBE", "("):
-        raise Refusal(f"{cursor.current.upper} is not supported yet", cursor.at, "use UNION ALL of several GROUP BYs")
-    if cursor.current.kind is Kind.NUMBER:
-        raise Refusal("GROUP BY takes expressions, not positions", cursor.at, "repeat the expression")
-    return parse_expression(cursor)
 
 
 def _item(cursor: Cursor) -> SelectItem:

@@ -33,6 +33,7 @@ from nextpaint.sql.plan import (
     Project,
     Rank,
     Schema,
+    SetOperation,
     SortKey,
     Union,
     WindowRank,
@@ -48,10 +49,13 @@ _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
 
 
 def plan_rank(
-    relation: Relation, calls: Sequence[syntax.Call], windows: Sequence[tuple[syntax.Ident, syntax.Over]]
+    relation: Relation,
+    calls: Sequence[syntax.Call],
+    windows: Sequence[tuple[syntax.Ident, syntax.Over]],
+    binder: Binder | None = None,
 ) -> PlannedOver:
     """All ROW_NUMBER calls of a SELECT, which share one specification: the input's columns, what is partitioned and
-    ordered by, then the rank."""
+    ordered by, then the rank. `binder`: of names and aggregates over a grouped `relation`."""
     over = shared_window(calls, windows)
     call = calls[0]
     if call.args or call.star:
@@ -60,7 +64,7 @@ def plan_rank(
         raise Refusal("ROW_NUMBER takes no frame", over.frame.at, "leave RANGE or ROWS out")
     if not over.order:
         raise Refusal("ROW_NUMBER needs ORDER BY", call.at, "ORDER BY the time attribute or a value")
-    binder = Binder(relation.scope)
+    binder = binder or Binder(relation.scope)
     inputs = Inputs(relation.node)
     for index, each in enumerate(relation.node.schema.fields):
         inputs.add(ColumnRef(each.type, index, each.name))
@@ -78,6 +82,19 @@ def plan_rank(
     node = Rank(schema, source, tuple(partition), tuple(keys), at=call.at)
     column = ColumnRef(BIGINT, len(source.schema.fields), "rank$")
     return PlannedOver(node, dict.fromkeys(calls, column))
+
+
+def limited(node: Node, keys: Sequence[SortKey], limit: int, at: At) -> Node:
+    """ORDER BY ... LIMIT of a stream: the best rows so far; without an order the first to arrive."""
+    if not 1 <= limit <= RANK_MAX:
+        raise Refusal(f"LIMIT takes 1 to {RANK_MAX} rows in a stream", at, "sort where it is read")
+    schema = rank_schema(node, (), (1, limit), False)
+    if not keys and node.schema.changes is Changes.APPEND:
+        schema = replace(schema, changes=Changes.APPEND)
+    rank = Rank(schema, node, (), tuple(keys), 1, limit, False, at=at)
+    rank = replace(rank, climbing=bool(keys) and _climbs(rank))
+    refs = [ColumnRef(each.type, index, each.name) for index, each in enumerate(node.schema.fields)]
+    return projected(rank, refs, node.schema.names, at)
 
 
 def _orderable(expr: Expr, clause: str) -> Expr:
@@ -234,7 +251,7 @@ def settled(node: Node) -> Node:
     """The plan of a statement with every rank decided. Raises Refusal where one has no upper bound."""
     if isinstance(node, Rank) and node.last is None:
         return _over(replace(node, input=settled(node.input)))
-    if isinstance(node, Union):
+    if isinstance(node, Union | SetOperation):
         inputs = tuple(settled(each) for each in node.inputs)
         return node if inputs == node.inputs else replace(node, inputs=inputs)
     sides = {name: getattr(node, name) for name in ("input", "left", "right") if hasattr(node, name)}

@@ -12,6 +12,7 @@ from nextpaint.sql.plan import (
     ColumnRef,
     Expr,
     Filter,
+    GroupAggregate,
     Literal,
     Node,
     Project,
@@ -155,6 +156,16 @@ def _rank_hidden(node: Node, used: frozenset[int]) -> Node | None:
     return None
 
 
+def distinct(node: Node, live: bool, at: At) -> Node:
+    """Each row once: a group of all columns without aggregates. Of rows that only come, it too only gives more."""
+    for each in node.schema.fields:
+        if not is_orderable(each.type.kind):
+            raise Refusal(f"DISTINCT of {each.type} ({each.name}) is not supported", at, "select its fields")
+    columns = tuple(range(len(node.schema.fields)))
+    changes = Changes.APPEND if live else node.schema.changes
+    return GroupAggregate(Schema(node.schema.fields, None, columns, changes), node, columns, (), at)
+
+
 def renamed(node: Node, names: Sequence[str], at: At) -> Node:
     """The same columns under other names."""
     refs = [ColumnRef(each.type, index, each.name, at) for index, each in enumerate(node.schema.fields)]
@@ -192,11 +203,15 @@ class Inputs:
 
     def node(self, at: At) -> Node:
         """The projection."""
+        return self.with_further((), at)
+
+    def with_further(self, exprs: Sequence[Expr], at: At) -> Node:
+        """The projection with more columns at its end, also such as are there already."""
         names: list[str] = []
-        for index, each in enumerate(self.exprs):
+        for index, each in enumerate((*self.exprs, *exprs)):
             name = each.name if isinstance(each, ColumnRef) else f"${index}"
             names.append(name if name not in names else f"{name}${index}")
-        return projected(self._node, self.exprs, names, at)
+        return projected(self._node, (*self.exprs, *exprs), names, at)
 
 
 def is_orderable(kind: Kind) -> bool:

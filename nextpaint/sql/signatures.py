@@ -191,7 +191,7 @@ ELSEWHERE = {
     "ROW_NUMBER": "write ROW_NUMBER() OVER (PARTITION BY k ORDER BY x) and bound it",
     "RANK": "ranks are ROW_NUMBER() OVER (...) in a stream",
     "DENSE_RANK": "ranks are ROW_NUMBER() OVER (...) in a stream",
-    "LAG": "use LAST_N(x, 2)",
+    "LAG": "write LAG(x) OVER (PARTITION BY k ORDER BY ts)",
     "LEAD": "a stream does not know the next row",
     "GROUP_CONCAT": "use LAST_N(x, n)",
     "LISTAGG": "use LAST_N(x, n)",

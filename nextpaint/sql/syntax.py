@@ -355,6 +355,8 @@ Source = TableName | Derived | WindowTable | Expansion | Join
 
 @dataclass(frozen=True, slots=True)
 class Select:
+    """`group`: all that GROUP BY names; `sets`: the sets of it that GROUPING SETS, ROLLUP and CUBE make, in order."""
+
     items: tuple[SelectItem, ...]
     source: Source | None
     where: Expression | None
@@ -363,6 +365,8 @@ class Select:
     windows: tuple[tuple[Ident, Over], ...]
     at: At = field(default=_NOWHERE, compare=False)
     qualify: Expression | None = None
+    distinct: bool = False
+    sets: tuple[tuple[Expression, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,10 +376,20 @@ class UnionAll:
 
 
 @dataclass(frozen=True, slots=True)
+class SetOperation:
+    """`kind`: UNION (without ALL), INTERSECT, EXCEPT. Two inputs."""
+
+    kind: str
+    all: bool
+    inputs: tuple[Query, ...]
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """`[WITH ...] body [ORDER BY ...] [LIMIT n]`."""
 
-    body: Select | UnionAll
+    body: Select | UnionAll | SetOperation
     ctes: tuple[tuple[Ident, tuple[Ident, ...], Query], ...] = ()
     order: tuple[OrderItem, ...] = ()
     limit: int | None = None

@@ -8,25 +8,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nextpaint.process.aggregates import Accumulators
+from nextpaint.process.kept import GroupAccumulators, Kept, KeptValues
 from nextpaint.process.operators.protocol import Change, Operator, Output, Row, Select, StepContext
 from nextpaint.process.state import State
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE, Batch
+from nextpaint.sql.plan import Changes
 from nextpaint.sql.plan import GroupAggregate as GroupNode
+
+Group = tuple[int, tuple[object, ...]]  # rows, accumulators
 
 
 class GroupAggregate(Operator):
-    """State: `groups`, key columns -> (row count, accumulators)."""
+    """State: `groups`, key columns -> (row count, accumulators); `values` where aggregates keep them (`kept.py`)."""
 
     def __init__(self, identity: str, node: GroupNode, sources: Sequence[Operator], state: State) -> None:
         super().__init__(identity, node.schema.types)
         self.keys = node.keys
-        self.accumulators = Accumulators(node.aggregates, node.input.schema.types, node.input.schema.rowtime)
+        inputs = node.input.schema
+        updated = inputs.changes is not Changes.APPEND
+        self.accumulators = GroupAccumulators(node.aggregates, inputs.types, inputs.rowtime, updated)
         self.groups = state.cell(identity, "groups", decimals=any(each.has_decimals for each in self.types))
+        self._kept: KeptValues | None = None
+        if self.accumulators.kept_calls:
+            self._kept = KeptValues(identity, self.accumulators, (*self.types, *inputs.types), state)
         self._source = sources[0]
         # Set when only grouped tables read this: they take the keys that changed and finish values when they are read.
         self.keys_only = False
         self._touched = Batch.of(self.types[: len(self.keys)], (), (), ())
+
+    def restore(self) -> None:
+        if self._kept is not None:
+            self._kept.restore()
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
@@ -36,7 +48,7 @@ class GroupAggregate(Operator):
         if len(batch):
             kinds = batch.kind.tolist()
             for index, (row, seq) in enumerate(zip(batch.rows(), batch.seq.tolist(), strict=True)):
-                key, before, after = self._folded(kinds[index], row, self.groups.get(self._key(row)))
+                key, before, after = self._taken(kinds[index], row)
                 if after is None:
                     self.groups.pop(key)
                 else:
@@ -50,7 +62,7 @@ class GroupAggregate(Operator):
         if len(batch):
             kinds = batch.kind.tolist()
             for index, (row, seq) in enumerate(zip(batch.rows(), batch.seq.tolist(), strict=True)):
-                key, before, after = self._folded(kinds[index], row, self.groups.get(self._key(row)))
+                key, before, after = self._taken(kinds[index], row)
                 if after is not None:
                     self.groups.put(key, after)
                     out.add(UPDATE_AFTER, seq, key)
@@ -62,15 +74,22 @@ class GroupAggregate(Operator):
     def _key(self, row: Row) -> Row:
         return tuple([row[index] for index in self.keys])
 
-    def _folded(self, kind: int, row: Row, before: tuple[int, tuple[object, ...]] | None):  # type: ignore[no-untyped-def]
+    def _taken(self, kind: int, row: Row) -> tuple[Row, Group | None, Group | None]:
+        """The row's group, what it was, and what it is with the row taken in or back (None: gone)."""
+        key = self._key(row)
+        before: Group | None = self.groups.get(key)
+        after = self._folded(kind, row, before, self._kept.of(key) if self._kept is not None else None)
+        if after is None and self._kept is not None:
+            self._kept.forget(key)
+        return key, before, after
+
+    def _folded(self, kind: int, row: Row, before: Group | None, kept: Kept | None) -> Group | None:
         count, accs = before if before is not None else (0, self.accumulators.zero)
         if kind in (UPDATE_BEFORE, DELETE):
-            after = (count - 1, self.accumulators.retract(accs, row)) if count > 1 else None
-        else:
-            after = (count + 1, self.accumulators.add(accs, row))
-        return self._key(row), before, after
+            return (count - 1, self.accumulators.folded(accs, row, kept, True)) if count > 1 else None
+        return (count + 1, self.accumulators.folded(accs, row, kept, False))
 
-    def _emit(self, out: Output, seq: int, key: Row, before, after) -> None:  # type: ignore[no-untyped-def]
+    def _emit(self, out: Output, seq: int, key: Row, before: Group | None, after: Group | None) -> None:
         old = key + self.accumulators.results(before[1]) if before is not None else None
         new = key + self.accumulators.results(after[1]) if after is not None else None
         if old is None:
@@ -84,14 +103,17 @@ class GroupAggregate(Operator):
 
     # ------------------------------------------------------------ live
 
-    def folded(self, select: Select, as_of: int) -> dict[Row, tuple[int, tuple[object, ...]] | None]:
+    def folded(self, select: Select, as_of: int) -> dict[Row, Group | None]:
         """Accumulators of the groups that pending input rows touch, with those rows folded in; None = group gone."""
         wanted = {self.keys[column]: value for column, value in select.items() if column < len(self.keys)}
-        touched: dict[Row, tuple[int, tuple[object, ...]] | None] = {}
+        touched: dict[Row, Group | None] = {}
+        values: dict[Row, Kept] = {}
         for change in self._source.pending(wanted, as_of):
             key = self._key(change.row)
             before = touched[key] if key in touched else self.groups.get(key)
-            touched[key] = self._folded(change.kind, change.row, before)[2]
+            if self._kept is not None and (key not in values or before is None):
+                values[key] = self._kept.looked_at(key) if key not in touched else Kept(key, None)
+            touched[key] = self._folded(change.kind, change.row, before, values.get(key))
         return touched
 
     def pending(self, select: Select, as_of: int) -> list[Change]:
