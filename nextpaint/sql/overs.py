@@ -101,7 +101,13 @@ def _resolved(over: syntax.Over, named: dict[str, syntax.Over]) -> syntax.Over:
         raise Refusal(f"unknown window {over.base.text}", over.base.at, near(over.base.text, named))
     if over.partition:
         raise Refusal("a window that extends another takes no PARTITION BY", over.at)
-    return syntax.Over(None, base.partition, over.order or base.order, over.frame or base.frame, over.at)
+    if over.frame is not None:
+        raise Refusal(
+            f"a frame added to the window {over.base.text}: Flink forgets it",
+            over.frame.at,
+            "write the frame in WINDOW",
+        )
+    return syntax.Over(None, base.partition, over.order or base.order, base.frame, over.at)
 
 
 def _order(over: syntax.Over, binder: Binder, relation: Relation, call: syntax.Call) -> int:

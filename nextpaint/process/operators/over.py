@@ -160,10 +160,13 @@ class OverAggregation(Operator):
         return self._accumulators.results(accs, as_of)
 
     def _forget(self) -> None:
-        """Drop frames that no row can reach any more, half a range after Flink would need them."""
+        """Drop frames that no row can reach any more, half a range later than needed and, as in Flink, not while a row
+        of the key waits."""
         while self._clean and self._clean[0][0] <= self._clock.watermark:
             due, ordered = heapq.heappop(self._clean)
             partition = ordered.row
+            if partition in self._by_partition:
+                continue  # its rows arm the cleaning again when they fire
             frame: Frame | None = self._frames.get(partition)
             if frame is not None and self._range is not None and frame[0] + self._range + self._range // 2 == due:
                 self._frames.pop(partition)
