@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nextpaint import __version__
-from nextpaint.cli import commands, conforming, demo, evaluating, loading, running
+from nextpaint.cli import commands, conforming, demo, evaluating, loading, running, training
 from nextpaint.record.errors import NextpaintError
 
 DEFAULT_URL = "http://127.0.0.1:8181"
@@ -69,8 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _proofs(add)
 
-    one = add.add_parser("evaluate", help="what another policy would have earned, from logged decisions")
-    evaluating.arguments(one, DEFAULT_DATA)
+    _learning(add)
 
     one = add.add_parser("key", help="create an API key for a data directory")
     one.add_argument("name")
@@ -95,6 +94,31 @@ def _proofs(add: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     one = add.add_parser("load", help="an open-loop load generator with honest latencies")
     loading.arguments(one, DEFAULT_URL)
     one.set_defaults(run=loading.run)
+
+
+def _learning(add: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Commands that learn from logged decisions."""
+    one = add.add_parser("evaluate", help="what another policy would have earned, from logged decisions")
+    evaluating.arguments(one, DEFAULT_DATA)
+
+    one = add.add_parser("train", help="a training set, and a model, from logged decisions and their outcomes")
+    training.train_arguments(one, DEFAULT_DATA)
+
+    one = add.add_parser("parity", help="prove that logged features are what history gives, bit for bit")
+    training.parity_arguments(one, DEFAULT_DATA)
+
+    one = add.add_parser("promote", help="put a model file in force on a running node")
+    one.add_argument("name", help="as in Model(NAME, ...)")
+    one.add_argument("file", type=Path)
+    one.add_argument("--share", type=float, default=1.0, help="of people: below 1 it is a canary")
+    one.add_argument("--shadow", action="store_true", help="rank nobody by it: compare only")
+    _client(one)
+    one.set_defaults(run=training.promote)
+
+    one = add.add_parser("rollback", help="take back the last promotion of a model")
+    one.add_argument("name")
+    _client(one)
+    one.set_defaults(run=training.rollback)
 
 
 def _address(parser: argparse.ArgumentParser) -> None:

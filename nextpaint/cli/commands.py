@@ -16,6 +16,7 @@ from nextpaint.connect import scaffold
 from nextpaint.decide import Decider, DecisionRecord
 from nextpaint.decide.explain import explain
 from nextpaint.engine.explaining import Recomputation, decisions_of
+from nextpaint.engine.registry import ModelFiles
 from nextpaint.engine.replay import DECISIONS_TOPIC, Replay
 from nextpaint.govern.access import create_key
 from nextpaint.ports import SystemClock, SystemDisk, SystemRandom
@@ -73,13 +74,13 @@ def check(options: argparse.Namespace) -> int:
 
 def plan(options: argparse.Namespace) -> int:
     """Show what applying a folder would keep, rebuild and drop."""
-    _print_change(_ask(options, "POST", "/v1/application/plan", _files(options.folder)))
+    _print_change(ask(options, "POST", "/v1/application/plan", _files(options.folder)))
     return 0
 
 
 def apply(options: argparse.Namespace) -> int:
     """Put a folder in force on a running node."""
-    answer = _ask(options, "PUT", "/v1/application", _files(options.folder))
+    answer = ask(options, "PUT", "/v1/application", _files(options.folder))
     _print_change(answer)
     print(f"in force from {answer['position']}: application {answer['hash'][:12]}")
     return 0
@@ -101,7 +102,7 @@ def _print_change(change: dict[str, Any]) -> None:
 
 def sql(options: argparse.Namespace) -> int:
     """Print the rows of one query as a table."""
-    answer = _ask(options, "POST", "/v1/query", {"sql": options.query})
+    answer = ask(options, "POST", "/v1/query", {"sql": options.query})
     names = [each["name"] for each in answer["columns"]]
     if names == ["result"]:  # a plan or a definition: a text of its own
         print("\n".join(str(row[0]) for row in answer["rows"]))
@@ -128,7 +129,7 @@ def why(options: argparse.Namespace) -> int:
         answer = _why_offline(options)
     else:
         replay = "&replay=1" if options.replay else ""
-        answer = _ask(options, "GET", f"/v1/decisions/{options.decision}?view={options.view}{replay}")
+        answer = ask(options, "GET", f"/v1/decisions/{options.decision}?view={options.view}{replay}")
     print(answer.pop("text", None) or json.dumps(answer, indent=2))
     if "replay" in answer:
         print(f"replay: {answer['replay']['verdict']} (from {answer['replay'].get('from', '-')})")
@@ -146,7 +147,7 @@ def _why_offline(options: argparse.Namespace) -> dict[str, Any]:
         raise NotFound(f"unknown decision {options.decision!r}", where=str(options.data))
     answer = explain(record, options.view)
     if options.replay:
-        verdict = next(Recomputation(ledger, SystemClock()).verdicts([record]))
+        verdict = next(Recomputation(ledger, SystemClock(), rankers=ModelFiles(ledger.disk)).verdicts([record]))
         said = "identical" if verdict.identical else "different"
         answer["replay"] = {"verdict": said, "differences": verdict.differences, "from": "the first record"}
     return answer
@@ -208,7 +209,7 @@ def _recomputed(ledger: Directory, most: int) -> bool:
     records = sorted((record for _, record in decisions_of(ledger)), key=lambda record: record.position)
     chosen = records[:: max(1, len(records) // most)][:most]
     different = 0
-    for verdict in Recomputation(ledger, SystemClock()).verdicts(chosen):
+    for verdict in Recomputation(ledger, SystemClock(), rankers=ModelFiles(ledger.disk)).verdicts(chosen):
         if not verdict.identical:
             different += 1
             print(f"  {verdict.decision_id} at seq {verdict.position}: {'; '.join(verdict.differences)[:300]}")
@@ -231,7 +232,7 @@ def key(options: argparse.Namespace) -> int:
 # ---------------------------------------------------------------- HTTP
 
 
-def _ask(options: argparse.Namespace, method: str, path: str, body: Any = None) -> dict[str, Any]:
+def ask(options: argparse.Namespace, method: str, path: str, body: Any = None) -> dict[str, Any]:
     """One call of a running node's API; its errors become ours."""
     request = urllib.request.Request(options.url.rstrip("/") + path, method=method)
     request.add_header("content-type", "application/json")

@@ -9,6 +9,7 @@ from nextpaint.application import Application
 from nextpaint.cli.commands import Directory
 from nextpaint.decide import Reward
 from nextpaint.engine.evaluating import Evaluating, Report, application_of
+from nextpaint.engine.registry import ModelFiles
 from nextpaint.ports import SystemClock
 from nextpaint.record.errors import NotFound
 
@@ -39,7 +40,9 @@ def run(options: argparse.Namespace) -> int:
     if options.folder is None and options.other is None:
         target = target.but(name, explore=None)
     reward = Reward(options.reward, within=options.within) if options.reward else None
-    report = Evaluating(ledger, SystemClock(), options.draws).run(application, options.surface, target, reward)
+    report = Evaluating(ledger, SystemClock(), options.draws, ModelFiles(ledger.disk)).run(
+        application, options.surface, target, reward
+    )
     _print(report)
     return 0
 

@@ -25,6 +25,7 @@ from nextpaint.models.embedding import SentenceEncoder
 from nextpaint.ports import Ports, SystemClock, SystemDisk, SystemRandom, ThreadWorkers
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.record.errors import InvalidInput, NextpaintError
+from nextpaint.serve.models import Models
 from nextpaint.serve.pages import Pages
 from nextpaint.serve.server import HttpServer, is_loopback, serve
 
@@ -78,7 +79,7 @@ class Serving:
         )
         await self._load_data()
         pages = Pages(self.engine, self.last_night, self.context)
-        routes = [*pages.routes(), *admin_routes(self.engine)]
+        routes = [*pages.routes(), *admin_routes(self.engine), *Models(self.engine).routes()]
         self.server = await serve(self.engine, settings.host, settings.port, access, pages=routes)
         if settings.simulate:
             self._simulate()

@@ -11,10 +11,11 @@ from nextpaint.decide.fallback import LastGood, Nothing
 from nextpaint.decide.feature import Feature
 from nextpaint.decide.filter import NotBought, NotSeen, Require
 from nextpaint.decide.linear import LinTS, LinUCB
+from nextpaint.decide.model import Model
 from nextpaint.decide.own import Own
 from nextpaint.decide.plackett_luce import PlackettLuce
 from nextpaint.decide.prior import Flat, Rank
-from nextpaint.decide.rank import Model, Weighted
+from nextpaint.decide.rank import Weighted
 from nextpaint.decide.record import DecisionRecord
 from nextpaint.decide.request import DecisionRequest, Optional
 from nextpaint.decide.requirements import Requirements

@@ -17,7 +17,7 @@ from nextpaint.decide.exploration import exploration_of
 from nextpaint.decide.facts import item_values
 from nextpaint.decide.near import near_misses
 from nextpaint.decide.pipeline import EXCLUDED, Outcome
-from nextpaint.decide.rank import BoundWeighted, contributions
+from nextpaint.decide.rank import contributions
 from nextpaint.decide.record import (
     REMOVED_MAX,
     Answered,
@@ -31,6 +31,8 @@ from nextpaint.decide.record import (
     rows_of,
 )
 from nextpaint.decide.wording import feature_sentence, retriever_sentence
+
+SHADOWED = 20  # places of the ranking that are compared with a shadow's
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +159,14 @@ def _filters(outcome: Outcome) -> tuple[FilterRun, ...]:
 
 
 def _ranking(bound: BoundSurface, outcome: Outcome) -> Ranking:
-    rank = bound.rank
     by = "order of retrieval" if bound.surface.rank is None else str(bound.surface.rank)
-    if isinstance(rank, BoundWeighted) and outcome.scales is not None:
-        return Ranking(by, dict(rank.weights), outcome.scales)
+    chosen = outcome.model
+    if chosen is not None:
+        page = outcome.ranked.head(SHADOWED)
+        shadow = chosen.shadowed(outcome.considered, page)
+        return Ranking(str(chosen), model=chosen.ranker.identity, role=chosen.role, shadow=shadow)
+    if outcome.weighted is not None and outcome.scales is not None:
+        return Ranking(by, dict(outcome.weighted.weights), outcome.scales)
     return Ranking(by)
 
 
@@ -173,12 +179,13 @@ def _answered(page: Candidates, bound: BoundSurface, context: Context, outcome: 
         for each in features
         if each.fact is not None and each.fact.about
     }
-    weights = dict(bound.rank.weights) if isinstance(bound.rank, BoundWeighted) else {}
+    weights = {} if outcome.weighted is None else dict(outcome.weighted.weights)
+    told = outcome.model.reasons(page) if outcome.model is not None and len(page) else []
     names = [each.name for each in features]
     rows = []
     scores, sources = page.scores.tolist(), page.sources.tolist()
     for index, key in enumerate(page.keys()):
-        reason = _source_label(sources[index], outcome)
+        reason = (told[index] if told else "") or _source_label(sources[index], outcome)
         if outcome.scales is not None:
             shares = contributions(weights, outcome.scales, dict(zip(names, values[index], strict=True)))
             best = max(shares, key=shares.__getitem__)  # of equal ones the first declared

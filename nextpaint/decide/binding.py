@@ -10,7 +10,6 @@ from difflib import get_close_matches
 import numpy as np
 
 from nextpaint.decide.binder import Binder
-from nextpaint.decide.budget import RUN, UNTIL_TRAINED
 from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.context import Context
 from nextpaint.decide.experiment import Experiment
@@ -18,8 +17,9 @@ from nextpaint.decide.facts import Fact, Origin
 from nextpaint.decide.fallback import LastGood, Nothing
 from nextpaint.decide.feature import BoundFeature, bind_feature
 from nextpaint.decide.filter import Filter
+from nextpaint.decide.model import BoundModel, Model
 from nextpaint.decide.policy import BoundPolicy, Policy
-from nextpaint.decide.rank import BoundWeighted, Model, Weighted
+from nextpaint.decide.rank import BoundWeighted, Weighted
 from nextpaint.decide.record import FeatureSource
 from nextpaint.decide.request import LIMIT_MAX, InputType
 from nextpaint.decide.retrieve import Given
@@ -60,7 +60,7 @@ class Named:
 @dataclass(frozen=True, slots=True)
 class BoundSurface:
     """A surface ready to decide. `given`: the retriever of the caller's own list, if any. `fields`: columns of the
-    items table that are answered. `path`: "until_trained" where a model's stand-in ranks. `facts`: everything read by
+    items table that are answered. `facts`: everything read by
     key."""
 
     surface: Surface
@@ -69,8 +69,7 @@ class BoundSurface:
     filters: tuple[Named, ...]
     features: tuple[BoundFeature, ...]
     sources: tuple[FeatureSource, ...]
-    rank: BoundWeighted | Stage | None
-    rank_path: str
+    rank: BoundModel | BoundWeighted | Stage | None
     policy: BoundPolicy | None
     rules: tuple[Named, ...]
     cold: Named | None
@@ -111,7 +110,7 @@ def _bind(surface: Surface, binder: Binder) -> BoundSurface:
     facts = [fact for each in features for fact in each.facts]
     for named in filters:
         facts += getattr(named.run, "facts", ())
-    rank, path = _bind_rank(surface.rank, tuple(surface.features), binder)
+    rank = _bind_rank(surface.rank, tuple(surface.features), binder)
     cold = () if surface.cold is None else _named([surface.cold], binder)
     return BoundSurface(
         surface=surface,
@@ -121,7 +120,6 @@ def _bind(surface: Surface, binder: Binder) -> BoundSurface:
         features=features,
         sources=tuple(_source(each, sentences[each.name]) for each in features),
         rank=rank,
-        rank_path=path,
         policy=_bind_policy(surface.explore, surface, binder),
         rules=_named(surface.rules, binder),
         cold=cold[0] if cold else None,
@@ -169,15 +167,13 @@ def _as_filter(stage: object) -> Filter | None:
     return stage if isinstance(stage, Filter) else None
 
 
-def _bind_rank(rank: object, names: Sequence[str], binder: Binder) -> tuple[BoundWeighted | Stage | None, str]:
-    if isinstance(rank, Model):
-        return rank.check(names, binder), UNTIL_TRAINED
-    if isinstance(rank, Weighted):
-        return rank.check(names, binder), RUN
+def _bind_rank(rank: object, names: Sequence[str], binder: Binder) -> BoundModel | BoundWeighted | Stage | None:
+    if isinstance(rank, Model | Weighted):
+        return rank.check(names, binder)
     if rank is None or callable(rank):
-        return rank, RUN
+        return rank
     binder.error(f"rank={rank!r}", "write Weighted(...), Model(..., until_trained=Weighted(...)) or a function")
-    return None, RUN
+    return None
 
 
 def _bind_policy(policy: object, surface: Surface, binder: Binder) -> BoundPolicy | None:

@@ -56,8 +56,8 @@ class Context:
     """The situation of one decision; see the module's docstring. Stages treat it as read-only but for `note`."""
 
     __slots__ = (
-        "_memory", "effects", "items", "items_table", "known", "limit", "notes", "probabilities", "reading", "request",
-        "seed", "subjects", "time_ms", "unknown",
+        "_memory", "effects", "items", "items_table", "known", "limit", "notes", "probabilities", "rankers", "reading",
+        "request", "seed", "subjects", "time_ms", "unknown",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +71,7 @@ class Context:
         self.time_ms = moment.time_ms
         self.seed = moment.seed
         self.limit = 0  # answers wanted; set by the pipeline
+        self.rankers: Any = None  # (file, sha256) -> a loaded model; set by the decider
         self.probabilities = False  # whether the ranker's scores are reward rates; set by the pipeline
         self.known = False  # whether a read found anything about this person
         self.unknown = 0  # ids that are not in the items table

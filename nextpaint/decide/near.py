@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextpaint.decide.binding import BoundSurface, Named
-from nextpaint.decide.candidates import Candidates
+from nextpaint.decide.candidates import Candidates, FloatArray
 from nextpaint.decide.context import Context
 from nextpaint.decide.feature import read_features
 from nextpaint.decide.pipeline import Outcome
-from nextpaint.decide.rank import BoundWeighted
 from nextpaint.decide.record import NEAR_MAX, NearMiss, rows_of
 from nextpaint.record.columns import Column
 
@@ -65,13 +64,20 @@ def _removed(bound: BoundSurface, context: Context, outcome: Outcome) -> list[_E
         batch = batch.head(room)
         room -= len(batch)
         places = [0] * len(batch)
-        if isinstance(bound.rank, BoundWeighted) and outcome.scales is not None:
+        if outcome.model is not None or (outcome.weighted is not None and outcome.scales is not None):
             batch = read_features(bound.features, batch, context)
-            batch = batch.with_scores(bound.rank.scores(batch, outcome.scales))
+            batch = batch.with_scores(_scores(batch, outcome))
             places = (np.searchsorted(ranked, -batch.scores, side="left") + 1).tolist()
         best = sorted(range(len(batch)), key=places.__getitem__)[:NEAR_MAX]
         entries += [_Entry(places[row], "filter", batch, row, named) for row in best]
     return entries
+
+
+def _scores(batch: Candidates, outcome: Outcome) -> FloatArray:
+    if outcome.model is not None:
+        return outcome.model.scores(batch)
+    assert outcome.weighted is not None and outcome.scales is not None
+    return outcome.weighted.scores(batch, outcome.scales)
 
 
 def _outranked(context: Context, outcome: Outcome) -> list[_Entry]:

@@ -18,6 +18,7 @@ from nextpaint.decide.context import Context
 from nextpaint.decide.exploration import Explored, explore
 from nextpaint.decide.fallback import Memory
 from nextpaint.decide.feature import read_features
+from nextpaint.decide.model import BoundModel, Chosen, is_rate
 from nextpaint.decide.rank import BoundWeighted
 from nextpaint.decide.retrieve import given_ids
 from nextpaint.record.columns import BoolArray, IntArray
@@ -30,8 +31,8 @@ EXCLUDED = "excluded by the request"
 class Outcome:
     """What a decision came to. retrieved: (retriever, found). removed: per filter, what it removed. ranked: best first,
     before rules and exploration. explored: what the policy made of it. page: after rules, not yet cut to the limit.
-    scales: of the weighted ranker, None when it did not run. fallback: the remembered ids that were used. origin: where
-    a fallback's items come from."""
+    weighted, scales: the weighted ranker that ran; model: the trained one. fallback: the remembered ids that were used.
+    origin: where a fallback's items come from."""
 
     retrieved: list[tuple[str, int]] = field(default_factory=list)
     removed: list[tuple[Named | None, Candidates]] = field(default_factory=list)
@@ -39,7 +40,9 @@ class Outcome:
     explored: Explored | None = None
     page: Candidates = field(default_factory=Candidates.none)
     considered: Candidates = field(default_factory=Candidates.none)
+    weighted: BoundWeighted | None = None
     scales: dict[str, float] | None = None
+    model: Chosen | None = None
     fallback: tuple[str, ...] = ()
     origin: str = ""
 
@@ -177,19 +180,28 @@ def _rank(kept: Candidates, bound: BoundSurface, context: Context, timeline: Tim
         timeline.finish("rank", "cheap")
         return
     timeline.start()
-    outcome.considered = kept = read_features(bound.features, kept, context)
+    outcome.considered = outcome.ranked = kept = read_features(bound.features, kept, context)
     timeline.finish("features", note=_notes(context))
-    if isinstance(bound.rank, BoundWeighted):
-        outcome.scales = scales = bound.rank.scales(kept)
-        scored = kept.with_scores(bound.rank.scores(kept, scales))
-        outcome.ranked = scored.take(np.argsort(-scored.scores, kind="stable"))
-    elif bound.rank is not None:
-        outcome.ranked = _ordered(kept, bound.rank(kept, context))
-    else:
-        outcome.ranked = kept
-    timeline.finish("rank", UNTIL_TRAINED if bound.rank_path == UNTIL_TRAINED else RUN, _notes(context))
+    ranker, path = bound.rank, RUN
+    if isinstance(ranker, BoundModel):
+        outcome.model = ranker.chosen(context)
+        if outcome.model is None:
+            ranker, path = ranker.until_trained, UNTIL_TRAINED
+    if outcome.model is not None:
+        outcome.ranked = _best_first(kept.with_scores(outcome.model.scores(kept)))
+        context.probabilities = is_rate(outcome.model.ranker)
+    elif isinstance(ranker, BoundWeighted):
+        outcome.weighted, outcome.scales = ranker, ranker.scales(kept)
+        outcome.ranked = _best_first(kept.with_scores(ranker.scores(kept, outcome.scales)))
+    elif callable(ranker):
+        outcome.ranked = _ordered(kept, ranker(kept, context))
+    timeline.finish("rank", path, _notes(context))
     if bound.policy is not None and len(outcome.ranked):
         outcome.explored = explore(bound.policy, outcome.ranked, context, timeline)
+
+
+def _best_first(scored: Candidates) -> Candidates:
+    return scored.take(np.argsort(-scored.scores, kind="stable"))
 
 
 def _apply_rules(bound: BoundSurface, context: Context, outcome: Outcome) -> None:

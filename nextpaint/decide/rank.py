@@ -80,25 +80,6 @@ class Weighted:
 
 
 @dataclass(frozen=True)
-class Model:
-    """A trained ranker by name; until one of that name is deployed, `until_trained` ranks and the record says so."""
-
-    name: str
-    until_trained: Weighted
-    label = "model"
-
-    def __str__(self) -> str:
-        return f"Model({self.name}, until_trained={self.until_trained})"
-
-    def needs(self, needs: Needs) -> None:
-        self.until_trained.needs(needs)
-
-    def check(self, features: Sequence[str], binder: Binder) -> BoundWeighted:
-        """The ranker in force: there is no trained model yet, so the one that runs until there is."""
-        return self.until_trained.check(features, binder)
-
-
-@dataclass(frozen=True)
 class BoundWeighted:
     """A running `Weighted`."""
 

@@ -22,6 +22,7 @@ from nextpaint.decide.budget import Degraded, Paths, StageRun
 from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.experiment import Assigned
 from nextpaint.decide.exploration import Exploration
+from nextpaint.decide.model import Shadow
 from nextpaint.decide.request import InputValue
 from nextpaint.record.errors import ReplayError
 
@@ -98,11 +99,15 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Ranking(msgspec.Struct, frozen=True, omit_defaults=True):
     """How scores were made: `by` prints the ranker; weights and scales give every contribution (see
-    `rank.Weighted`)."""
+    `rank.Weighted`). model: hash of
+    the trained one that ranked, as champion or canary; shadow: what another would have done."""
 
     by: str
     weights: dict[str, float] = {}
     scales: dict[str, float] = {}
+    model: str = ""
+    role: str = ""
+    shadow: Shadow | None = None
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -19,6 +19,7 @@ from nextpaint.decide.context import Context, Moment
 from nextpaint.decide.experiment import Experiment
 from nextpaint.decide.exploration import Explored
 from nextpaint.decide.fallback import SPARE, Memory
+from nextpaint.decide.model import Rankers, no_rankers
 from nextpaint.decide.pipeline import person, run
 from nextpaint.decide.record import DecisionRecord
 from nextpaint.decide.request import DecisionRequest
@@ -53,8 +54,10 @@ class Decider:
     """
 
     def __init__(
-        self, surfaces: Sequence[Surface], tables: Mapping[str, Table], clock: Clock, application: str = ""
-    ) -> None:
+        self, surfaces: Sequence[Surface], tables: Mapping[str, Table], clock: Clock, application: str = "",
+        rankers: Rankers = no_rankers,
+    ) -> None:  # fmt: skip
+        self._rankers = rankers
         self._clock = clock
         self._application = application
         self._costs = Costs()
@@ -95,6 +98,7 @@ class Decider:
             deadline_ns = min(deadline_ns, moment.deadline_ns)
         timeline = Timeline(surface, self._costs, self._clock, deadline_ns, moment.paths)
         context = Context(reading, bound.surface.items, request, subjects, moment)
+        context.rankers = self._rankers
         assigned = bound.experiment.assigned(context.subjects, reading) if bound.experiment is not None else None
         if assigned is not None:
             bound = bound.variants[assigned.shown]

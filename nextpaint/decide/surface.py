@@ -16,8 +16,9 @@ from nextpaint.decide.experiment import VARIED, Experiment
 from nextpaint.decide.fallback import Fallback, Nothing
 from nextpaint.decide.feature import FeatureSource, needs_of
 from nextpaint.decide.filter import declared_filters
+from nextpaint.decide.model import Model
 from nextpaint.decide.policy import Policy
-from nextpaint.decide.rank import Model, Weighted
+from nextpaint.decide.rank import Weighted
 from nextpaint.decide.request import InputType
 from nextpaint.decide.requirements import Needs
 from nextpaint.decide.stage import Declared, Stage

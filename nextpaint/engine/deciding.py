@@ -18,6 +18,7 @@ from nextpaint.engine.intake import Intake
 from nextpaint.engine.latency import Latency
 from nextpaint.engine.node import Node
 from nextpaint.engine.propensities import PropensityWork
+from nextpaint.engine.registry import ModelFiles
 from nextpaint.engine.replay import DECISIONS_TOPIC
 from nextpaint.govern.access import DECIDE, Principal
 from nextpaint.ports import Workers
@@ -35,6 +36,7 @@ class Deciding:
     def __init__(self, node: Node, intake: Intake, background: Workers | None = None) -> None:
         self._node = node
         self._intake = intake
+        self.models = ModelFiles(node.ports.disk)
         self.decider = self._made()
         self.stages: dict[str, Latency] = {}
         self.total = Latency()
@@ -48,7 +50,8 @@ class Deciding:
 
     def _made(self) -> Decider:
         application = self._node.application
-        return Decider(application.surfaces, application.program.tables, self._node.ports.clock, application.hash)
+        clock = self._node.ports.clock
+        return Decider(application.surfaces, application.program.tables, clock, application.hash, self.models)
 
     def _switched(self) -> None:
         self.decider = self._made()
@@ -215,6 +218,8 @@ class Deciding:
         self.commit.add(commit_ms)
         for stage in record.stages:
             self.stages.setdefault(stage.stage, Latency()).add(stage.ms)
+        if record.rank.model:
+            self._node.observed.counters.add(f"ranked_{record.rank.role}_{record.rank.model[:12]}")
         if record.degraded:
             self._node.observed.counters.add("degraded")
         elif total_ms <= window_ms:

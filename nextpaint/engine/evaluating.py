@@ -18,6 +18,7 @@ from nextpaint.decide.as_ranked import AsRanked
 from nextpaint.decide.candidates import FloatArray
 from nextpaint.decide.evaluation import Evaluation, Logged, evaluate, fitted
 from nextpaint.decide.exploration import Explored
+from nextpaint.decide.model import Rankers, no_rankers
 from nextpaint.engine.explaining import Recomputation, decisions_of
 from nextpaint.engine.outcomes import Outcomes, outcomes_of
 from nextpaint.engine.replay import Frames
@@ -57,7 +58,8 @@ class _Log:
 class Evaluating:
     """Evaluates surfaces on one ledger. `draws`: pages drawn where a policy has no exact marginals."""
 
-    def __init__(self, ledger: Frames, clock: Clock, draws: int = DRAWS) -> None:
+    def __init__(self, ledger: Frames, clock: Clock, draws: int = DRAWS, rankers: Rankers = no_rankers) -> None:
+        self._rankers = rankers
         self._ledger = ledger
         self._clock = clock
         self._draws = draws
@@ -79,7 +81,7 @@ class Evaluating:
             )
         outcomes = outcomes_of(self._ledger, application, surface, reward)
         log, by_policy = _Log(), dict[str, int]()
-        recomputation = Recomputation(self._ledger, self._clock)
+        recomputation = Recomputation(self._ledger, self._clock, rankers=self._rankers)
         floor = 0.0
         for number, record in enumerate(records):
             assert record.explored is not None
@@ -100,7 +102,7 @@ class Evaluating:
         decider = self._targets.get(application.hash)
         if decider is None:
             plain = target.but(target.name, experiment=None)
-            decider = Decider([plain], application.program.tables, self._clock, application.hash)
+            decider = Decider([plain], application.program.tables, self._clock, application.hash, self._rankers)
             self._targets[application.hash] = decider
         return decider
 

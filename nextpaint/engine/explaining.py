@@ -17,6 +17,7 @@ import msgspec
 from nextpaint.application import Application
 from nextpaint.decide import Decider, Decision, DecisionRecord, DecisionRequest, Moment, Paths
 from nextpaint.decide.explain import compare, explain
+from nextpaint.decide.model import Rankers, no_rankers
 from nextpaint.engine.deciding import Deciding
 from nextpaint.engine.node import Node
 from nextpaint.engine.propensities import Estimated
@@ -44,8 +45,9 @@ class Recomputation:
 
     def __init__(
         self, ledger: Frames, clock: Clock, *, disk: Disk | None = None, start: checkpoint.Checkpoint | None = None,
-        cut: Cut | None = None,
+        cut: Cut | None = None, rankers: Rankers = no_rankers,
     ) -> None:  # fmt: skip
+        self._rankers = rankers
         self._replay = Replay(ledger, start=start, disk=disk, cut=cut)
         self._clock = clock
         self._deciders: dict[str, Decider] = {}
@@ -75,7 +77,8 @@ class Recomputation:
             raise ReplayError("no application was in force", where=f"seq {record.position}")
         decider = self._deciders.get(application.hash)
         if decider is None:
-            decider = Decider(application.surfaces, application.program.tables, self._clock, application.hash)
+            tables = application.program.tables
+            decider = Decider(application.surfaces, tables, self._clock, application.hash, self._rankers)
             self._deciders[application.hash] = decider
         asked = record.request
         request = DecisionRequest(
@@ -154,7 +157,10 @@ class Explaining:
         """Whether the decision recomputes identically from the ledger alone."""
         start = checkpoint.newest(self._node.ports.disk, record.position)
         try:
-            again = Recomputation(self._node.ledger, self._node.ports.clock, disk=self._node.ports.disk, start=start)
+            again = Recomputation(
+                self._node.ledger, self._node.ports.clock, disk=self._node.ports.disk, start=start,
+                rankers=self._deciding.models,
+            )  # fmt: skip
             verdict = next(again.verdicts([record]))
         except ReplayError as error:
             return {"verdict": "recorded, no longer recomputable", "reason": str(error)}

@@ -3,6 +3,7 @@
     ingest  put_items  put_rows      what enters
     decide  decide_page  explain      what is decided, and why
     flags                            who is in which variant
+    models  promote  roll_back       which trained models rank
     query                            SQL over live tables
     apply                            another application
     status  metrics  ready           how it is
@@ -23,6 +24,7 @@ from nextpaint.engine.deciding import Deciding
 from nextpaint.engine.explaining import Explaining
 from nextpaint.engine.intake import Intake, Receipt
 from nextpaint.engine.node import Node, NodeSettings
+from nextpaint.engine.registry import Registry, Upload
 from nextpaint.govern.access import ADMIN, DECIDE, READ, Principal
 from nextpaint.govern.door import Door, DoorSettings
 from nextpaint.models.embedding import Embedder
@@ -49,6 +51,7 @@ class Engine:
         self._intake = Intake(node, self._door)
         self._deciding = Deciding(node, self._intake, background)
         self._explaining = Explaining(node, self._deciding)
+        self._registry = Registry(node, self._deciding.models)
 
     @staticmethod
     async def open(
@@ -138,6 +141,21 @@ class Engine:
             answers.append(answer)
         return {"surfaces": answers}
 
+    def models(self, principal: Principal) -> list[dict[str, Any]]:
+        """Every trained model: what ranks, what is on trial, what it was trained on."""
+        principal.require(READ)
+        return self._registry.all()
+
+    async def promote(self, principal: Principal, name: str, upload: Upload) -> dict[str, Any]:
+        """Put a model file in force, from one position on. Raises NotFound, InvalidInput when it does not fit."""
+        principal.require(ADMIN)
+        return await self._registry.promote(name, upload)
+
+    async def roll_back(self, principal: Principal, name: str) -> dict[str, Any]:
+        """Take back the last promotion of a model."""
+        principal.require(ADMIN)
+        return await self._registry.roll_back(name)
+
     def flags(self, principal: Principal, user_id: str | None, anonymous_id: str | None) -> list[dict[str, Any]]:
         """Every experiment with this person's variant, as feature flags."""
         principal.require(DECIDE)
@@ -193,6 +211,7 @@ class Engine:
     async def apply(self, principal: Principal, application: Application) -> dict[str, Any]:
         """Put a changed application in force on the running node; gives what was kept, rebuilt and dropped."""
         principal.require(ADMIN)
+        self._registry.check(application)
         change = self.plan(application)
         seq = await self.node.switch(application)
         return {**change, "position": str(self.node.position_of(seq)), "hash": application.hash}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nextpaint.decide.model import MODELS
 from nextpaint.process.kernels.decay import decay
 from nextpaint.process.reading import Vectors
 from nextpaint.record.columns import Column
@@ -45,6 +46,7 @@ TABLES: dict[str, Table] = {
         table("_bought_orders", ["subject"], subject=STRING, items=HIDDEN),
         table("page_boost", ["page"], page=STRING, boost=DOUBLE),
         table("placed", ["category", "item_id"], category=STRING, item_id=STRING, heat=DOUBLE),
+        MODELS,
         table("by_category", ["category"], category=STRING, margin=DOUBLE),
     )
 }

@@ -10,8 +10,8 @@ CREATE VIEW chosen AS
 SELECT subject, decision_id, item_id, event, ts FROM events WHERE event IN ('Product Viewed', 'Product Clicked');
 """
 EXPLORER_SURFACES = """
-from nextpaint.decide import (EpsilonGreedy, Experiment, Examination, Flat, LinTS, LinUCB, PlackettLuce, Rank, Reward,
-    ThompsonSampling)
+from nextpaint.decide import (EpsilonGreedy, Experiment, Examination, Flat, LinTS, LinUCB, Model, PlackettLuce, Rank,
+    Reward, ThompsonSampling)
 reward = Reward("chosen", when="event = 'Product Clicked'", within="30 min")
 tried = shelf.but("tried", {features}explore={explore}, limit=5, experiment={experiment})
 """

@@ -26,6 +26,7 @@ from nextpaint.govern.access import LOCAL, Access
 from nextpaint.models.embedding import HashEncoder
 from nextpaint.ports import Ports, SystemClock, SystemDisk, SystemRandom, ThreadWorkers
 from nextpaint.record.event import decode as decode_event
+from nextpaint.serve.models import Models
 from nextpaint.serve.server import serve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -213,7 +214,9 @@ class LiveNode:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         async with opened(self.directory, application, embedder=embedder, settings=settings, items=items) as engine:
             self.engine = engine
-            server = await serve(engine, "127.0.0.1", 0, Access(), pages=admin_routes(engine))
+            server = await serve(
+                engine, "127.0.0.1", 0, Access(), pages=[*admin_routes(engine), *Models(engine).routes()]
+            )
             self.port = server.port
             self._started.set()
             await self._stop.wait()
