@@ -19,6 +19,7 @@ from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.interval import IntervalJoin
 from nextpaint.process.operators.join import Join
 from nextpaint.process.operators.learning import EXPLORED_FIELDS, LearnerSpec, Learning
+from nextpaint.process.operators.lookup import LookupJoin
 from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Operator
 from nextpaint.process.operators.session import SessionAggregation
@@ -174,6 +175,7 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.SetOperation: ("set", SetComparison),
     plan.TimeSort: ("sort", SortByTime),
     plan.TemporalJoin: ("temporal", TemporalJoin),
+    plan.LookupJoin: ("lookup", LookupJoin),
     plan.Join: ("join", Join),
     plan.IntervalJoin: ("interval", IntervalJoin),
     plan.WindowJoin: ("window_join", WindowJoin),

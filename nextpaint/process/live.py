@@ -21,6 +21,7 @@ from nextpaint.process.operators.expand import Expand
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.interval import IntervalJoin
 from nextpaint.process.operators.join import Join
+from nextpaint.process.operators.lookup import LookupJoin
 from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Change, Operator, Row
 from nextpaint.process.operators.session import SessionAggregation
@@ -277,7 +278,7 @@ def _reach(operator: Operator | None, columns: set[int]) -> bool:
             if not isinstance(operator, Join) and operator.holds_back and not all(sides):
                 return False
             return all(_reach(each, side) for each, side in zip(_inputs(operator), sides, strict=True))
-        case TemporalJoin():
+        case TemporalJoin() | LookupJoin():
             left = operator.left_columns(columns)
             return bool(left) and _reach(_inputs(operator)[0], left)
     return True

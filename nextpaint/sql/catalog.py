@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from nextpaint.sql.definitions import CreateView
-from nextpaint.sql.plan import At, Changes, Node, Scan, Schema, Table
+from nextpaint.sql.plan import At, Call, Changes, Node, Scan, Schema, Table
 from nextpaint.sql.refusal import AlreadyReported, Refusal, near
 from nextpaint.sql.relation import renamed
 from nextpaint.sql.syntax import Ident, Query
@@ -104,7 +104,8 @@ def scan(table: Table, at: At, *, live: bool) -> Scan:
     """The rows of a table: of a keyed one its changes by key, or its content when `live`."""
     rowtime = table.watermark.column if table.watermark is not None else None
     keyed = Changes.RETRACT if table.primary_key and not live else Changes.APPEND
-    return Scan(Schema(table.fields, rowtime, table.primary_key, keyed), table.name, at)
+    now = tuple(index for index, each in table.computed if isinstance(each, Call) and each.function == "PROCTIME")
+    return Scan(Schema(table.fields, rowtime, table.primary_key, keyed, proctimes=now), table.name, at)
 
 
 def named(node: Node, columns: tuple[Ident, ...], owner: Ident) -> Node:

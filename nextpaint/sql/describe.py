@@ -22,6 +22,7 @@ from nextpaint.sql.plan import (
     IntervalJoin,
     Join,
     Literal,
+    LookupJoin,
     Node,
     OverAggregate,
     Project,
@@ -124,7 +125,7 @@ def _ranked(node: Rank | WindowRank | Deduplicate) -> str:
     return f"{type(node).__name__} {node.first}-{node.last} {by} order {keys or 'arrival'}{shown}{climbing}"
 
 
-_Joins = TemporalJoin | Join | IntervalJoin | WindowJoin
+_Joins = TemporalJoin | LookupJoin | Join | IntervalJoin | WindowJoin
 
 
 def _keys(node: _Joins) -> str:
@@ -141,6 +142,10 @@ def _temporal_join(node: TemporalJoin) -> str:
     return f"TemporalJoin {kind} on {_keys(node)} as of {_name(node.left, node.left_time)}{_residual(node)}"
 
 
+def _lookup_join(node: LookupJoin) -> str:
+    return f"LookupJoin {'left' if node.outer else 'inner'} on {_keys(node)}{_residual(node)}"
+
+
 def _join(node: Join | IntervalJoin | WindowJoin) -> str:
     near = ""
     if isinstance(node, IntervalJoin):
@@ -155,6 +160,7 @@ _LINES: dict[type, Callable[[Any], str]] = {
     WindowRank: _ranked,
     Deduplicate: _ranked,
     TemporalJoin: _temporal_join,
+    LookupJoin: _lookup_join,
     Join: _join,
     IntervalJoin: _join,
     WindowJoin: _join,

@@ -23,11 +23,10 @@ from nextpaint.sql.join_conditions import (
     rejects_nulls,
     shifted,
 )
+from nextpaint.sql.join_keys import moved, with_columns, without_columns
 from nextpaint.sql.plan import (
     At,
-    Call,
     Changes,
-    ColumnRef,
     Expr,
     IntervalJoin,
     Join,
@@ -41,7 +40,7 @@ from nextpaint.sql.plan import (
 )
 from nextpaint.sql.ranks import bounded
 from nextpaint.sql.refusal import Refusal
-from nextpaint.sql.relation import Relation, projected, with_window
+from nextpaint.sql.relation import Relation, with_window
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.table_functions import expand, expansion
 from nextpaint.sql.temporal_joins import temporal_join
@@ -201,10 +200,10 @@ def joined(left: Node, right: Node, kind: JoinKind, condition: Sequence[Expr], a
     width, right_width = len(left.schema.fields), len(right.schema.fields)
     interval = None if kind.left_only else interval_of(condition, left.schema, right.schema)
     pairs, rest = equalities(condition if interval is None else interval.rest, width)
-    left, left_keys = _with_keys(left, [each.left for each in pairs])
-    right, right_keys = _with_keys(right, [each.right for each in pairs])
+    left, left_keys = with_columns(left, [each.left for each in pairs])
+    right, right_keys = with_columns(right, [each.right for each in pairs])
     wide = len(left.schema.fields)
-    residual = conjunction([_moved(each, width, wide - width) for each in rest])
+    residual = conjunction([moved(each, width, wide - width) for each in rest])
     nulls = tuple(each.nulls for each in pairs)
     keys = (tuple(left_keys), tuple(right_keys), nulls)
     window = window_of(left.schema, right.schema, keys) if interval is None else None
@@ -214,44 +213,7 @@ def joined(left: Node, right: Node, kind: JoinKind, condition: Sequence[Expr], a
         node = _interval_join(left, right, kind, keys, (interval, residual, at))
     else:
         node = _regular(left, right, kind, keys, (residual, at))
-    return _without_keys(node, (width, wide), right_width, kind)
-
-
-def _with_keys(node: Node, keys: Sequence[Expr]) -> tuple[Node, list[int]]:
-    """The node with a column for each key, and where they are."""
-    schema = node.schema
-    exprs: list[Expr] = [ColumnRef(each.type, index, each.name) for index, each in enumerate(schema.fields)]
-    names = list(schema.names)
-    places: list[int] = []
-    for key in keys:
-        if isinstance(key, ColumnRef):
-            places.append(key.index)
-            continue
-        places.append(len(exprs))
-        names.append(f"$key{len(exprs)}")
-        exprs.append(key)
-    return projected(node, exprs, names, node.at), places
-
-
-def _moved(expr: Expr, width: int, by: int) -> Expr:
-    """A residual after `by` key columns came between the sides."""
-    if isinstance(expr, ColumnRef):
-        return shifted(expr, by) if expr.index >= width else expr
-    if isinstance(expr, Call):
-        return replace(expr, args=tuple(_moved(each, width, by) for each in expr.args))
-    return expr
-
-
-def _without_keys(node: Node, widths: tuple[int, int], right: int, kind: JoinKind) -> Node:
-    width, wide = widths
-    fields = node.schema.fields
-    keep = list(range(width))
-    if not kind.left_only:
-        keep += range(wide, wide + right)
-    if len(keep) == len(fields):
-        return node
-    refs = [ColumnRef(fields[index].type, index, fields[index].name) for index in keep]
-    return projected(node, refs, [each.name for each in refs], node.at)
+    return without_columns(node, (width, wide), 0 if kind.left_only else right_width)
 
 
 def _regular(left: Node, right: Node, kind: JoinKind, keys: Keys, more: tuple[Expr | None, At]) -> Node:

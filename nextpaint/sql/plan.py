@@ -112,14 +112,15 @@ class Windowed:
 @dataclass(frozen=True, slots=True)
 class Schema:
     """Output columns of a node. `rowtime`: index of the event-time attribute; `key`: indices of the unique key, if
-    any; `more_times`: further time attributes, as an interval join keeps those of both sides; `windowed`: set while
-    each row still carries the window it belongs to."""
+    any; `more_times`: further event times, as an interval join keeps those of both sides; `proctimes`: processing-time
+    attributes; `windowed`: set while each row still carries the window it belongs to."""
 
     fields: tuple[Field, ...]
     rowtime: int | None = None
     key: tuple[int, ...] = ()
     changes: Changes = Changes.APPEND
     more_times: tuple[int, ...] = ()
+    proctimes: tuple[int, ...] = ()
     windowed: Windowed | None = None
 
     @property
@@ -356,6 +357,21 @@ class JoinKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class LookupJoin:
+    """Join of each left row with what the right table holds at the row's position. Append-only; never updated later.
+    Output columns: all left columns, then all right columns (NULL where nothing matched and `outer`)."""
+
+    schema: Schema
+    left: Node
+    right: Node
+    left_keys: tuple[int, ...]
+    right_keys: tuple[int, ...]
+    outer: bool
+    residual: Expr | None = None
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Join:
     """Regular join: all rows of both sides are kept and joined as they change.
     Output columns: all left columns, then all right columns; of SEMI and ANTI the left ones only.
@@ -483,6 +499,7 @@ Node = (
     | TemporalJoin
     | Join
     | IntervalJoin
+    | LookupJoin
     | WindowJoin
     | Expand
     | Union
@@ -497,7 +514,7 @@ def inputs_of(node: Node) -> tuple[Node, ...]:
     match node:
         case Scan() | Values():
             return ()
-        case TemporalJoin() | Join() | IntervalJoin() | WindowJoin():
+        case TemporalJoin() | LookupJoin() | Join() | IntervalJoin() | WindowJoin():
             return (node.left, node.right)
         case Union() | SetOperation():
             return node.inputs

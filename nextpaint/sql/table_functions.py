@@ -7,6 +7,7 @@ UNNEST is built in. Others are put into `TABLE_FUNCTIONS` beside their evaluatio
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from nextpaint.record.types import INT, Field, Kind, Type
 from nextpaint.sql import syntax
@@ -24,12 +25,12 @@ FieldsOf = Callable[[Sequence[Type], At], tuple[Field, ...]]
 def _unnested(types: Sequence[Type], at: At) -> tuple[Field, ...]:
     type_ = types[0]
     if type_.kind is Kind.MAP and type_.key is not None and type_.element is not None:
-        return (Field("f0", type_.key), Field("f1", type_.element))
+        return (Field("KEY", type_.key), Field("VALUE", type_.element))
     if type_.kind is not Kind.ARRAY or type_.element is None:
         raise Refusal(f"UNNEST takes an array or a map, not {type_}", at)
     if type_.element.kind is Kind.ROW:
         return tuple(Field(each.name, each.type) for each in type_.element.fields)
-    return (Field("f0", type_.element),)
+    return (Field("", type_.element),)
 
 
 TABLE_FUNCTIONS: dict[str, FieldsOf] = {"UNNEST": _unnested}
@@ -44,13 +45,14 @@ def expansion(source: syntax.Expansion, scope: Scope) -> tuple[Relation, tuple[E
         )
     args = tuple(Binder(scope).value(each) for each in source.args)
     fields = function([each.type for each in args], source.args[0].at if source.args else source.at)
+    alias = source.alias or syntax.Ident("EXPR$0", source.at)
+    fields = tuple(replace(each, name=each.name or alias.text) for each in fields)  # as Flink names the one column
     if source.ordinality:
         fields = (*fields, ORDINALITY)
     node: Node = Values(Schema(fields), (), source.at)
-    alias = source.alias or syntax.Ident("", source.at)
     if source.columns:
         node = named(node, source.columns, alias)
-    return Relation(node, Scope.of(node.schema, alias.text)), args
+    return Relation(node, Scope.of(node.schema, source.alias.text if source.alias is not None else "")), args
 
 
 def expand(left: Node, join: syntax.Join, right: Relation, args: tuple[Expr, ...], residual: Expr | None) -> Node:
@@ -60,6 +62,6 @@ def expand(left: Node, join: syntax.Join, right: Relation, args: tuple[Expr, ...
     schema = left.schema
     added = tuple(Field(each.name, each.type, each.nullable or outer) for each in right.node.schema.fields)
     made = Schema(
-        (*schema.fields, *added), schema.rowtime, (), schema.changes, more_times=schema.more_times
+        (*schema.fields, *added), schema.rowtime, (), schema.changes, schema.more_times, schema.proctimes
     )  # fmt: skip
     return Expand(made, left, source.function, args, source.ordinality, outer, residual, source.at)

@@ -1,14 +1,32 @@
-"""Event-time temporal joins: `l [LEFT] JOIN r FOR SYSTEM_TIME AS OF l.ts AS r ON l.k = r.k`."""
+"""Temporal joins: `l [LEFT] JOIN r FOR SYSTEM_TIME AS OF l.ts AS r ON l.k = r.k`.
+
+By an event time the row meets the version in force then; by a processing time (a lookup join) what the table holds when
+the row is read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nextpaint.record.types import INTEGERS, Field
 from nextpaint.sql import syntax
 from nextpaint.sql.binder import Binder
-from nextpaint.sql.join_conditions import conjunction
-from nextpaint.sql.plan import Call, Changes, ColumnRef, Deduplicate, Expr, Node, Project, Scan, Schema, TemporalJoin
+from nextpaint.sql.join_conditions import conjunction, equalities
+from nextpaint.sql.join_keys import moved, with_columns, without_columns
+from nextpaint.sql.plan import (
+    Call,
+    Changes,
+    ColumnRef,
+    Deduplicate,
+    Expr,
+    LookupJoin,
+    Node,
+    Project,
+    Scan,
+    Schema,
+    TemporalJoin,
+)
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.scope import Scope
 
@@ -22,6 +40,9 @@ def temporal_join(left: Node, scope: Scope, right: Node, on: Sequence[Expr], joi
         raise Refusal(
             "the left side of a temporal join must not be updated later", join.at, "join the stream of events"
         )
+    moment = Binder(scope).value(table.as_of)
+    if isinstance(moment, ColumnRef) and moment.index in left.schema.proctimes:
+        return _lookup_join(left, right, on, join)
     right_time = _check_versioned(right, table)
     left_time = _as_of(left, scope, table.as_of)
     if right.schema.fields[right_time].type.kind is not left.schema.fields[left_time].type.kind:
@@ -45,6 +66,31 @@ def temporal_join(left: Node, scope: Scope, right: Node, on: Sequence[Expr], joi
     return TemporalJoin(
         schema, left, right, left_keys, right_keys, left_time, right_time, outer, residual, join.at
     )  # fmt: skip
+
+
+def _lookup_join(left: Node, right: Node, on: Sequence[Expr], join: syntax.Join) -> Node:
+    """`FOR SYSTEM_TIME AS OF` a processing time: the table as it is at the row's position."""
+    table = join.right
+    assert isinstance(table, syntax.TableName) and join.on is not None
+    if not right.schema.key:
+        raise Refusal(
+            f"{table.name.text} has no PRIMARY KEY and cannot be looked up", table.at, "PRIMARY KEY (...) NOT ENFORCED"
+        )
+    width = len(left.schema.fields)
+    pairs, rest = equalities(on, width)
+    left, left_keys = with_columns(left, [each.left for each in pairs])
+    wide = len(left.schema.fields)
+    keys = [each.right.index for each in pairs if isinstance(each.right, ColumnRef) and not each.nulls]
+    if not pairs or len(keys) < len(pairs):
+        raise Refusal(
+            "a lookup join needs equalities with columns of the table", join.on.at, f"l.key = {table.name.text}.key"
+        )
+    outer = join.kind == "LEFT"
+    extra = tuple(Field(each.name, each.type, each.nullable or outer) for each in right.schema.fields)
+    schema = replace(left.schema, fields=(*left.schema.fields, *extra), key=(), windowed=None)
+    residual = conjunction([moved(each, width, wide - width) for each in rest])
+    node = LookupJoin(schema, left, right, tuple(left_keys), tuple(keys), outer, residual, join.at)
+    return without_columns(node, (width, wide), len(extra))
 
 
 def _check_versioned(node: Node, table: syntax.TableName) -> int:

@@ -1,7 +1,7 @@
 """Table functions evaluated: from the argument values of one row to rows.
 
-Each takes the Python values of its arguments and yields tuples; what it may raise is ValueError, which sends the row to
-the dead-letter topic. The names are those of `sql/table_functions.py`.
+Each takes the Python values of its arguments and yields tuples, or None for a place without a row; what it may raise is
+ValueError, which sends the row to the dead-letter topic. The names are those of `sql/table_functions.py`.
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ from typing import Any
 from nextpaint.record.columns import Value
 from nextpaint.record.types import Kind, Type
 
-Rows = Iterable[tuple[Value, ...]]
+Rows = Iterable[tuple[Value, ...] | None]
 TableFunction = Callable[..., Rows]
 
 
 def _unnest(types: tuple[Type, ...]) -> TableFunction:
-    """Elements of an array, entries of a map; the fields of rows, all NULL for a NULL row. NULL has no elements."""
+    """Elements of an array, entries of a map; the fields of rows, nothing for a NULL row. NULL has no elements."""
     type_ = types[0]
     if type_.kind is Kind.MAP:
         return _entries
     if type_.element is not None and type_.element.kind is Kind.ROW:
-        missing = (None,) * len(type_.element.fields)
-        return lambda value: (missing if each is None else tuple(each) for each in value or ())
+        return lambda value: (None if each is None else tuple(each) for each in value or ())
     return lambda value: ((each,) for each in value or ())
 
 

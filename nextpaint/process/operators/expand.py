@@ -56,11 +56,11 @@ class Expand(Operator):
             added: list[Row] = []
             if index not in failures.rows:
                 try:
-                    added = [frozen(each) for each in self._function(*(column[index] for column in args))]
+                    made = enumerate(self._function(*(column[index] for column in args)), 1)
+                    places = [(frozen(each), place) for place, each in made if each is not None]
+                    added = [(*each, place) if self._ordinality else each for each, place in places]
                 except ValueError as error:
                     failures.rows[index] = str(error)
-            if self._ordinality:
-                added = [(*each, place) for place, each in enumerate(added, 1)]
             found.append(added)
         return found
 
