@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -65,6 +65,14 @@ def frozen(value: Any) -> Immutable:
     if isinstance(value, dict):
         return tuple((frozen(key), frozen(each)) for key, each in value.items())
     return value
+
+
+class FrozenPage(NamedTuple):
+    """A page of a snapshot: how many rows, the sum of their hashes, and what `load_page` takes."""
+
+    rows: int
+    hash: int
+    body: bytes
 
 
 class Cell:
@@ -184,15 +192,16 @@ class Cell:
         self._frozen = set(range(len(self.pages)))
         self._saved = {}
 
-    def frozen_pages(self) -> Iterator[dict[Key, Immutable]]:
+    def frozen_pages(self) -> Iterator[FrozenPage]:
         """The pages as they were at `freeze`, each once; consume between writes, to the end."""
         assert self._frozen is not None, "freeze first"
         while self._frozen or self._saved:
             if self._saved:
                 _, page = self._saved.popitem()
-                yield page
             else:
-                yield self.pages[self._frozen.pop()]
+                page = self.pages[self._frozen.pop()]
+            hashed = sum(self.row_hash(key, value) for key, value in page.items())
+            yield FrozenPage(len(page), hashed, self._encoded_page(page))
         self._frozen = None
 
     def thaw(self) -> None:
@@ -200,7 +209,7 @@ class Cell:
         self._frozen = None
         self._saved = {}
 
-    def encode_page(self, page: dict[Key, Immutable]) -> bytes:
+    def _encoded_page(self, page: dict[Key, Immutable]) -> bytes:
         if self._decimals:
             return _encoder.encode([(_tagged(key), _tagged(value)) for key, value in page.items()])
         return _encoder.encode(list(page.items()))
@@ -208,6 +217,9 @@ class Cell:
     def load_page(self, data: bytes) -> None:
         for key, value in msgspec.msgpack.decode(data):
             self.put(restored(key), restored(value))
+
+
+C = TypeVar("C", bound=Cell)
 
 
 class State:
@@ -218,11 +230,14 @@ class State:
 
     def cell(self, operator: str, name: str, *, decimals: bool = False) -> Cell:
         """Make the cell `operator/name`; each is made once."""
-        full = f"{operator}/{name}"
-        if full in self.cells:
-            raise RuntimeError(f"cell {full} exists already: operator ids must be unique")
-        self.cells[full] = Cell(full, decimals=decimals)
-        return self.cells[full]
+        return self.add(Cell(f"{operator}/{name}", decimals=decimals))
+
+    def add(self, cell: C) -> C:
+        """Take a cell under its name; each name once."""
+        if cell.name in self.cells:
+            raise RuntimeError(f"cell {cell.name} exists already: operator ids must be unique")
+        self.cells[cell.name] = cell
+        return cell
 
     def hash(self) -> str:
         """The state hash, 32 hex digits."""
@@ -247,7 +262,7 @@ class Snapshot:
         self.rows = 0
         self.done = False
 
-    def _walk(self) -> Iterator[tuple[Cell, dict[Key, Immutable]]]:
+    def _walk(self) -> Iterator[tuple[Cell, FrozenPage]]:
         for cell in self._cells:
             for page in cell.frozen_pages():
                 yield cell, page
@@ -262,10 +277,10 @@ class Snapshot:
                 self.done = True
                 break
             cell, page = step
-            if page:
-                self.hash += sum(cell.row_hash(key, value) for key, value in page.items())
-                taken.append((cell.name, cell.encode_page(page)))
-            rows += len(page) + 1
+            if page.rows:
+                self.hash += page.hash
+                taken.append((cell.name, page.body))
+            rows += page.rows + 1
         self.rows += rows
         return taken
 

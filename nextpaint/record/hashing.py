@@ -86,7 +86,7 @@ def _rotated(word: np.uint64, by: int) -> np.uint64:
 
 
 @inner
-def _round(v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64) -> Any:
+def sip_round(v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64) -> Any:
     v0 += v1
     v1 = _rotated(v1, 13) ^ v0
     v0 = _rotated(v0, 32)
@@ -101,8 +101,8 @@ def _round(v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64) -> Any:
 
 
 @inner
-def _take(v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64, word: np.uint64) -> Any:
-    v0, v1, v2, v3 = _round(v0, v1, v2, v3 ^ word)
+def take_word(v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64, word: np.uint64) -> Any:
+    v0, v1, v2, v3 = sip_round(v0, v1, v2, v3 ^ word)
     return v0 ^ word, v1, v2, v3
 
 
@@ -123,10 +123,10 @@ def hash_words(state: WordArray, words: WordArray, valid: npt.NDArray[np.bool_],
     for row in range(state.shape[0]):
         v0, v1, v2, v3 = state[row, 0], state[row, 1], state[row, 2], state[row, 3]
         if valid.size and not valid[row]:
-            v0, v1, v2, v3 = _take(v0, v1, v2, v3, np.uint64(0))
+            v0, v1, v2, v3 = take_word(v0, v1, v2, v3, np.uint64(0))
         else:
-            v0, v1, v2, v3 = _take(v0, v1, v2, v3, header)
-            v0, v1, v2, v3 = _take(v0, v1, v2, v3, words[row])
+            v0, v1, v2, v3 = take_word(v0, v1, v2, v3, header)
+            v0, v1, v2, v3 = take_word(v0, v1, v2, v3, words[row])
         state[row, 0], state[row, 1], state[row, 2], state[row, 3] = v0, v1, v2, v3
 
 
@@ -143,17 +143,17 @@ def hash_views(
     for row in range(state.shape[0]):
         v0, v1, v2, v3 = state[row, 0], state[row, 1], state[row, 2], state[row, 3]
         if valid.size and not valid[row]:
-            v0, v1, v2, v3 = _take(v0, v1, v2, v3, np.uint64(0))
+            v0, v1, v2, v3 = take_word(v0, v1, v2, v3, np.uint64(0))
         else:
             size = np.int64(length[row])
-            v0, v1, v2, v3 = _take(v0, v1, v2, v3, np.uint64(tag) << np.uint64(56) | np.uint64(size))
+            v0, v1, v2, v3 = take_word(v0, v1, v2, v3, np.uint64(tag) << np.uint64(56) | np.uint64(size))
             at = start[row]
             end = at + size
             while at < end:
                 word = np.uint64(0)
                 for byte in range(min(8, end - at)):
                     word |= np.uint64(buffer[at + byte]) << np.uint64(8 * byte)
-                v0, v1, v2, v3 = _take(v0, v1, v2, v3, word)
+                v0, v1, v2, v3 = take_word(v0, v1, v2, v3, word)
                 at += 8
         state[row, 0], state[row, 1], state[row, 2], state[row, 3] = v0, v1, v2, v3
 
@@ -165,9 +165,9 @@ def hash_finish(state: WordArray, digests: WordArray) -> None:
         v0, v1, v2, v3 = state[row, 0], state[row, 1], state[row, 2], state[row, 3]
         v2 ^= np.uint64(0xEE)
         for _ in range(3):
-            v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+            v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
         digests[row, 0] = v0 ^ v1 ^ v2 ^ v3
         v1 ^= np.uint64(0xDD)
         for _ in range(3):
-            v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+            v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
         digests[row, 1] = v0 ^ v1 ^ v2 ^ v3

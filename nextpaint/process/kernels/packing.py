@@ -1,0 +1,118 @@
+"""Columns to rows of words and back.
+
+A packed row is int64 words: NULL bits (bit i for field i), then each field: one word, or for a string two, address and
+length. A NULL field is zeros. Addresses point into the columns' buffers, or into a table's heap; whoever made the rows
+keeps those alive and unchanged.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nextpaint.process.kernels.memory import copy, load_byte
+from nextpaint.process.kernels.paged import STRING
+from nextpaint.record.compiled import inner, kernel
+from nextpaint.record.hashing import SECRET, sip_round, take_word
+
+Words = npt.NDArray[np.int64]
+_K0, _K1 = SECRET
+
+
+@kernel("void(int64[:,::1], int64, int64, const int64[::1], const boolean[::1])")
+def pack_words(rows: Words, at: int, field: int, values: Words, valid: npt.NDArray[np.bool_]) -> None:
+    """A column of one word per row; `valid` empty: no NULL."""
+    for row in range(rows.shape[0]):
+        if valid.size and not valid[row]:
+            rows[row, 0] |= 1 << field
+            rows[row, at] = 0
+        else:
+            rows[row, at] = values[row]
+
+
+@kernel("void(int64[:,::1], int64, int64, const uint8[::1], const int64[::1], const int32[::1], const boolean[::1])")
+def pack_views(
+    rows: Words,
+    at: int,
+    field: int,
+    buffer: npt.NDArray[np.uint8],
+    start: Words,
+    length: npt.NDArray[np.int32],
+    valid: npt.NDArray[np.bool_],
+) -> None:
+    """A column of strings; `valid` empty: no NULL."""
+    address = np.int64(buffer.ctypes.data)
+    for row in range(rows.shape[0]):
+        if valid.size and not valid[row]:
+            rows[row, 0] |= 1 << field
+            rows[row, at] = 0
+            rows[row, at + 1] = 0
+        else:
+            rows[row, at] = address + start[row]
+            rows[row, at + 1] = length[row]
+
+
+@inner
+def absorb_packed(state: Any, rows: Any, row: int, key: Any) -> Any:
+    """Take one key field of a packed row: `key` is kind, word, field. The words are those of `record.hashing`."""
+    v0, v1, v2, v3 = state
+    kind, at, field = key
+    if rows[row, 0] >> field & 1:
+        return take_word(v0, v1, v2, v3, np.uint64(0))
+    tag = np.uint64(kind + 1) << np.uint64(56)
+    if kind < STRING:
+        v0, v1, v2, v3 = take_word(v0, v1, v2, v3, tag | np.uint64(8))
+        return take_word(v0, v1, v2, v3, np.uint64(rows[row, at]))
+    place, size = rows[row, at], rows[row, at + 1]
+    v0, v1, v2, v3 = take_word(v0, v1, v2, v3, tag | np.uint64(size))
+    for from_ in range(0, size, 8):
+        word = np.uint64(0)
+        for byte in range(min(8, size - from_)):
+            word |= np.uint64(load_byte(place + from_ + byte)) << np.uint64(8 * byte)
+        v0, v1, v2, v3 = take_word(v0, v1, v2, v3, word)
+    return v0, v1, v2, v3
+
+
+@kernel("void(const int64[:,::1], const int64[:,::1], int64[:,::1])")
+def hash_packed(rows: Words, keys: Words, digests: Words) -> None:
+    """The 128-bit hash of key fields of packed rows, equal to `record.hashing.key_hashes` of the columns. `keys`: kind,
+    word and field of each, shape (keys, 3)."""
+    for row in range(rows.shape[0]):
+        v0 = np.uint64(_K0) ^ np.uint64(0x736F6D6570736575)
+        v1 = np.uint64(_K1) ^ np.uint64(0x646F72616E646F6D) ^ np.uint64(0xEE)
+        v2 = np.uint64(_K0) ^ np.uint64(0x6C7967656E657261)
+        v3 = np.uint64(_K1) ^ np.uint64(0x7465646279746573)
+        for key in range(keys.shape[0]):
+            v0, v1, v2, v3 = absorb_packed((v0, v1, v2, v3), rows, row, (keys[key, 0], keys[key, 1], keys[key, 2]))
+        v2 ^= np.uint64(0xEE)
+        for _ in range(3):
+            v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
+        digests[row, 0] = np.int64(v0 ^ v1 ^ v2 ^ v3)
+        v1 ^= np.uint64(0xDD)
+        for _ in range(3):
+            v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
+        digests[row, 1] = np.int64(v0 ^ v1 ^ v2 ^ v3)
+
+
+@kernel("int64(const int64[:,::1], int64, int64, int64[::1], int32[::1])")
+def lay_out(rows: Words, count: int, at: int, start: Words, length: npt.NDArray[np.int32]) -> int:
+    """Places for a string field of `count` packed rows, end to end; gives the bytes in all."""
+    total = 0
+    for row in range(count):
+        start[row] = total
+        length[row] = rows[row, at + 1]
+        total += rows[row, at + 1]
+    return total
+
+
+@kernel("void(const int64[:,::1], int64, int64, uint8[::1])")
+def gather_packed(rows: Words, count: int, at: int, into: npt.NDArray[np.uint8]) -> None:
+    """Copy a string field of `count` packed rows, end to end."""
+    address = np.int64(into.ctypes.data)
+    for row in range(count):
+        size = rows[row, at + 1]
+        if size:
+            copy(address, rows[row, at], size)
+            address += size

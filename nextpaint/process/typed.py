@@ -1,0 +1,368 @@
+"""A typed cell: a `Cell` whose rows are words in paged memory, so that kernels can work on it.
+
+It answers like any cell (keys and values are the same tuples), and is hashed, saved and loaded like any cell; what is
+inside is `kernels.paged`. Keys are integers, times, booleans, strings and bytes: two keys are equal exactly when their
+128-bit hashes are.
+
+A kernel that lacks room says so in `meta` and is called again after `provide`; `run` is that loop. A step that wrote
+ends with `settle`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nextpaint.process.kernels import cells, packing, paged
+from nextpaint.process.kernels.paged import BYTES, REAL, SPEC_WORDS, STRING, TRUTH, WORD
+from nextpaint.process.state import HASH_MODULUS, Cell, FrozenPage, Immutable, Key
+from nextpaint.record.columns import Column, TextColumn, Value
+from nextpaint.record.hashing import key_hashes
+from nextpaint.record.types import STRING as STRING_TYPE
+from nextpaint.record.types import Kind, Type
+from nextpaint.record.views import Views
+
+Words = npt.NDArray[np.int64]
+
+_PAGE_FORMAT = struct.Struct("<HHI")  # format, fields, rows
+_FORMAT = 1
+_EXPORTED = 256
+_NO_NULLS: npt.NDArray[np.bool_] = np.empty(0, np.bool_)
+_KINDS = {Kind.BOOLEAN: TRUTH, Kind.STRING: STRING, Kind.BYTES: BYTES}
+FIELDS_MAX = 60
+
+
+def kind_of(type_: Type) -> int | None:
+    """How a field of this type is held; None when it is not words."""
+    if type_.kind in _KINDS:
+        return _KINDS[type_.kind]
+    return {np.dtype(np.int64): WORD, np.dtype(np.float64): REAL}.get(type_.dtype)  # type: ignore[call-overload,no-any-return]
+
+
+def packable(types: Sequence[Type]) -> bool:
+    """Can rows of these types be packed?"""
+    return len(types) <= FIELDS_MAX and all(kind_of(each) is not None for each in types)
+
+
+def keyable(types: Sequence[Type]) -> bool:
+    """Can these types be a key? Not floats: equal keys of a dictionary and equal bits differ for them."""
+    return packable(types) and all(kind_of(each) != REAL for each in types)
+
+
+class Packing:
+    """Rows of some field kinds as words: field i is `width` words in all before it, after the word of NULL bits."""
+
+    __slots__ = ("_memory", "_one", "_reals", "at", "kinds", "width")
+
+    def __init__(self, kinds: Sequence[int]) -> None:
+        self.kinds = tuple(kinds)
+        self.at: list[int] = []
+        self.width = 1
+        for kind in self.kinds:
+            self.at.append(self.width)
+            self.width += 2 if kind >= STRING else 1
+        self._one = np.zeros((1, self.width), np.int64)
+        self._reals = self._one.view(np.float64)
+        self._memory: list[Any] = []
+
+    def keys(self, fields: Sequence[int]) -> Words:
+        """What `hash_packed` needs to know of key fields."""
+        return np.array([[self.kinds[each], self.at[each], each] for each in fields], np.int64).reshape(-1, 3)
+
+    def rows(self, columns: Sequence[Column]) -> tuple[Words, list[Any]]:
+        """Columns as packed rows, and what must be kept alive while those are used."""
+        rows = np.zeros((len(columns[0]), self.width), np.int64) if columns else np.zeros((1, 1), np.int64)
+        kept: list[Any] = []
+        for field, (column, kind) in enumerate(zip(columns, self.kinds, strict=True)):
+            valid = _NO_NULLS if column.valid is None else column.valid
+            if kind >= STRING:
+                views = column.views()
+                kept.append(views)
+                packing.pack_views(rows, self.at[field], field, views.buffer, views.start, views.length, valid)
+            else:
+                values = column.values
+                if kind == REAL:
+                    values = np.ascontiguousarray(values).view(np.int64)
+                elif kind == TRUTH:
+                    values = values.astype(np.int64)
+                elif not values.flags.c_contiguous:
+                    values = np.ascontiguousarray(values)
+                packing.pack_words(rows, self.at[field], field, values, valid)
+        return rows, kept
+
+    def one(self, values: Sequence[Value]) -> Words:
+        """One row of Python values; good until the next."""
+        row, nulls = self._one[0], 0
+        self._memory.clear()
+        for field, (value, kind, at) in enumerate(zip(values, self.kinds, self.at, strict=False)):
+            if value is None:
+                nulls |= 1 << field
+                row[at : at + (2 if kind >= STRING else 1)] = 0
+            elif kind >= STRING:
+                body = np.frombuffer(value.encode() if kind == STRING else value, np.uint8)  # type: ignore[union-attr,arg-type]
+                self._memory.append(body)
+                row[at], row[at + 1] = body.ctypes.data, len(body)
+            elif kind == REAL:
+                self._reals[0, at] = value
+            else:
+                row[at] = value
+        row[0] = nulls
+        return self._one
+
+    def values(self, rows: Words, count: int) -> list[list[Value]]:
+        """Packed rows as Python values."""
+        reals = rows.view(np.float64) if REAL in self.kinds else rows
+        columns: list[list[Value]] = []
+        nulls = rows[:count, 0].tolist()
+        for field, (kind, at) in enumerate(zip(self.kinds, self.at, strict=True)):
+            found: list[Any] = (reals if kind == REAL else rows)[:count, at].tolist()
+            if kind >= STRING:
+                raw = map(ctypes.string_at, found, rows[:count, at + 1].tolist())
+                found = [each.decode() for each in raw] if kind == STRING else list(raw)
+            elif kind == TRUTH:
+                found = [bool(each) for each in found]
+            bit = 1 << field
+            columns.append([None if null & bit else each for null, each in zip(nulls, found, strict=True)])
+        return [list(each) for each in zip(*columns, strict=True)]
+
+    def column(self, rows: Words, count: int, field: int, type_: Type) -> Column:
+        """One field of packed rows as a column of its own memory."""
+        kind, at = self.kinds[field], self.at[field]
+        nulls = rows[:count, 0] >> field & 1
+        valid = nulls == 0 if nulls.any() else None
+        if kind >= STRING:
+            start, length = np.empty(count, np.int64), np.empty(count, np.int32)
+            buffer = np.empty(packing.lay_out(rows, count, at, start, length), np.uint8)
+            packing.gather_packed(rows, count, at, buffer)
+            return TextColumn(type_, Views(buffer, start, length), valid)
+        values = rows[:count, at].copy()
+        if kind == REAL:
+            return Column(type_, values.view(np.float64), valid)
+        return Column(type_, values != 0 if kind == TRUTH else values, valid)
+
+
+Shape = tuple[Callable[[Sequence[Value]], Immutable], Callable[[Immutable], Sequence[Value]]]
+PLAIN: Shape = (tuple, lambda value: value)
+
+
+class TypedCell(Cell):
+    """Fields: the key's, then the value's. `shape`: how a value is made of its fields, and its fields of a value.
+    `links`: words per row after the fields that are layout, zero in a new row; rebuilt by whoever uses them."""
+
+    __slots__ = (
+        "_arena", "_cursor", "_digest", "_directory", "_heap", "_heap_free", "_kept", "_key_fields", "_segments",
+        "_shape", "_spec", "_waiting", "keys", "link_at", "meta", "packing",
+    )  # fmt: skip
+
+    def __init__(self, name: str, kinds: Sequence[int], keys: int, shape: Shape = PLAIN, links: int = 0) -> None:
+        super().__init__(name)
+        self.packing = Packing(kinds)
+        self.keys = keys
+        self._key_fields = self.packing.keys(range(keys))
+        self._shape = shape
+        self.link_at = paged.FIRST_FIELD + len(kinds)
+        self._digest = np.empty((1, 2), np.int64)
+        fields = [[kind, self.packing.at[at], paged.FIRST_FIELD + at] for at, kind in enumerate(kinds)]
+        self._spec = np.array(fields, np.int64).reshape(-1, SPEC_WORDS)
+        self._heap_free = np.zeros(paged.CLASSES, np.int64)
+        self._directory = np.zeros(16, np.int64)
+        self._heap = np.zeros(16, np.int64)
+        self._segments: list[Words] = []
+        self._kept: list[Words] = []
+        self._arena: Words | None = None
+        self._waiting: list[FrozenPage] = []
+        self._cursor = 0
+        self.meta = meta = np.zeros(paged.META, np.int64)
+        meta[paged.WIDTH] = self.link_at + links
+        meta[paged.LEVEL] = 1
+        meta[paged.FIELDS], meta[paged.SPEC] = len(kinds), self._spec.ctypes.data
+        meta[paged.STRINGS] = sum(kind >= STRING for kind in kinds)
+        meta[paged.HEAP_FREE] = self._heap_free.ctypes.data
+        meta[paged.DIRECTORY], meta[paged.HEAP] = self._directory.ctypes.data, self._heap.ctypes.data
+        meta[paged.SALT], meta[paged.SALT_HIGH] = _salt(name)
+        self._more_rows()
+
+    # ------------------------------------------------------------ room
+
+    def run(self, kernel: Callable[..., int], count: int, *arguments: Any) -> None:
+        """Call `kernel(meta, *arguments, at)` until it has come to `count`."""
+        at = 0
+        while (at := kernel(self.meta, *arguments, at)) < count:
+            self.provide()
+
+    def provide(self) -> None:
+        """What the kernel that just returned lacked."""
+        need = self.meta[paged.NEED]
+        if need == paged.ROOM_ROWS:
+            self._more_rows()
+        elif need == paged.ROOM_HEAP:
+            self._more_heap(int(self.meta[paged.NEED_SIZE]))
+        elif need == paged.ROOM_SAVE:
+            self._drain(int(self.meta[paged.NEED_SIZE]))
+        else:
+            raise RuntimeError(f"cell {self.name}: a kernel stopped without saying what it lacks ({need})")
+        self.meta[paged.NEED] = paged.NOTHING
+
+    def _more_rows(self) -> None:
+        words = (paged.ROWS_AT + paged.SEGMENT_ROWS * 8 * int(self.meta[paged.WIDTH])) // 8
+        self._segments.append(np.zeros(words, np.int64))
+        self._directory = _entered(self._directory, len(self._segments) - 1, [self._segments[-1].ctypes.data])
+        self.meta[paged.DIRECTORY] = self._directory.ctypes.data
+        self.meta[paged.CAPACITY] += paged.SEGMENT_ROWS
+
+    def _more_heap(self, units: int) -> None:
+        segments = -(-units // paged.HEAP_UNITS)
+        chunk = np.zeros(segments * paged.HEAP_SEGMENT // 8, np.int64)
+        first = sum(len(each) * 8 for each in self._kept) // paged.HEAP_SEGMENT
+        places = [chunk.ctypes.data + each * paged.HEAP_SEGMENT for each in range(segments)]
+        self._kept.append(chunk)
+        self._heap = _entered(self._heap, first, places)
+        self.meta[paged.HEAP] = self._heap.ctypes.data
+        self.meta[paged.HEAP_AT] = first * paged.HEAP_UNITS
+        self.meta[paged.HEAP_END] = (first + segments) * paged.HEAP_UNITS
+
+    @property
+    def bytes_held(self) -> int:
+        """Memory in use for rows, index and strings."""
+        rows = int(self.meta[paged.HIGH]) * (8 * int(self.meta[paged.WIDTH]) + paged.ROWS_AT // paged.SEGMENT_ROWS)
+        return rows + int(self.meta[paged.HEAP_USED]) * paged.UNIT
+
+    # ------------------------------------------------------------ a cell's own
+
+    def __len__(self) -> int:
+        return int(self.meta[paged.ROWS])
+
+    def digests(self, rows: Words) -> Words:
+        """The hashes of the key fields of packed rows."""
+        found = np.empty((len(rows), 2), np.int64)
+        packing.hash_packed(rows, self._key_fields, found)
+        return found
+
+    def find(self, key: Sequence[Value]) -> int:
+        """The slot of a key, -1 when there is none; its fields are then in the packing's one row."""
+        rows = self.packing.one(key)
+        packing.hash_packed(rows, self._key_fields, self._digest)
+        slot: int = cells.cell_find(self.meta, self._digest[0, 0], self._digest[0, 1], rows[0])
+        return slot
+
+    def get(self, key: Key, default: Immutable = None) -> Immutable:
+        if self.find(key) < 0:
+            return default
+        fields = self.packing.values(self.packing._one, 1)[0]  # noqa: SLF001  found there
+        return self._shape[0](fields[self.keys :])
+
+    def __contains__(self, key: Key) -> bool:
+        return self.find(key) >= 0
+
+    def put(self, key: Key, value: Immutable) -> None:
+        rows = self.packing.one((*key, *self._shape[1](value)))
+        self.run(cells.cell_put, 1, rows, self.digests(rows))
+        self.changed([key])
+
+    def pop(self, key: Key) -> Immutable:
+        value = self.get(key)
+        if value is not None:
+            self.run(cells.cell_remove, 1, self._digest.copy())
+            self.changed([key])
+        return value
+
+    def changed(self, keys: Sequence[Key]) -> None:
+        """Tell whoever follows this cell."""
+        for watcher in self.watchers:
+            watcher.update(keys)
+
+    def items(self) -> Iterator[tuple[Key, Immutable]]:
+        for _, fields in self.rows():
+            yield tuple(fields[: self.keys]), self._shape[0](fields[self.keys :])
+
+    def rows(self) -> Iterator[tuple[int, list[Value]]]:
+        """(slot, fields) of every row."""
+        packed = np.empty((_EXPORTED, self.packing.width), np.int64)
+        slots = np.empty(_EXPORTED, np.int64)
+        at = 0
+        while at < self.meta[paged.HIGH]:
+            at = cells.cell_export(self.meta, at, packed, slots)
+            count = int((slots >= 0).sum())
+            yield from zip(slots[:count].tolist(), self.packing.values(packed, count), strict=True)
+
+    def reclaim(self) -> None:
+        """Free what a step's kernels took out."""
+        if self.meta[paged.LIMBO]:
+            cells.cell_reclaim(self.meta)
+
+    # ------------------------------------------------------------ hash and snapshots
+
+    def hash(self) -> int:
+        words = np.empty(2, np.uint64)
+        cells.cell_hash(self.meta, words)
+        return int(words[0]) | int(words[1]) << 64
+
+    def freeze(self) -> None:
+        if self.meta[paged.SNAPSHOT]:
+            raise RuntimeError(f"cell {self.name} is already frozen by another snapshot")
+        self.meta[paged.SNAPSHOT] = 1
+        self.meta[paged.EPOCH] += 1
+        self.meta[paged.FROZEN] = self.meta[paged.HIGH]
+        self._cursor, self._waiting = 0, []
+
+    def frozen_pages(self) -> Iterator[FrozenPage]:
+        assert self.meta[paged.SNAPSHOT], "freeze first"
+        while self._cursor < self.meta[paged.FROZEN] or self.meta[paged.SAVED] or self._waiting:
+            if not self._waiting:
+                self._cursor = cells.cell_save(self.meta, self._cursor, _EXPORTED)
+                self._drain(int(self.meta[paged.NEED_SIZE]))
+            while self._waiting:
+                yield self._waiting.pop()
+        self.thaw()
+
+    def thaw(self) -> None:
+        self.meta[paged.SNAPSHOT] = self.meta[paged.SAVED] = self.meta[paged.SAVE_ROOM] = 0
+        self.meta[paged.SAVED_PAGES] = 0
+        self._waiting, self._arena = [], None
+
+    def _drain(self, size: int) -> None:
+        """Take the saved pages over, and see that there is room for `size` bytes."""
+        saved = int(self.meta[paged.SAVED])
+        if saved and self._arena is not None:
+            whole = self._arena[: saved // 8]
+            at = 0
+            while at < len(whole):
+                words, rows = int(whole[at]) // 8, int(whole[at + 1])
+                if rows:
+                    low, high = whole[at + 2 : at + 4].view(np.uint64).tolist()
+                    body = _PAGE_FORMAT.pack(_FORMAT, len(self.packing.kinds), rows) + whole[at + 4 : at + words].tobytes()
+                    self._waiting.append(FrozenPage(rows, low | high << 64, body))
+                at += words
+        self.meta[paged.SAVED] = self.meta[paged.SAVED_PAGES] = 0
+        if self._arena is None or size > self._arena.nbytes:
+            self._arena = np.empty(max(1 << 17, 2 * size) // 8, np.int64)
+            self.meta[paged.SAVE], self.meta[paged.SAVE_ROOM] = self._arena.ctypes.data, self._arena.nbytes
+
+    def load_page(self, data: bytes) -> None:
+        """Take the rows of a saved page; raises ValueError when it is not one of this cell."""
+        format_, fields, _ = _PAGE_FORMAT.unpack_from(data)
+        if format_ != _FORMAT or fields != len(self.packing.kinds):
+            raise ValueError(f"cell {self.name}: not a page of this cell")
+        body = np.frombuffer(data, np.uint8, offset=_PAGE_FORMAT.size)
+        if not cells.cell_check(self.meta, body):
+            raise ValueError(f"cell {self.name}: a damaged page")
+        self.run(cells.cell_load, len(body), body)
+
+
+def _salt(name: str) -> tuple[int, int]:
+    """A table's rows are hashed under its name."""
+    low, high = key_hashes((Column.of(STRING_TYPE, [name]),), (0,))[0].view(np.int64).tolist()
+    return low, high
+
+
+def _entered(directory: Words, at: int, addresses: Sequence[int]) -> Words:
+    """A directory with these addresses at a place; a larger one when it is full."""
+    while at + len(addresses) > len(directory):
+        directory = np.concatenate([directory, np.zeros_like(directory)])
+    directory[at : at + len(addresses)] = addresses
+    return directory

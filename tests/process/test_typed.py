@@ -1,0 +1,180 @@
+"""A typed cell is a dictionary, as any cell; its hash sees content only, and a snapshot is the state of its moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nextpaint.process.kernels import paged
+from nextpaint.process.kernels.paged import BYTES, REAL, STRING, TRUTH, WORD
+from nextpaint.process.state import State
+from nextpaint.process.typed import Packing, TypedCell
+from nextpaint.record.columns import Column, TextColumn
+from nextpaint.record.hashing import key_hashes
+from nextpaint.record.types import BIGINT, BOOLEAN, BYTES as BYTES_TYPE, DOUBLE, STRING as STRING_TYPE, TIMESTAMP
+
+WORDS = st.integers(-(2**63), 2**63 - 1)
+TEXTS = st.none() | st.text(max_size=40)
+KEYS = st.tuples(st.none() | st.sampled_from(["a", "b", "", "a longer key than a unit"]), st.none() | st.integers(0, 9))
+VALUES = st.tuples(st.none() | WORDS, st.none() | st.floats(allow_nan=False), st.none() | st.booleans(), TEXTS)
+WRITES = st.lists(st.tuples(KEYS, VALUES, st.booleans()), max_size=60)
+
+
+def make(name: str = "op/cell") -> TypedCell:
+    return TypedCell(name, (STRING, WORD, WORD, REAL, TRUTH, STRING), 2)
+
+
+def write(cell: TypedCell, model: dict[Any, Any], writes: list[Any]) -> None:
+    for key, value, gone in writes:
+        if gone:
+            assert cell.pop(key) == model.pop(key, None)
+        else:
+            cell.put(key, value)
+            model[key] = value
+
+
+def through_pages(state: State, fresh: TypedCell, between: Any = None) -> tuple[TypedCell, str]:
+    snapshot = state.snapshot()
+    while not snapshot.done:
+        for _, body in snapshot.slice(3):
+            fresh.load_page(body)
+        if between is not None:
+            between()
+    return fresh, snapshot.state_hash
+
+
+@given(WRITES)
+def test_a_typed_cell_is_a_dictionary(writes: list[Any]) -> None:
+    cell, model = make(), dict[Any, Any]()
+    write(cell, model, writes)
+    assert dict(cell.items()) == model
+    assert len(cell) == len(model)
+    assert all(cell.get(key) == value and key in cell for key, value in model.items())
+
+
+@given(WRITES, st.randoms())
+def test_the_hash_does_not_see_history_or_layout(writes: list[Any], chance: Any) -> None:
+    cell, model = make(), dict[Any, Any]()
+    write(cell, model, writes)
+    other = make()
+    for number in range(200):
+        other.put(("filler", number), (number, 0.0, None, "x" * number))
+    rows = list(model.items())
+    chance.shuffle(rows)
+    for key, value in rows:
+        other.put(key, (1, 1.0, True, "to be replaced"))
+        other.put(key, value)
+    for number in range(200):
+        other.pop(("filler", number))
+    assert other.hash() == cell.hash()
+    assert make("op/other").hash() == 0
+    if model:
+        third = make("op/other")
+        write(third, {}, writes)
+        assert third.hash() != cell.hash(), "the cell's name is hashed"
+
+
+@given(WRITES, WRITES)
+def test_a_snapshot_is_the_state_of_its_moment(before: list[Any], after: list[Any]) -> None:
+    state, model = State(), dict[Any, Any]()
+    cell = state.add(make())
+    for number in range(300):
+        cell.put(("old", number), (number, None, None, "y" * (number % 50)))
+        model["old", number] = (number, None, None, "y" * (number % 50))
+    write(cell, model, before)
+    expected, hashed = dict(model), cell.hash()
+    waiting = list(after)
+
+    def between() -> None:
+        write(cell, model, [waiting.pop()] if waiting else [])
+        for number in range(0, 300, 37):
+            cell.pop(("old", number))
+            model.pop(("old", number), None)
+
+    fresh, state_hash = through_pages(state, make(), between)
+    assert dict(fresh.items()) == expected
+    assert int(state_hash, 16) == hashed == fresh.hash()
+    assert dict(cell.items()) == model
+
+
+def test_growing_keeps_every_row_and_moves_none() -> None:
+    cell = make()
+    slots = {}
+    for number in range(5_000):
+        cell.put((None, number), (number, None, None, None))
+        if number % 500 == 0:
+            slots[number] = cell.find((None, number))
+    assert all(cell.find((None, number)) == slot for number, slot in slots.items())
+    assert all(cell.get((None, number))[0] == number for number in range(5_000))
+    assert cell.get((None, 5_000)) is None
+
+
+def test_freed_rows_and_strings_are_used_again() -> None:
+    cell = make()
+    for number in range(2_000):
+        cell.put(("key", number), (None, None, None, "z" * 100))
+        cell.pop(("key", number))
+    assert cell.meta[paged.HIGH] == 1
+    assert cell.bytes_held < 400
+    assert not cell.meta[paged.HEAP_USED]
+
+
+def test_a_string_larger_than_a_segment_of_the_heap() -> None:
+    cell = make()
+    large = "ä" * 1_500_000
+    cell.put(("k", 1), (None, None, None, large))
+    cell.put(("k", 2), (None, None, None, "small"))
+    assert cell.get(("k", 1))[3] == large
+    assert cell.get(("k", 2))[3] == "small"
+
+
+def test_a_damaged_page_is_refused() -> None:
+    state = State()
+    cell = state.add(make())
+    cell.put(("k", 1), (1, 2.0, True, "text"))
+    (_, body), *_ = state.snapshot().slice(10)
+    for broken in (body[:-8], body + b"\0" * 8, b"\x09" + body[1:], body.replace(b"\x04\0\0\0\0\0\0\0", b"\xff" * 8)):
+        with pytest.raises(ValueError, match="page"):
+            make().load_page(broken)
+
+
+def test_watchers_hear_of_changes() -> None:
+    cell = make()
+    heard: set[Any] = set()
+    cell.watchers.append(heard)
+    cell.put(("k", 1), (1, None, None, None))
+    cell.pop(("k", 2))
+    assert heard == {("k", 1)}
+
+
+COLUMNS = st.lists(
+    st.tuples(TEXTS, st.none() | WORDS, st.none() | st.booleans(), st.none() | st.binary(max_size=20),
+              st.none() | st.floats(allow_nan=False)),
+    min_size=1, max_size=8,
+)  # fmt: skip
+
+
+@given(COLUMNS, st.booleans())
+def test_packing_and_back(rows: list[Any], views: bool) -> None:
+    types = (STRING_TYPE, TIMESTAMP, BOOLEAN, BYTES_TYPE, DOUBLE)
+    columns = [Column.of(type_, [row[at] for row in rows]) for at, type_ in enumerate(types)]
+    if views:
+        columns[0] = TextColumn(STRING_TYPE, columns[0].views(), columns[0].valid)
+    packing = Packing((STRING, WORD, TRUTH, BYTES, REAL))
+    packed, kept = packing.rows(columns)
+    assert [tuple(row) for row in packing.values(packed, len(rows))] == rows
+    back = [packing.column(packed, len(rows), field, type_) for field, type_ in enumerate(types)]
+    assert list(zip(*(column.to_list() for column in back), strict=True)) == rows
+    for row in rows:
+        assert packing.values(packing.one(row), 1) == [list(row)]
+    digests = np.empty((len(rows), 2), np.int64)
+    from nextpaint.process.kernels.packing import hash_packed
+
+    hash_packed(packed, packing.keys((0, 1, 2, 3)), digests)
+    assert np.array_equal(digests.view(np.uint64), key_hashes(columns, (0, 1, 2, 3)))
+    assert BIGINT
+    del kept
