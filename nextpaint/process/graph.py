@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+from nextpaint.process.operators import choice
 from nextpaint.process.operators.dedup import deduplication
 from nextpaint.process.operators.expand import Expand
 from nextpaint.process.operators.group import GroupAggregate
@@ -165,7 +166,7 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.Filter: ("filter", Filter),
     plan.Project: ("project", Project),
     plan.Union: ("union", Union),
-    plan.GroupAggregate: ("group", GroupAggregate),
+    plan.GroupAggregate: ("group", choice.group),
     plan.OverAggregate: ("over", OverAggregation),
     plan.WindowTable: ("window_table", window_table),
     plan.WindowedAggregate: ("windowed", WindowAggregation),

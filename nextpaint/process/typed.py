@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from nextpaint.process.kernels import cells, packing, paged
 from nextpaint.process.kernels.paged import BYTES, REAL, SPEC_WORDS, STRING, TRUTH, WORD
-from nextpaint.process.state import HASH_MODULUS, Cell, FrozenPage, Immutable, Key
+from nextpaint.process.state import Cell, FrozenPage, Immutable, Key
 from nextpaint.record.columns import Column, TextColumn, Value
 from nextpaint.record.hashing import key_hashes
 from nextpaint.record.types import STRING as STRING_TYPE
@@ -41,7 +41,7 @@ def kind_of(type_: Type) -> int | None:
     """How a field of this type is held; None when it is not words."""
     if type_.kind in _KINDS:
         return _KINDS[type_.kind]
-    return {np.dtype(np.int64): WORD, np.dtype(np.float64): REAL}.get(type_.dtype)  # type: ignore[call-overload,no-any-return]
+    return {"i": WORD, "f": REAL}.get(type_.dtype.kind)
 
 
 def packable(types: Sequence[Type]) -> bool:
@@ -74,9 +74,9 @@ class Packing:
         """What `hash_packed` needs to know of key fields."""
         return np.array([[self.kinds[each], self.at[each], each] for each in fields], np.int64).reshape(-1, 3)
 
-    def rows(self, columns: Sequence[Column]) -> tuple[Words, list[Any]]:
-        """Columns as packed rows, and what must be kept alive while those are used."""
-        rows = np.zeros((len(columns[0]), self.width), np.int64) if columns else np.zeros((1, 1), np.int64)
+    def rows(self, columns: Sequence[Column], size: int) -> tuple[Words, list[Any]]:
+        """`size` rows of columns, packed, and what must be kept alive while those are used."""
+        rows = np.zeros((size, self.width), np.int64)
         kept: list[Any] = []
         for field, (column, kind) in enumerate(zip(columns, self.kinds, strict=True)):
             valid = _NO_NULLS if column.valid is None else column.valid
@@ -108,9 +108,9 @@ class Packing:
                 self._memory.append(body)
                 row[at], row[at + 1] = body.ctypes.data, len(body)
             elif kind == REAL:
-                self._reals[0, at] = value
+                self._reals[0, at] = float(value)  # type: ignore[arg-type]
             else:
-                row[at] = value
+                row[at] = int(value)  # type: ignore[arg-type]
         row[0] = nulls
         return self._one
 
@@ -335,7 +335,9 @@ class TypedCell(Cell):
                 words, rows = int(whole[at]) // 8, int(whole[at + 1])
                 if rows:
                     low, high = whole[at + 2 : at + 4].view(np.uint64).tolist()
-                    body = _PAGE_FORMAT.pack(_FORMAT, len(self.packing.kinds), rows) + whole[at + 4 : at + words].tobytes()
+                    body = (
+                        _PAGE_FORMAT.pack(_FORMAT, len(self.packing.kinds), rows) + whole[at + 4 : at + words].tobytes()
+                    )
                     self._waiting.append(FrozenPage(rows, low | high << 64, body))
                 at += words
         self.meta[paged.SAVED] = self.meta[paged.SAVED_PAGES] = 0

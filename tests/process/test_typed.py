@@ -15,7 +15,9 @@ from nextpaint.process.state import State
 from nextpaint.process.typed import Packing, TypedCell
 from nextpaint.record.columns import Column, TextColumn
 from nextpaint.record.hashing import key_hashes
-from nextpaint.record.types import BIGINT, BOOLEAN, BYTES as BYTES_TYPE, DOUBLE, STRING as STRING_TYPE, TIMESTAMP
+from nextpaint.record.types import BIGINT, BOOLEAN, DOUBLE, TIMESTAMP
+from nextpaint.record.types import BYTES as BYTES_TYPE
+from nextpaint.record.types import STRING as STRING_TYPE
 
 WORDS = st.integers(-(2**63), 2**63 - 1)
 TEXTS = st.none() | st.text(max_size=40)
@@ -165,7 +167,7 @@ def test_packing_and_back(rows: list[Any], views: bool) -> None:
     if views:
         columns[0] = TextColumn(STRING_TYPE, columns[0].views(), columns[0].valid)
     packing = Packing((STRING, WORD, TRUTH, BYTES, REAL))
-    packed, kept = packing.rows(columns)
+    packed, kept = packing.rows(columns, len(rows))
     assert [tuple(row) for row in packing.values(packed, len(rows))] == rows
     back = [packing.column(packed, len(rows), field, type_) for field, type_ in enumerate(types)]
     assert list(zip(*(column.to_list() for column in back), strict=True)) == rows

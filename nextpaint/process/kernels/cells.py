@@ -26,6 +26,7 @@ from nextpaint.process.kernels.paged import (
     SPEC,
     SPEC_WORDS,
     STRING,
+    append,
     find,
     insert,
     is_live,
@@ -54,7 +55,7 @@ Words = npt.NDArray[np.int64]
 @kernel("int64(int64[::1], int64, int64, int64[::1])")
 def cell_find(meta: Words, low: int, high: int, packed: Words) -> int:
     """The slot of a key (-1: none), and its fields."""
-    slot = find(meta, low, high)
+    slot: int = find(meta, low, high)
     if slot >= 0:
         read_fields(meta, row_at(meta, slot), packed.ctypes.data)
     return slot
@@ -66,17 +67,13 @@ def cell_put(meta: Words, rows: Words, digests: Words, at: int) -> int:
     while at < rows.shape[0]:
         packed = rows[at].ctypes.data
         slot = find(meta, digests[at, 0], digests[at, 1])
-        if not room_for(meta, packed):
-            return at
         if slot < 0:
-            if not touch(meta, next_slot(meta)):
+            if append(meta, digests[at, 0], digests[at, 1], packed, meta[FIELDS]) < 0:
                 return at
-            slot = insert(meta, digests[at, 0], digests[at, 1])
-            write_fields(meta, row_at(meta, slot), packed)
         elif not same_fields(meta, row_at(meta, slot), packed):
-            if not touch(meta, slot):
+            if not room_for(meta, packed, meta[FIELDS]) or not touch(meta, slot):
                 return at
-            write_fields(meta, row_at(meta, slot), packed)
+            write_fields(meta, row_at(meta, slot), packed, meta[FIELDS])
         at += 1
     return at
 

@@ -71,7 +71,7 @@ def clear(address: int, size: int) -> None:
 
 
 @inner
-def compared(left: int, right: int, size: int) -> int:
+def compared(left: int, right: int, size: int) -> Any:
     """Byte strings of one length: below, at or above zero as the left is before, equal to or after the right."""
     for at in range(size):
         difference = np.int64(load_byte(left + at)) - np.int64(load_byte(right + at))

@@ -8,7 +8,7 @@ A table is one array of int64, `meta` (the names below are its indices), which h
 
 Invariants
 * Slots are stable. The index is linear hashing with chains: with every row the next bucket splits in two, so growing
-  costs the same at any size and nothing is ever rehashed or copied. Buckets and links are layout: not hashed, not saved.
+  costs the same at any size and nothing is ever rehashed or copied. Buckets and links are layout: not hashed or saved.
 * Before a row changes, `touch` marks its page; while a snapshot runs the first touch of a page saves it, encoded.
 * Kernels never allocate. One that lacks room changes nothing, says in NEED what it lacks and is called again from where
   it stopped; `nextpaint.process.typed` provides.
@@ -69,13 +69,15 @@ Meta = Any
 
 
 @inner
-def row_at(meta: Meta, slot: int) -> Address:
+def row_at(meta: Meta, slot: Any) -> Address:
+    """Where a row is."""
     segment = load(meta[DIRECTORY] + (slot >> 10) * 8)
     return segment + ROWS_AT + (slot & 1023) * meta[WIDTH] * 8
 
 
 @inner
-def page_at(meta: Meta, slot: int) -> Address:
+def page_at(meta: Meta, slot: Any) -> Address:
+    """Where the words of a row's page are."""
     segment = load(meta[DIRECTORY] + (slot >> 10) * 8)
     return segment + 4 * SEGMENT_ROWS + ((slot & 1023) >> 6) * (8 * PAGE_WORDS)
 
@@ -86,7 +88,7 @@ def _head_at(meta: Meta, bucket: int) -> Address:
 
 
 @inner
-def _bucket(meta: Meta, digest: int) -> int:
+def _bucket(meta: Meta, digest: int) -> Any:
     bucket = digest & (meta[LEVEL] - 1)
     if bucket < meta[SPLIT]:
         bucket = digest & (2 * meta[LEVEL] - 1)
@@ -94,7 +96,8 @@ def _bucket(meta: Meta, digest: int) -> int:
 
 
 @inner
-def is_live(row: Address) -> bool:
+def is_live(row: Address) -> Any:
+    """Does the slot hold a row?"""
     return load(row + 8 * NULLS) & LIVE != 0
 
 
@@ -102,7 +105,7 @@ def is_live(row: Address) -> bool:
 
 
 @inner
-def units_of(length: int) -> int:
+def units_of(length: int) -> Any:
     """How many units a string of this length takes: exact up to 32, then powers of two."""
     units = (length + UNIT - 1) // UNIT
     if units <= 32:
@@ -114,7 +117,7 @@ def units_of(length: int) -> int:
 
 
 @inner
-def _class_of(units: int) -> int:
+def _class_of(units: int) -> Any:
     if units <= 32:
         return units
     found = 33
@@ -127,16 +130,18 @@ def _class_of(units: int) -> int:
 
 @inner
 def unit_at(meta: Meta, unit: int) -> Address:
+    """Where a unit of the heap is."""
     return load(meta[HEAP] + (unit // HEAP_UNITS) * 8) + (unit % HEAP_UNITS) * UNIT
 
 
 @inner
 def string_at(meta: Meta, reference: int) -> Address:
+    """Where a string's bytes are."""
     return unit_at(meta, reference >> 32)
 
 
 @inner
-def string_kept(meta: Meta, address: Address, length: int) -> int:
+def string_kept(meta: Meta, address: Address, length: int) -> Any:
     """A copy in the heap; gives its reference. The caller has seen that there is room."""
     if length == 0:
         return 0
@@ -157,6 +162,7 @@ def string_kept(meta: Meta, address: Address, length: int) -> int:
 
 @inner
 def string_freed(meta: Meta, reference: int) -> None:
+    """Zero a string and keep its place for another."""
     length = reference & 0xFFFFFFFF
     if length == 0:
         return
@@ -174,26 +180,22 @@ def string_freed(meta: Meta, reference: int) -> None:
 
 
 @inner
-def lacking(meta: Meta, what: int, size: int) -> bool:
+def lacking(meta: Meta, what: int, size: int) -> Any:
+    """Say what is lacking; False."""
     meta[NEED] = what
     meta[NEED_SIZE] = size
     return False
 
 
 @inner
-def room_for(meta: Meta, packed: Address) -> bool:
-    """Is there room for one more row with these fields? If not, NEED says what is lacking."""
+def room_for(meta: Meta, packed: Address, fields: int) -> Any:
+    """Is there room for one more row with these first fields? If not, NEED says what is lacking."""
     if meta[FREE] == 0 and meta[HIGH] == meta[CAPACITY]:
         return lacking(meta, ROOM_ROWS, 1)
-    return room_for_strings(meta, packed)
-
-
-@inner
-def room_for_strings(meta: Meta, packed: Address) -> bool:
     if meta[STRINGS] == 0:
         return True
     units = 0
-    for field in range(meta[FIELDS]):
+    for field in range(fields):
         spec = meta[SPEC] + field * 8 * SPEC_WORDS
         if load(spec) >= STRING:
             units += units_of(load(packed + 8 * load(spec + 8) + 8))
@@ -203,7 +205,7 @@ def room_for_strings(meta: Meta, packed: Address) -> bool:
 
 
 @inner
-def find(meta: Meta, low: int, high: int) -> int:
+def find(meta: Meta, low: int, high: int) -> Any:
     """The slot of a key, -1 when there is none."""
     if meta[ROWS] == 0:
         return -1
@@ -217,7 +219,7 @@ def find(meta: Meta, low: int, high: int) -> int:
 
 
 @inner
-def touch(meta: Meta, slot: int) -> bool:
+def touch(meta: Meta, slot: Any) -> Any:
     """Before a row of a slot's page changes: mark the page, and save it if a running snapshot has not."""
     page = page_at(meta, slot)
     if meta[SNAPSHOT] and load(page + 16) < meta[EPOCH] and (slot & ~63) < meta[FROZEN]:
@@ -230,7 +232,7 @@ def touch(meta: Meta, slot: int) -> bool:
 
 
 @inner
-def next_slot(meta: Meta) -> int:
+def next_slot(meta: Meta) -> Any:
     """The slot the next `insert` takes; `room_for` has been asked."""
     if meta[FREE]:
         return meta[FREE] - 1
@@ -238,7 +240,7 @@ def next_slot(meta: Meta) -> int:
 
 
 @inner
-def insert(meta: Meta, low: int, high: int) -> int:
+def insert(meta: Meta, low: int, high: int) -> Any:
     """A new row under a key that is not there. The caller has asked `room_for` and touched `next_slot`."""
     slot = next_slot(meta)
     row = row_at(meta, slot)
@@ -265,7 +267,8 @@ def _split(meta: Meta) -> None:
     bit = meta[LEVEL]
     heads = _head_at(meta, low)
     slot = np.int64(load_half(heads))
-    kept, moved = 0, 0
+    kept: Any = 0
+    moved: Any = 0
     while slot:
         row = row_at(meta, slot - 1)
         after = load(row + 8 * NEXT)
@@ -285,7 +288,7 @@ def _split(meta: Meta) -> None:
 
 
 @inner
-def unlink(meta: Meta, slot: int) -> None:
+def unlink(meta: Meta, slot: Any) -> None:
     """Take a touched row out: nothing finds it any more, its words stay until `reclaim`."""
     row = row_at(meta, slot)
     place = _head_at(meta, _bucket(meta, load(row)))
@@ -320,9 +323,9 @@ def reclaim(meta: Meta) -> None:
 
 
 @inner
-def write_fields(meta: Meta, row: Address, packed: Address) -> None:
-    """Take the fields of a packed row. The caller has asked `room_for_strings`."""
-    for field in range(meta[FIELDS]):
+def write_fields(meta: Meta, row: Address, packed: Address, fields: int) -> None:
+    """Take the first fields from a packed row. The caller has asked `room_for`."""
+    for field in range(fields):
         spec = meta[SPEC] + field * 8 * SPEC_WORDS
         given = packed + 8 * load(spec + 8)
         into = row + 8 * load(spec + 16)
@@ -332,7 +335,18 @@ def write_fields(meta: Meta, row: Address, packed: Address) -> None:
             string_freed(meta, old)
         else:
             store(into, load(given))
-    store(row + 8 * NULLS, load(packed) | LIVE)
+    given = (1 << fields) - 1
+    store(row + 8 * NULLS, load(row + 8 * NULLS) & ~given | load(packed) & given | LIVE)
+
+
+@inner
+def append(meta: Meta, low: int, high: int, packed: Address, fields: int) -> Any:
+    """A new row with these first fields; -1 when NEED says what is lacking."""
+    if not room_for(meta, packed, fields) or not touch(meta, next_slot(meta)):
+        return -1
+    slot = insert(meta, low, high)
+    write_fields(meta, row_at(meta, slot), packed, fields)
+    return slot
 
 
 @inner
@@ -351,7 +365,7 @@ def read_fields(meta: Meta, row: Address, packed: Address) -> None:
 
 
 @inner
-def same_fields(meta: Meta, row: Address, packed: Address) -> bool:
+def same_fields(meta: Meta, row: Address, packed: Address) -> Any:
     """Does a row hold exactly these fields?"""
     if load(row + 8 * NULLS) != load(packed) | LIVE:
         return False
@@ -372,7 +386,7 @@ def same_fields(meta: Meta, row: Address, packed: Address) -> bool:
 
 
 @inner
-def _same_bytes(held: Address, given: Address, length: int) -> bool:
+def _same_bytes(held: Address, given: Address, length: int) -> Any:
     from_ = 0
     while from_ + 8 <= length:
         if load(held + from_) != load(given + from_):
@@ -422,7 +436,7 @@ def row_hash(meta: Meta, row: Address) -> Any:
 
 
 @inner
-def page_hashed(meta: Meta, slot: int) -> Any:
+def page_hashed(meta: Meta, slot: Any) -> Any:
     """The sum of a page's row hashes, made anew if the page was written since the last time."""
     page = page_at(meta, slot)
     if load(page + 24):
@@ -441,7 +455,7 @@ def page_hashed(meta: Meta, slot: int) -> Any:
 
 
 @inner
-def page_size(meta: Meta, slot: int) -> int:
+def page_size(meta: Meta, slot: Any) -> Any:
     """Bytes that a page's encoding takes."""
     size = 32
     first = slot & ~63
@@ -457,7 +471,7 @@ def page_size(meta: Meta, slot: int) -> int:
 
 
 @inner
-def page_encoded(meta: Meta, slot: int) -> None:
+def page_encoded(meta: Meta, slot: Any) -> None:
     """Append a page to the saved ones: bytes in all, rows, hash, then each row: key, NULLs, fields, strings padded to
     whole words; a string's field is its length. There is room."""
     page = page_at(meta, slot)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from nextpaint.process.kept import GroupAccumulators, Kept, KeptValues
 from nextpaint.process.operators.protocol import Change, Operator, Output, Row, Select, StepContext
-from nextpaint.process.state import State
+from nextpaint.process.state import Cell, State
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE, Batch
 from nextpaint.sql.plan import Changes
 from nextpaint.sql.plan import GroupAggregate as GroupNode
@@ -27,7 +27,7 @@ class GroupAggregate(Operator):
         inputs = node.input.schema
         updated = inputs.changes is not Changes.APPEND
         self.accumulators = GroupAccumulators(node.aggregates, inputs.types, inputs.rowtime, updated)
-        self.groups = state.cell(identity, "groups", decimals=any(each.has_decimals for each in self.types))
+        self.groups = self._made(node, state)
         self._kept: KeptValues | None = None
         if self.accumulators.kept_calls:
             self._kept = KeptValues(identity, self.accumulators, (*self.types, *inputs.types), state)
@@ -35,6 +35,9 @@ class GroupAggregate(Operator):
         # Set when only grouped tables read this: they take the keys that changed and finish values when they are read.
         self.keys_only = False
         self._touched = Batch.of(self.types[: len(self.keys)], (), (), ())
+
+    def _made(self, node: GroupNode, state: State) -> Cell:
+        return state.cell(self.id, "groups", decimals=any(each.has_decimals for each in self.types))
 
     def restore(self) -> None:
         if self._kept is not None:

@@ -1,0 +1,20 @@
+"""Which implementation of an operator a plan node gets: typed state and kernels where its types and functions fit, rows
+and dictionaries otherwise. Both give the same rows in the same order; the general one is the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nextpaint.process.operators import typed_group
+from nextpaint.process.operators.group import GroupAggregate
+from nextpaint.process.operators.protocol import Operator
+from nextpaint.process.state import State
+from nextpaint.sql import plan
+
+
+def group(identity: str, node: plan.GroupAggregate, sources: Sequence[Operator], state: State) -> GroupAggregate:
+    """GROUP BY."""
+    program = typed_group.fitting(node)
+    if program is None:
+        return GroupAggregate(identity, node, sources, state)
+    return typed_group.TypedGroup(identity, node, sources, state, program)
