@@ -308,7 +308,7 @@ class _Builder:
     def _maker(self, node: Node) -> tuple[str, Maker]:
         if isinstance(node, plan.WindowAggregate):
             session = node.window.kind is WindowKind.SESSION
-            return ("session", SessionAggregation) if session else ("window", WindowAggregation)
+            return ("session", SessionAggregation) if session else ("window", choice.window)
         return _OPERATORS[type(node)]
 
     def _indexes(self) -> None:

@@ -75,10 +75,12 @@ class Packing:
         return np.array([[self.kinds[each], self.at[each], each] for each in fields], np.int64).reshape(-1, 3)
 
     def rows(self, columns: Sequence[Column], size: int) -> tuple[Words, list[Any]]:
-        """`size` rows of columns, packed, and what must be kept alive while those are used."""
+        """`size` rows of columns, packed, and what must be kept alive while those are used. Where there are fewer
+        columns than fields they are the last ones, and the first are zero."""
         rows = np.zeros((size, self.width), np.int64)
         kept: list[Any] = []
-        for field, (column, kind) in enumerate(zip(columns, self.kinds, strict=True)):
+        lead = len(self.kinds) - len(columns)
+        for field, (column, kind) in enumerate(zip(columns, self.kinds[lead:], strict=True), start=lead):
             valid = _NO_NULLS if column.valid is None else column.valid
             if kind >= STRING:
                 views = column.views()
@@ -152,18 +154,22 @@ PLAIN: Shape = (tuple, lambda value: value)
 
 class TypedCell(Cell):
     """Fields: the key's, then the value's. `shape`: how a value is made of its fields, and its fields of a value.
-    `links`: words per row after the fields that are layout, zero in a new row; rebuilt by whoever uses them."""
+    `links`: words per row after the fields that are layout, zero in a new row; rebuilt by whoever uses them. `hashed`:
+    the order in which the key fields are hashed, when it is not theirs."""
 
     __slots__ = (
         "_arena", "_cursor", "_digest", "_directory", "_heap", "_heap_free", "_kept", "_key_fields", "_segments",
         "_shape", "_spec", "_waiting", "keys", "link_at", "meta", "packing",
     )  # fmt: skip
 
-    def __init__(self, name: str, kinds: Sequence[int], keys: int, shape: Shape = PLAIN, links: int = 0) -> None:
+    def __init__(
+        self, name: str, kinds: Sequence[int], keys: int, shape: Shape = PLAIN, links: int = 0,
+        hashed: Sequence[int] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(name)
         self.packing = Packing(kinds)
         self.keys = keys
-        self._key_fields = self.packing.keys(range(keys))
+        self._key_fields = self.packing.keys(range(keys) if hashed is None else hashed)
         self._shape = shape
         self.link_at = paged.FIRST_FIELD + len(kinds)
         self._digest = np.empty((1, 2), np.int64)
@@ -211,7 +217,7 @@ class TypedCell(Cell):
     def _more_rows(self) -> None:
         words = (paged.ROWS_AT + paged.SEGMENT_ROWS * 8 * int(self.meta[paged.WIDTH])) // 8
         self._segments.append(np.zeros(words, np.int64))
-        self._directory = _entered(self._directory, len(self._segments) - 1, [self._segments[-1].ctypes.data])
+        self._directory = entered(self._directory, len(self._segments) - 1, [self._segments[-1].ctypes.data])
         self.meta[paged.DIRECTORY] = self._directory.ctypes.data
         self.meta[paged.CAPACITY] += paged.SEGMENT_ROWS
 
@@ -221,7 +227,7 @@ class TypedCell(Cell):
         first = sum(len(each) * 8 for each in self._kept) // paged.HEAP_SEGMENT
         places = [chunk.ctypes.data + each * paged.HEAP_SEGMENT for each in range(segments)]
         self._kept.append(chunk)
-        self._heap = _entered(self._heap, first, places)
+        self._heap = entered(self._heap, first, places)
         self.meta[paged.HEAP] = self._heap.ctypes.data
         self.meta[paged.HEAP_AT] = first * paged.HEAP_UNITS
         self.meta[paged.HEAP_END] = (first + segments) * paged.HEAP_UNITS
@@ -362,7 +368,7 @@ def _salt(name: str) -> tuple[int, int]:
     return low, high
 
 
-def _entered(directory: Words, at: int, addresses: Sequence[int]) -> Words:
+def entered(directory: Words, at: int, addresses: Sequence[int]) -> Words:
     """A directory with these addresses at a place; a larger one when it is full."""
     while at + len(addresses) > len(directory):
         directory = np.concatenate([directory, np.zeros_like(directory)])

@@ -75,25 +75,52 @@ def absorb_packed(state: Any, rows: Any, row: int, key: Any) -> Any:
     return v0, v1, v2, v3
 
 
+@inner
+def hash_begun() -> Any:
+    """The state of a key hash before its first field."""
+    v0 = np.uint64(_K0) ^ np.uint64(0x736F6D6570736575)
+    v1 = np.uint64(_K1) ^ np.uint64(0x646F72616E646F6D) ^ np.uint64(0xEE)
+    v2 = np.uint64(_K0) ^ np.uint64(0x6C7967656E657261)
+    v3 = np.uint64(_K1) ^ np.uint64(0x7465646279746573)
+    return v0, v1, v2, v3
+
+
+@inner
+def hash_ended(state: Any) -> Any:
+    """The two words of a key hash."""
+    v0, v1, v2, v3 = state
+    v2 ^= np.uint64(0xEE)
+    for _ in range(3):
+        v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
+    low = np.int64(v0 ^ v1 ^ v2 ^ v3)
+    v1 ^= np.uint64(0xDD)
+    for _ in range(3):
+        v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
+    return low, np.int64(v0 ^ v1 ^ v2 ^ v3)
+
+
+@inner
+def absorb_keys(state: Any, rows: Any, row: int, keys: Any) -> Any:
+    """Take key fields of a packed row."""
+    for key in range(keys.shape[0]):
+        state = absorb_packed(state, rows, row, (keys[key, 0], keys[key, 1], keys[key, 2]))
+    return state
+
+
+@inner
+def absorb_word(state: Any, word: int) -> Any:
+    """Take a field of one word that is not NULL, an integer or a time."""
+    v0, v1, v2, v3 = state
+    v0, v1, v2, v3 = take_word(v0, v1, v2, v3, np.uint64(1) << np.uint64(56) | np.uint64(8))
+    return take_word(v0, v1, v2, v3, np.uint64(word))
+
+
 @kernel("void(const int64[:,::1], const int64[:,::1], int64[:,::1])")
 def hash_packed(rows: Words, keys: Words, digests: Words) -> None:
     """The 128-bit hash of key fields of packed rows, equal to `record.hashing.key_hashes` of the columns. `keys`: kind,
     word and field of each, shape (keys, 3)."""
     for row in range(rows.shape[0]):
-        v0 = np.uint64(_K0) ^ np.uint64(0x736F6D6570736575)
-        v1 = np.uint64(_K1) ^ np.uint64(0x646F72616E646F6D) ^ np.uint64(0xEE)
-        v2 = np.uint64(_K0) ^ np.uint64(0x6C7967656E657261)
-        v3 = np.uint64(_K1) ^ np.uint64(0x7465646279746573)
-        for key in range(keys.shape[0]):
-            v0, v1, v2, v3 = absorb_packed((v0, v1, v2, v3), rows, row, (keys[key, 0], keys[key, 1], keys[key, 2]))
-        v2 ^= np.uint64(0xEE)
-        for _ in range(3):
-            v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
-        digests[row, 0] = np.int64(v0 ^ v1 ^ v2 ^ v3)
-        v1 ^= np.uint64(0xDD)
-        for _ in range(3):
-            v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
-        digests[row, 1] = np.int64(v0 ^ v1 ^ v2 ^ v3)
+        digests[row, 0], digests[row, 1] = hash_ended(absorb_keys(hash_begun(), rows, row, keys))
 
 
 @kernel("int64(const int64[:,::1], int64, int64, int64[::1], int32[::1])")

@@ -4,7 +4,8 @@ The shape every operator with event time shares. A kernel's loop asks `moment` w
 is done with it; everything that was done stays done when a kernel comes back early for room.
 
     cursor      ROW: next row | MARK: next mark | WATERMARK: of the operator | INPUT: its input's last mark | OUT: rows
-                put out | LATE: rows dropped | SEQ: of the mark that is being answered | FIRST, LIVE...: an operator's own
+                put out | LATE: rows dropped | SEQ: of the mark that is being answered | DUE, DUE_COUNT: of the slots
+                that fire now, how many have and how many there are | 9...: an operator's own
 """
 
 from __future__ import annotations

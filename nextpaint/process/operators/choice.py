@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nextpaint.process.operators import typed_group
+from nextpaint.process.operators import typed_group, typed_window
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.protocol import Operator
+from nextpaint.process.operators.window import WindowAggregation
 from nextpaint.process.state import State
 from nextpaint.sql import plan
 
@@ -18,3 +19,11 @@ def group(identity: str, node: plan.GroupAggregate, sources: Sequence[Operator],
     if program is None:
         return GroupAggregate(identity, node, sources, state)
     return typed_group.TypedGroup(identity, node, sources, state, program)
+
+
+def window(identity: str, node: plan.WindowAggregate, sources: Sequence[Operator], state: State) -> WindowAggregation:
+    """TUMBLE, HOP, CUMULATE."""
+    program = typed_window.fitting(node)
+    if program is None:
+        return WindowAggregation(identity, node, sources, state)
+    return typed_window.TypedWindow(identity, node, sources, state, program)

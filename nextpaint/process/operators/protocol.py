@@ -214,6 +214,21 @@ class EventClock:
         self._cell.put(-1, combined)
         return True
 
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The last mark of each input."""
+        return tuple(self._inputs)
+
+    def moved(self, inputs: Sequence[int], watermark: int) -> None:
+        """Take over what a kernel made of all marks of a step: the last of each input, and the watermark."""
+        for port, mark in enumerate(inputs):
+            if self._inputs[port] != mark:
+                self._inputs[port] = mark
+                self._cell.put(port, mark)
+        if watermark != self.watermark:
+            self.watermark = watermark
+            self._cell.put(-1, watermark)
+
     def restore(self) -> None:
         self._inputs = [self._cell.get(port, MIN_WATERMARK) for port in range(len(self._inputs))]
         self.watermark = self._cell.get(-1, MIN_WATERMARK)

@@ -23,7 +23,7 @@ from nextpaint.process.operators.protocol import (
     StepContext,
     in_order,
 )
-from nextpaint.process.state import State
+from nextpaint.process.state import Cell, State
 from nextpaint.record.columns import INSERT, Batch
 from nextpaint.sql.plan import Window, WindowAggregate, WindowedAggregate, WindowKind
 
@@ -60,11 +60,14 @@ class WindowAggregation(Operator):
         self.keys = node.keys
         time = node.time if isinstance(node, WindowAggregate) else node.input.schema.rowtime
         self._accumulators = Accumulators(node.aggregates, node.input.schema.types, time)
-        self._windows = state.cell(identity, "windows", decimals=any(each.has_decimals for each in self.types))
+        self._windows = self._made(node, state)
         self._clock = EventClock(state, identity, 1)
         self._source = sources[0]
         self._by_end: dict[int, list[Row]] = {}
         self._ends: list[int] = []
+
+    def _made(self, node: WindowAggregate | WindowedAggregate, state: State) -> Cell:
+        return state.cell(self.id, "windows", decimals=any(each.has_decimals for each in self.types))
 
     def restore(self) -> None:
         self._clock.restore()

@@ -1,0 +1,196 @@
+"""TUMBLE, HOP and CUMULATE: one state row per window and key (end, start, key fields, accumulators), fired in order of
+end and then of key when the watermark passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nextpaint.process.kernels.accumulate import add, finish, start
+from nextpaint.process.kernels.memory import load, store
+from nextpaint.process.kernels.packing import absorb_keys, absorb_word, hash_begun, hash_ended
+from nextpaint.process.kernels.paged import (
+    FIRST_FIELD,
+    HIGH,
+    ROOM_DUE,
+    ROOM_OUT,
+    find,
+    insert,
+    is_live,
+    lacking,
+    next_slot,
+    read_fields,
+    room_for,
+    row_at,
+    touch,
+    unlink,
+    write_fields,
+)
+from nextpaint.process.kernels.timeline import (
+    DUE,
+    DUE_COUNT,
+    ENDED,
+    LATE,
+    OUT,
+    ROW,
+    SEQ,
+    TAKE_MARK,
+    WATERMARK,
+    keys_compared,
+    mark_passed,
+    moment,
+)
+from nextpaint.process.kernels.timers import COUNT, first_slot, first_time, pop, push, room_for_timers
+from nextpaint.record.compiled import inner, kernel
+
+Words = npt.NDArray[np.int64]
+TUMBLE, HOP, CUMULATE = range(3)
+KIND, SIZE, STEP, OFFSET, TIME, TIME_FIELD, KEYS = range(7)
+INNER, COUNTED = 9, 10  # of the cursor: windows of the row that are done, and whether any was open
+
+
+@inner
+def _bounds(window: Any, time: int) -> Any:
+    """(first start, first end, windows) that hold a time; see `operators.window.windows_of`."""
+    size, step, offset = window[SIZE], window[STEP], window[OFFSET]
+    if window[KIND] == HOP:
+        last = time - (time - offset) % step
+        if size <= time - last:
+            return last, last + size, 0
+        count = (size - 1 - (time - last)) // step
+        return last - count * step, last - count * step + size, count + 1
+    begin = time - (time - offset) % size
+    if window[KIND] == TUMBLE:
+        return begin, begin + size, 1
+    end = begin + ((time - begin) // step + 1) * step
+    return begin, end, (begin + size - end) // step + 1
+
+
+@inner
+def sorted_slots(meta: Any, due: Any, count: int, first: int, fields: int) -> None:
+    """Sort `due[:count]`, slots, by key fields; the rest of `due` is scratch of at least the same length."""
+    width = 1
+    while width < count:
+        for low in range(0, count, 2 * width):
+            middle, high = min(low + width, count), min(low + 2 * width, count)
+            left, right = low, middle
+            for place in range(low, high):
+                take_left = right >= high
+                if left < middle and not take_left:
+                    a, b = row_at(meta, due[left]), row_at(meta, due[right])
+                    take_left = keys_compared(meta, a, b, first, fields) <= 0
+                if take_left:
+                    due[count + place] = due[left]
+                    left += 1
+                else:
+                    due[count + place] = due[right]
+                    right += 1
+        for place in range(count):
+            due[place] = due[count + place]
+        width *= 2
+
+
+@inner
+def _opened(meta: Any, queue: Any, digest: Any, packed: Any, keys: int, program: Any) -> Any:
+    """The slot of a window of a row, made if there is none; -1 when room lacks. The slot may be written."""
+    low, high = digest
+    slot = find(meta, low, high)
+    if slot >= 0:
+        return slot if touch(meta, slot) else -1
+    if not room_for_timers(meta, queue, 1) or not room_for(meta, packed, keys) or not touch(meta, next_slot(meta)):
+        return -1
+    slot = insert(meta, low, high)
+    row = row_at(meta, slot)
+    write_fields(meta, row, packed, keys)
+    start(program.ctypes.data, program.shape[0], row)
+    push(queue, load(row + 8 * FIRST_FIELD), 0, slot)
+    return slot
+
+
+@inner
+def _row_taken(meta: Any, queue: Any, cursor: Any, window: Any, rows: Any, keys: Any, program: Any) -> Any:
+    """Count a row in its open windows; False when room lacks."""
+    at = cursor[ROW]
+    if rows[at, 0] >> window[TIME_FIELD] & 1:
+        cursor[LATE] += 1
+        cursor[ROW] += 1
+        return True
+    begin, end, count = _bounds(window, rows[at, window[TIME]])
+    packed = rows[at].ctypes.data
+    state = absorb_keys(hash_begun(), rows, at, keys)
+    while cursor[INNER] < count:
+        number = cursor[INNER]
+        this_end = end + number * window[STEP]
+        if this_end - 1 > cursor[WATERMARK]:
+            this_begin = begin + number * window[STEP] if window[KIND] == HOP else begin
+            store(packed + 8, this_end)
+            store(packed + 16, this_begin)
+            digest = hash_ended(absorb_word(absorb_word(state, this_end), this_begin))
+            slot = _opened(meta, queue, digest, packed, window[KEYS], program)
+            if slot < 0:
+                return False
+            add(program.ctypes.data, program.shape[0], row_at(meta, slot), packed)
+            cursor[COUNTED] = 1
+        cursor[INNER] += 1
+    cursor[LATE] += 1 - cursor[COUNTED]
+    cursor[INNER], cursor[COUNTED] = 0, 0
+    cursor[ROW] += 1
+    return True
+
+
+@kernel(
+    "void(int64[::1], int64[::1], int64[::1], int64[::1], const int64[::1], int64[:,::1], const int64[:,::1],"
+    " const int64[:,::1], const int64[::1], const int64[::1], const int64[::1], int64[:,::1], int64[:,::1], int64[::1])"
+)
+def window_step(
+    meta: Words, queue: Words, cursor: Words, due: Words, window: Words, rows: Words, keys: Words, program: Words,
+    seq: Words, mark_seq: Words, mark_wm: Words, out: Words, results: Words, out_seq: Words,
+) -> None:  # fmt: skip
+    """A batch through the windows, from where `cursor` stands. Output: the state row of a window that fired, its
+    results, and the seq of the mark that fired it."""
+    while True:
+        if cursor[DUE] < cursor[DUE_COUNT]:
+            count = cursor[OUT]
+            if count == out_seq.size:
+                lacking(meta, ROOM_OUT, 1)
+                return
+            slot = due[cursor[DUE]]
+            if not touch(meta, slot):
+                return
+            row = row_at(meta, slot)
+            read_fields(meta, row, out[count].ctypes.data)
+            finish(program.ctypes.data, program.shape[0], row, results[count].ctypes.data)
+            unlink(meta, slot)
+            out_seq[count] = cursor[SEQ]
+            cursor[OUT] += 1
+            cursor[DUE] += 1
+        elif queue[COUNT] and first_time(queue) - 1 <= cursor[WATERMARK]:
+            if due.size < 2 * queue[COUNT]:
+                lacking(meta, ROOM_DUE, 2 * queue[COUNT])
+                return
+            end, count = first_time(queue), 0
+            while queue[COUNT] and first_time(queue) == end:
+                due[count] = first_slot(queue)
+                count += 1
+                pop(queue)
+            sorted_slots(meta, due, count, 1, window[KEYS] - 1)
+            cursor[DUE], cursor[DUE_COUNT] = 0, count
+        else:
+            what = moment(cursor, seq, mark_seq)
+            if what == ENDED:
+                return
+            if what == TAKE_MARK:
+                mark_passed(cursor, mark_seq, mark_wm)
+            elif not _row_taken(meta, queue, cursor, window, rows, keys, program):
+                return
+
+
+@kernel("void(int64[::1], int64[::1])")
+def windows_armed(meta: Words, queue: Words) -> None:
+    """Set the timer of every window; there is room for as many as rows."""
+    for slot in range(meta[HIGH]):
+        row = row_at(meta, slot)
+        if is_live(row):
+            push(queue, load(row + 8 * FIRST_FIELD), 0, slot)

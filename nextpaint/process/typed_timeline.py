@@ -1,0 +1,101 @@
+"""What every operator with event time on typed state shares: cursor, timers, room for output, and the loop of calls.
+
+A step is `begin`, then the operator's kernel through `run` until it reaches the end of the batch, then `end`, which
+hands the clock back. Timers and scratch are derived: `armed` makes room to set all timers anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from nextpaint.process.kernels import paged, timeline, timers
+from nextpaint.process.kernels.paged import ROOM_DUE, ROOM_OUT, ROOM_TIMERS
+from nextpaint.process.operators.protocol import EventClock
+from nextpaint.process.typed import TypedCell, entered
+from nextpaint.record.columns import Batch
+
+Words = npt.NDArray[np.int64]
+_OUT_ROWS = 64
+_DUE = 64
+
+
+class Timeline:
+    """One operator's. `out`: rows put out, packed; `results`: their finished aggregates; `seq`: of what caused each."""
+
+    __slots__ = ("_blocks", "_clock", "_directory", "cursor", "due", "out", "queue", "results", "seq")
+
+    def __init__(self, clock: EventClock, width: int, result_width: int) -> None:
+        self._clock = clock
+        self.cursor = np.zeros(timeline.CURSOR, np.int64)
+        self.due = np.empty(_DUE, np.int64)
+        self.out = np.empty((_OUT_ROWS, width), np.int64)
+        self.results = np.empty((_OUT_ROWS, result_width), np.int64)
+        self.seq = np.empty(_OUT_ROWS, np.int64)
+        self.clear_timers()
+
+    def clear_timers(self) -> None:
+        """Forget all timers."""
+        self.queue = np.zeros(timers.QUEUE, np.int64)
+        self._directory = np.zeros(4, np.int64)
+        self._blocks: list[Words] = []
+        self.queue[timers.BLOCKS] = self._directory.ctypes.data
+
+    def armed(self, count: int) -> None:
+        """Forget all timers and make room for this many."""
+        self.clear_timers()
+        while self.queue[timers.ROOM] < count:
+            self._more_timers()
+
+    def _more_timers(self) -> None:
+        self._blocks.append(np.empty(timers.BLOCK_TIMERS * timers.TIMER_WORDS, np.int64))
+        self._directory = entered(self._directory, len(self._blocks) - 1, [self._blocks[-1].ctypes.data])
+        self.queue[timers.BLOCKS] = self._directory.ctypes.data
+        self.queue[timers.ROOM] += timers.BLOCK_TIMERS
+
+    def first_time(self) -> int | None:
+        """The time of the first timer."""
+        return int(self._blocks[0][0]) if self.queue[timers.COUNT] else None
+
+    def begin(self) -> None:
+        """Put the cursor before the first row and mark of a batch, under the clock's watermark."""
+        self.cursor[:] = 0
+        self.cursor[timeline.WATERMARK] = self._clock.watermark
+        self.cursor[timeline.INPUT : timeline.INPUT + 1] = self._clock.inputs[0]
+
+    def run(self, cell: TypedCell, batch: Batch, call: Callable[[], None]) -> None:
+        """Call a kernel until it has come to the end of the batch and nothing is due."""
+        meta = cell.meta
+        while True:
+            meta[paged.NEED] = paged.NOTHING
+            call()
+            need = meta[paged.NEED]
+            if need == paged.NOTHING:
+                break
+            if need == ROOM_OUT:
+                self._more_out()
+            elif need == ROOM_TIMERS:
+                self._more_timers()
+            elif need == ROOM_DUE:
+                self.due = np.concatenate([self.due, np.empty(int(meta[paged.NEED_SIZE]), np.int64)])
+            else:
+                cell.provide()
+
+    def _more_out(self) -> None:
+        self.out = np.concatenate([self.out, np.empty_like(self.out)])
+        self.results = np.concatenate([self.results, np.empty_like(self.results)])
+        self.seq = np.concatenate([self.seq, np.empty_like(self.seq)])
+
+    def end(self) -> int:
+        """Hand the clock back; gives how many rows were put out."""
+        self._clock.moved(
+            self.cursor[timeline.INPUT : timeline.INPUT + 1].tolist(), int(self.cursor[timeline.WATERMARK])
+        )
+        return int(self.cursor[timeline.OUT])
+
+    @property
+    def late(self) -> int:
+        """Rows of this step that were dropped."""
+        return int(self.cursor[timeline.LATE])
