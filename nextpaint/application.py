@@ -22,6 +22,7 @@ import msgspec
 
 from nextpaint import __version__
 from nextpaint.decide import Surface, explored_rows, requirements
+from nextpaint.decide.merchandising import RULES
 from nextpaint.decide.model import MODELS
 from nextpaint.process.graph import EXPLORED, BuiltIn, Design, Learner, Together, VectorTable, duration_ms
 from nextpaint.process.operators.learning import LearnerSpec
@@ -184,6 +185,7 @@ class Application:
                 BuiltIn(identity_table(), "identity"),
                 BuiltIn(decisions_table(lateness_ms), "decisions", decisions_of),
                 BuiltIn(MODELS, MODELS.name),
+                BuiltIn(RULES, RULES.name),
                 BuiltIn(EXPLORED, "decisions", explored_rows),
             ),
             tuple(
@@ -289,6 +291,6 @@ def _lateness(program: Program) -> int:
 def _built_ins(lateness_ms: int) -> dict[str, Table]:
     tables = (
         events_table(lateness_ms), impressions_table(lateness_ms), decisions_table(lateness_ms), identity_table(),
-        MODELS,
+        MODELS, RULES,
     )  # fmt: skip
     return {table.name: table for table in tables}

@@ -27,6 +27,7 @@ from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.record.errors import InvalidInput, NextpaintError
 from nextpaint.serve.models import Models
 from nextpaint.serve.pages import Pages
+from nextpaint.serve.rules import Rules
 from nextpaint.serve.server import HttpServer, is_loopback, serve
 
 ITEMS_AT_ONCE = 500
@@ -79,7 +80,12 @@ class Serving:
         )
         await self._load_data()
         pages = Pages(self.engine, self.last_night, self.context)
-        routes = [*pages.routes(), *admin_routes(self.engine), *Models(self.engine).routes()]
+        routes = [
+            *pages.routes(),
+            *admin_routes(self.engine),
+            *Models(self.engine).routes(),
+            *Rules(self.engine).routes(),
+        ]
         self.server = await serve(self.engine, settings.host, settings.port, access, pages=routes)
         if settings.simulate:
             self._simulate()

@@ -15,6 +15,8 @@ from nextpaint.decide.context import Context
 from nextpaint.decide.experiment import Assigned
 from nextpaint.decide.exploration import exploration_of
 from nextpaint.decide.facts import item_values
+from nextpaint.decide.mark import Mark, Price
+from nextpaint.decide.merchandising import mark_of, priced
 from nextpaint.decide.near import near_misses
 from nextpaint.decide.pipeline import EXCLUDED, Outcome
 from nextpaint.decide.rank import contributions
@@ -93,6 +95,7 @@ def record_of(
         cold=not context.known,
         explored=explored,
         experiment=identity.assigned,
+        marks=_marks(page, bound, context, outcome),
     )
 
 
@@ -106,13 +109,16 @@ def answer_of(record: DecisionRecord, bound: BoundSurface, context: Context, out
     for place, (item, shown) in enumerate(zip(record.items, fields, strict=True), start=1):
         template = templates.get(item.reason)
         reason = retriever_sentence(item.reason) if template is None else feature_sentence(template, item.about)
+        mark = record.marks.get(item.id)
+        told: dict[str, Any] = {"id": item.id, "position": place, "reason": reason}
+        told |= {"fields": shown, "marks": [] if mark is None else list(mark.badges)}
+        if mark is not None and mark.price is not None:
+            _move_price(shown, mark.price)
+        if mark is not None and mark.sponsored:
+            told |= {"sponsored": True, "behalf": mark.behalf, "paid": mark.paid}
         items.append(
             {
-                "id": item.id,
-                "position": place,
-                "reason": reason,
-                "fields": shown,
-                "marks": [],
+                **told,
                 "propensity": chances[place - 1],
             }
         )
@@ -130,6 +136,24 @@ def answer_of(record: DecisionRecord, bound: BoundSurface, context: Context, out
         "ttl_s": bound.surface.window.ttl_s,
         "why": f"/why/{record.decision_id}",
     }
+
+
+def _marks(page: Candidates, bound: BoundSurface, context: Context, outcome: Outcome) -> dict[str, Mark]:
+    if outcome.marks is None:
+        return {}
+    personal = frozenset(each.name for each in bound.sources if each.personal and context.subjects)
+    marks = {key: mark_of(key, outcome.marks, personal) for key in page.keys()}
+    return {key: mark for key, mark in marks.items() if mark is not None}
+
+
+def _move_price(shown: dict[str, Any], price: Price) -> None:
+    """The moved price in the place of the item's own, which is kept beside it, with the words the law asks for."""
+    moved = priced(shown.get("price"), price.percent)
+    if moved is None:
+        return
+    shown["base_price"], shown["price"], shown["price_rule"] = shown["price"], moved, price.rule
+    if price.disclosure:
+        shown["price_disclosure"] = price.disclosure
 
 
 def experiment_of(record: DecisionRecord) -> dict[str, str]:

@@ -61,7 +61,13 @@ def _user(record: DecisionRecord, titles: Mapping[str, str]) -> dict[str, Any]:
 def _sentence(item: Answered, record: DecisionRecord) -> str:
     templates = {each.name: each.sentence for each in record.features}
     template = templates.get(item.reason)
-    return retriever_sentence(item.reason) if template is None else feature_sentence(template, item.about)
+    sentence = retriever_sentence(item.reason) if template is None else feature_sentence(template, item.about)
+    mark = record.marks.get(item.id)
+    if mark is None:
+        return sentence
+    if mark.price is not None and mark.price.disclosure:
+        sentence = f"{sentence} {mark.price.disclosure}."
+    return f"Sponsored for {mark.behalf}, paid by {mark.paid}. {sentence}" if mark.sponsored else sentence
 
 
 def _what_was_used(record: DecisionRecord) -> str:

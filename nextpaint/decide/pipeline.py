@@ -18,6 +18,7 @@ from nextpaint.decide.context import Context
 from nextpaint.decide.exploration import Explored, explore
 from nextpaint.decide.fallback import Memory
 from nextpaint.decide.feature import read_features
+from nextpaint.decide.merchandising import Marks, apply, in_force, pinned
 from nextpaint.decide.model import BoundModel, Chosen, is_rate
 from nextpaint.decide.rank import BoundWeighted
 from nextpaint.decide.retrieve import given_ids
@@ -31,13 +32,14 @@ EXCLUDED = "excluded by the request"
 class Outcome:
     """What a decision came to. retrieved: (retriever, found). removed: per filter, what it removed. ranked: best first,
     before rules and exploration. explored: what the policy made of it. page: after rules, not yet cut to the limit.
-    weighted, scales: the weighted ranker that ran; model: the trained one. fallback: the remembered ids that were used.
-    origin: where a fallback's items come from."""
+    marks: what merchandising rules say of its items. weighted, scales: the weighted ranker that ran; model: the trained
+    one. fallback: the remembered ids that were used. origin: where a fallback's items come from."""
 
     retrieved: list[tuple[str, int]] = field(default_factory=list)
     removed: list[tuple[Named | None, Candidates]] = field(default_factory=list)
     ranked: Candidates = field(default_factory=Candidates.none)
     explored: Explored | None = None
+    marks: Marks | None = None
     page: Candidates = field(default_factory=Candidates.none)
     considered: Candidates = field(default_factory=Candidates.none)
     weighted: BoundWeighted | None = None
@@ -206,13 +208,16 @@ def _best_first(scored: Candidates) -> Candidates:
 
 def _apply_rules(bound: BoundSurface, context: Context, outcome: Outcome) -> None:
     page = outcome.ranked if outcome.explored is None else outcome.explored.order
+    rules = in_force(bound.surface.name, context)
+    if rules:
+        page, outcome.marks = apply(rules, page, context)
     for named in bound.rules:
         after = named.run(page, context)
         if not named.ours:
             after = _ordered(page, after)
             _note_moves(named.label, page, after, context)
         page = after
-    outcome.page = page
+    outcome.page = page if outcome.marks is None else pinned(outcome.marks, page, context)
 
 
 def _ordered(before: Candidates, after: Candidates) -> Candidates:

@@ -22,6 +22,7 @@ from nextpaint.decide.budget import Degraded, Paths, StageRun
 from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.experiment import Assigned
 from nextpaint.decide.exploration import Exploration
+from nextpaint.decide.mark import Mark
 from nextpaint.decide.model import Shadow
 from nextpaint.decide.request import InputValue
 from nextpaint.record.errors import ReplayError
@@ -114,7 +115,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One decision. `position`: the read position; `time_ms`: the event time everything was read as of; `subjects`: the
     person's tokens, primary first; `retrieved`: (retriever, found), bit i of `Answered.sources` is row i; `considered`:
     candidates after filters; `explored`: how a policy chose, per answered item;
-    `experiment`: the variant it was made in."""
+    `experiment`: the variant it was made in; `marks`: what merchandising rules say of answered items."""
 
     decision_id: str
     surface: str
@@ -144,6 +145,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     cold: bool = False
     explored: Exploration | None = None
     experiment: Assigned | None = None
+    marks: dict[str, Mark] = {}
 
     def encode(self) -> bytes:
         """The record as JSON."""

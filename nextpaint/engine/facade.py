@@ -4,6 +4,7 @@
     decide  decide_page  explain      what is decided, and why
     flags                            who is in which variant
     models  promote  roll_back       which trained models rank
+    rules  put_rule  delete_rule     what the shop's people want of a page
     query                            SQL over live tables
     apply                            another application
     status  metrics  ready           how it is
@@ -19,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from nextpaint.application import Application
+from nextpaint.decide.merchandising import Rule
 from nextpaint.engine import observing
 from nextpaint.engine.deciding import Deciding
 from nextpaint.engine.explaining import Explaining
 from nextpaint.engine.intake import Intake, Receipt
 from nextpaint.engine.node import Node, NodeSettings
 from nextpaint.engine.registry import Registry, Upload
+from nextpaint.engine.ruling import Ruling
 from nextpaint.govern.access import ADMIN, DECIDE, READ, Principal
 from nextpaint.govern.door import Door, DoorSettings
 from nextpaint.models.embedding import Embedder
@@ -52,6 +55,7 @@ class Engine:
         self._deciding = Deciding(node, self._intake, background)
         self._explaining = Explaining(node, self._deciding)
         self._registry = Registry(node, self._deciding.models)
+        self._ruling = Ruling(node)
 
     @staticmethod
     async def open(
@@ -155,6 +159,21 @@ class Engine:
         """Take back the last promotion of a model."""
         principal.require(ADMIN)
         return await self._registry.roll_back(name)
+
+    def rules(self, principal: Principal) -> list[dict[str, Any]]:
+        """Every merchandising rule."""
+        principal.require(READ)
+        return self._ruling.all()
+
+    async def put_rule(self, principal: Principal, surface: str, rule_id: str, rule: Rule) -> dict[str, Any]:
+        """Put a merchandising rule in force from one position on. Raises NotFound, InvalidInput."""
+        principal.require(ADMIN)
+        return await self._ruling.put(surface, rule_id, rule)
+
+    async def delete_rule(self, principal: Principal, surface: str, rule_id: str) -> dict[str, Any]:
+        """Take a merchandising rule away. Raises NotFound."""
+        principal.require(ADMIN)
+        return await self._ruling.delete(surface, rule_id)
 
     def flags(self, principal: Principal, user_id: str | None, anonymous_id: str | None) -> list[dict[str, Any]]:
         """Every experiment with this person's variant, as feature flags."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nextpaint.decide.merchandising import RULES
 from nextpaint.decide.model import MODELS
 from nextpaint.process.kernels.decay import decay
 from nextpaint.process.reading import Vectors
@@ -47,6 +48,7 @@ TABLES: dict[str, Table] = {
         table("page_boost", ["page"], page=STRING, boost=DOUBLE),
         table("placed", ["category", "item_id"], category=STRING, item_id=STRING, heat=DOUBLE),
         MODELS,
+        RULES,
         table("by_category", ["category"], category=STRING, margin=DOUBLE),
     )
 }

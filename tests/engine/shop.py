@@ -27,6 +27,7 @@ from nextpaint.models.embedding import HashEncoder
 from nextpaint.ports import Ports, SystemClock, SystemDisk, SystemRandom, ThreadWorkers
 from nextpaint.record.event import decode as decode_event
 from nextpaint.serve.models import Models
+from nextpaint.serve.rules import Rules
 from nextpaint.serve.server import serve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -215,7 +216,11 @@ class LiveNode:
         async with opened(self.directory, application, embedder=embedder, settings=settings, items=items) as engine:
             self.engine = engine
             server = await serve(
-                engine, "127.0.0.1", 0, Access(), pages=[*admin_routes(engine), *Models(engine).routes()]
+                engine,
+                "127.0.0.1",
+                0,
+                Access(),
+                pages=[*admin_routes(engine), *Models(engine).routes(), *Rules(engine).routes()],
             )
             self.port = server.port
             self._started.set()
