@@ -20,6 +20,11 @@ EXPECTED = {
         "track/echo, 32 connections",
         "apply in steps of 1/100",
     },
+    "start": {
+        "start/plain read, 10000 events",
+        "start/plain read, 40000 events",
+        "start long/short",
+    },
 }
 
 
@@ -27,7 +32,7 @@ EXPECTED = {
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_a_bench_runs_and_prints_its_ratios(name, repo_root, tmp_path):
     command = [sys.executable, f"bench/{name}.py", "--seconds", "2", "--data", str(tmp_path)]
-    done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     ratios = {found[1]: float(found[2]) for found in RATIO.finditer(done.stdout)}
     assert set(ratios) == EXPECTED[name]

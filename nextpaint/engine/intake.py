@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from nextpaint.engine.node import BODY_HEADER, EVENTS_TOPIC, ID_HEADER, Node
+from nextpaint.engine.index import BODY_HEADER, EVENTS_TOPIC, ID_HEADER
+from nextpaint.engine.node import Node
 from nextpaint.govern.access import INGEST, Principal
 from nextpaint.govern.door import Admission, Door, DoorSettings, Link
 from nextpaint.govern.personal import redact

@@ -20,6 +20,7 @@ from pathlib import Path
 from nextpaint import __version__
 from nextpaint.application import Application
 from nextpaint.engine.background import VectorWork
+from nextpaint.engine.index import LedgerIndex
 from nextpaint.engine.latency import Counters, Latency, Rate
 from nextpaint.engine.propensities import PROPENSITIES_TOPIC
 from nextpaint.engine.replay import APPLICATION_TOPIC, DECISIONS_TOPIC, Rebuild, Replay, Switch, arriving
@@ -42,9 +43,6 @@ from nextpaint.stream.writer import Writer
 
 log = logging.getLogger("nextpaint.engine")
 
-EVENTS_TOPIC = "events"
-ID_HEADER = "id"  # 16 bytes: the dedup key of an event
-BODY_HEADER = "body"  # 8 bytes: hash of its body
 NEAR_RECORDS = 300  # a rebuild this close to the running state may take over: the rest is done in one go at the switch
 REBUILD_RECORDS = 32  # a step of a rebuild: decisions wait at most as long as for a slice or two
 PLACES_KEPT = 10_000  # frames whose positions are known without reading them: the last seconds to minutes
@@ -57,8 +55,7 @@ _NOTHING_WATCHED: tuple[int, int, None] = (-1, 0, None)
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
     """checkpoint_records, checkpoint_s: a checkpoint is written when either has passed since the last one; together
-        they bound what a start applies again to seconds of work (it still reads every frame kept, for dedup and the
-        places of decisions).
+        they bound what a start reads and applies again to seconds of work.
     checkpoints_kept: recent ones; the oldest is the replay horizon.
     unapplied_max: records waiting to be applied beyond which ingest is refused: about a second of work.
     lag_ms_max: how long the state thread may keep work waiting before ingest is refused: events give way first, so that
@@ -117,8 +114,9 @@ class Node:
         self.ledger = NodeLedger.open(ports)
         self.ledger.before_write = self.subjects.commit
         self.dedup = Dedup(settings.dedup_horizon_ms, settings.dedup_entries)
-        self.decisions: dict[str, int] = {}  # decision id -> seq of its record
-        self.propensities: dict[str, int] = {}  # decision id -> seq of its estimated propensities
+        self.index = LedgerIndex(self.dedup)
+        self.decisions = self.index.places[DECISIONS_TOPIC]
+        self.propensities = self.index.places[PROPENSITIES_TOPIC]  # estimated after the decision
         self.application: Application
         self.runner: Runner
         self.tables: Tables
@@ -136,7 +134,7 @@ class Node:
         self._watched: tuple[int, int, list[tuple[str, float]] | None] = _NOTHING_WATCHED
         self._order = count()
         self._checkpointing: checkpoint.CheckpointWriter | None = None
-        self._checkpoint_file: bytes | None = None
+        self._checkpoint_whole = False  # all of its state is encoded
         self._last_checkpoint = (-1, self.started_ms)
         self._tick: asyncio.TimerHandle | None = None
         self._last_write_ms = 0
@@ -172,11 +170,14 @@ class Node:
     def _recover(self, application: Application) -> list[Outputs]:
         """State as of the last durable record, and the outputs a crash kept from the ledger."""
         outputs: list[Outputs] = []
-        for frame in self.ledger.frames():
-            self._index(frame)
+        start = checkpoint.newest(self.ports.disk, self.durable)
+        if start is not None:
+            self.index.restore(start.beside, self.ledger.next_frame)
+        for frame in self.ledger.frames(self.index.next_frame):
+            self.index.take(frame)
         replay = Replay(
             self.ledger,
-            start=checkpoint.newest(self.ports.disk, self.durable),
+            start=start,
             on_outputs=lambda made: outputs.append(made.after(self.emitted)),
             applications={application.hash: application},
         )
@@ -188,23 +189,6 @@ class Node:
         self.tables = Tables(self.runner)
         self._last_checkpoint = (self.runner.applied, self.started_ms)
         return outputs
-
-    def _index(self, frame: Frame) -> None:
-        """What lives beside the operators and is a function of the ledger: dedup and the places of decisions."""
-        for entry in frame.entries:
-            if entry.topic == EVENTS_TOPIC:
-                self._remember(entry)
-            elif entry.topic in (DECISIONS_TOPIC, PROPENSITIES_TOPIC):
-                places = self.decisions if entry.topic == DECISIONS_TOPIC else self.propensities
-                for at, record in enumerate(entry.records):
-                    places[(record.key or b"").decode()] = entry.base_seq + at
-
-    def _remember(self, entry: Entry) -> None:
-        for at, record in enumerate(entry.records):
-            headers = dict(record.headers)
-            if ID_HEADER in headers:
-                body = int.from_bytes(headers.get(BODY_HEADER, b""), "big")
-                self.dedup.remember(headers[ID_HEADER], entry.base_seq + at, entry.at, body)
 
     def start(self, background: Workers | None = None) -> None:
         """Begin background work: vectors, ticks, checkpoints."""
@@ -250,7 +234,7 @@ class Node:
     def _on_durable(self, frame: Frame) -> None:
         now = self.ports.clock.now_ms()
         self.observed.frames.add(1, now)
-        self._index(frame)
+        self.index.take(frame)
         self._places.append((frame.base_seq, frame.number, tuple(entry.base_seq for entry in frame.entries)))
         if len(self._places) > 2 * PLACES_KEPT:
             del self._places[:PLACES_KEPT]
@@ -413,16 +397,19 @@ class Node:
         if self._checkpointing is None:
             due = behind >= self.settings.checkpoint_records or now - at_ms >= self.settings.checkpoint_s * 1000
             if due and behind > 0:
-                self._checkpointing = checkpoint.CheckpointWriter(self.runner, self._header())
+                self._checkpointing = self._checkpoint_writer()
             return
-        if self._checkpoint_file is None:
-            self._checkpoint_file = self._checkpointing.slice()
-        writer, data = self._checkpointing, self._checkpoint_file
-        if data is None or self.ledger.emitted < writer.header.emitted:
+        writer = self._checkpointing
+        self._checkpoint_whole = self._checkpoint_whole or writer.slice()
+        if not self._checkpoint_whole or self.ledger.emitted < writer.header.emitted:
             return  # outputs of what it covers must be durable before it may replace their replay
-        self._checkpointing, self._checkpoint_file = None, None
+        self._checkpointing, self._checkpoint_whole = None, False
         self._last_checkpoint = (writer.header.applied, now)
-        self.ports.workers.submit(lambda: self._publish(writer.path, data), lambda _done, _error: None)
+        self.ports.workers.submit(lambda: self._publish(writer), lambda _done, _error: None)
+
+    def _checkpoint_writer(self) -> checkpoint.CheckpointWriter:
+        beside = {**self.index.snapshot(), "application": self.application.packed}
+        return checkpoint.CheckpointWriter(self.runner, self._header(), beside)
 
     def _header(self) -> checkpoint.Header:
         position = self.position_of(self.runner.applied)
@@ -435,28 +422,27 @@ class Node:
             (self.emitted.seq, self.emitted.operator, self.emitted.ordinal),
         )
 
-    def _publish(self, path: str, data: bytes) -> None:
+    def _publish(self, writer: checkpoint.CheckpointWriter) -> None:
         disk = self.ports.disk
         if not disk.exists(checkpoint.DIRECTORY):
             disk.make_directory(checkpoint.DIRECTORY)
-        disk.replace(path, data)
+        disk.replace(writer.path, writer.file())
         for applied in checkpoint.positions(disk)[: -self.settings.checkpoints_kept]:
             disk.remove(checkpoint.path_of(applied))
 
     def checkpoint_now(self) -> None:
         """Write a checkpoint of this very position, all at once; for shutdown and tests."""
         self._abandon_checkpoint()
-        writer = checkpoint.CheckpointWriter(self.runner, self._header())
-        data = None
-        while data is None:
-            data = writer.slice()
-        self._publish(writer.path, data)
+        writer = self._checkpoint_writer()
+        while not writer.slice():
+            pass
+        self._publish(writer)
         self._last_checkpoint = (self.runner.applied, self.ports.clock.now_ms())
 
     def _abandon_checkpoint(self) -> None:
-        if self._checkpointing is not None and self._checkpoint_file is None:
+        if self._checkpointing is not None and not self._checkpoint_whole:
             self._checkpointing.abandon()
-        self._checkpointing, self._checkpoint_file = None, None
+        self._checkpointing, self._checkpoint_whole = None, False
 
     def _running(self) -> bool:
         return self.writer.error is None and self.failure is None

@@ -215,6 +215,9 @@ class Replay:
         return self._tables
 
     def _from(self, start: checkpoint.Checkpoint) -> None:
+        packed = start.beside.get("application")
+        if packed is not None and start.header.application not in self._applications:
+            self._application(packed)
         self.application = self._in_force_at(start.header.applied, start.header.application)
         self.runner = Runner(self.application.design)
         start.load(self.runner)

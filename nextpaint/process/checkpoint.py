@@ -1,9 +1,9 @@
 """Checkpoints: a runner's state at a position, in one file, written beside the running node.
 
 File `checkpoints/<seq, 16 digits>.ckpt`: magic, then blocks of [u32 length][u32 CRC32C][MessagePack]. The first block
-is the header (format, engine version, application hash, position, ledger clock), then pages `(cell name, rows)`, then
-an end block with the number of pages and the state hash at that position. A file without a valid end block does not
-exist.
+is the header (engine version, application hash, position, ledger clock), then pages `(cell name, rows)`, then what
+lives beside the operators `(name, bytes)`, then an end block with the number of pages and the state hash at that
+position. A file without a valid end block does not exist.
 
 No pickle: only MessagePack of plain values. Cells of operators the running application does not have are refused: a
 checkpoint is read by the application in force at its position.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import crc32c
@@ -24,7 +24,7 @@ from nextpaint.process.runner import Runner
 from nextpaint.process.state import Snapshot
 from nextpaint.record.errors import ReplayError
 
-MAGIC = b"NPCKPT01"
+MAGIC = b"NPCKPT02"
 DIRECTORY = "checkpoints"
 SLICE_ROWS = 1024  # about 2 ms of encoding and hashing between two steps
 _BLOCK = struct.Struct(">II")
@@ -33,7 +33,7 @@ log = logging.getLogger("nextpaint.process")
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What a checkpoint is of. `extra` is for what lives beside the operators (dedup table, emitted identity)."""
+    """What a checkpoint is of."""
 
     engine: str
     application: str
@@ -41,7 +41,6 @@ class Header(msgspec.Struct, frozen=True):
     next_frame: int  # the first frame with a record after `applied`
     at_ms: int
     emitted: tuple[int, int, int]
-    extra: dict[str, bytes] = {}
 
 
 class _End(msgspec.Struct, frozen=True):
@@ -62,23 +61,30 @@ def path_of(applied: int) -> str:
 
 
 class CheckpointWriter:
-    """Takes a snapshot now and encodes it in slices; `slice` between steps until it gives the file's bytes."""
+    """Takes a snapshot now and encodes it in slices: `slice` between steps until it says True, then `file`.
 
-    def __init__(self, runner: Runner, header: Header) -> None:
+    `beside`: what lives beside the operators, each with a function that gives its bytes; it is called by `file`.
+    """
+
+    def __init__(self, runner: Runner, header: Header, beside: Mapping[str, Callable[[], bytes]] | None = None) -> None:
         self.header = header
         self._snapshot: Snapshot = runner.state.snapshot()
+        self._beside = dict(beside or {})
         self._parts = [MAGIC, _block(_encode(header))]
         self._pages = 0
 
-    def slice(self, rows_max: int = SLICE_ROWS) -> bytes | None:
-        """Encode some more; the whole file when done, else None."""
+    def slice(self, rows_max: int = SLICE_ROWS) -> bool:
+        """Encode some more of the state; True when all of it is."""
         for page in self._snapshot.slice(rows_max):
             self._parts.append(_block(_encode(page)))
             self._pages += 1
-        if not self._snapshot.done:
-            return None
-        self._parts.append(_block(_encode(_End(self._pages, self._snapshot.state_hash))))
-        return b"".join(self._parts)
+        return self._snapshot.done
+
+    def file(self) -> bytes:
+        """The whole file, once `slice` said True. Touches no state: for any thread."""
+        beside = [_block(_encode((name, made()))) for name, made in self._beside.items()]
+        end = _block(_encode(_End(self._pages, self._snapshot.state_hash)))
+        return b"".join([*self._parts, *beside, end])
 
     @property
     def path(self) -> str:
@@ -99,6 +105,7 @@ class Checkpoint:
     header: Header
     state_hash: str
     pages: tuple[tuple[str, bytes], ...]
+    beside: dict[str, bytes]
 
     def load(self, runner: Runner) -> None:
         """Put the state into a fresh runner of the same application; raises ReplayError when it does not fit."""
@@ -133,9 +140,12 @@ def read(disk: Disk, applied: int) -> Checkpoint | None:
         header = msgspec.msgpack.decode(blocks[0], type=Header)
         end = msgspec.msgpack.decode(blocks[-1], type=_End)
         pages = tuple(msgspec.msgpack.decode(block, type=tuple[str, bytes]) for block in blocks[1:-1])
+        beside = dict(pages[end.pages :])
     except (ValueError, IndexError, msgspec.MsgspecError):
         return None
-    return Checkpoint(header, end.state_hash, pages) if end.pages == len(pages) else None
+    if end.pages > len(pages):
+        return None
+    return Checkpoint(header, end.state_hash, pages[: end.pages], beside)
 
 
 def _blocks(data: bytes) -> Iterator[bytes]:

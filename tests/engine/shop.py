@@ -21,7 +21,8 @@ from nextpaint.application import SETTINGS, SURFACES, Application
 from nextpaint.cli.admin import admin_routes
 from nextpaint.cli.commands import Directory
 from nextpaint.engine.facade import Engine
-from nextpaint.engine.node import EVENTS_TOPIC, NodeSettings
+from nextpaint.engine.index import EVENTS_TOPIC
+from nextpaint.engine.node import NodeSettings
 from nextpaint.govern.access import LOCAL, Access
 from nextpaint.models.embedding import HashEncoder
 from nextpaint.ports import Ports, SystemClock, SystemDisk, SystemRandom, ThreadWorkers

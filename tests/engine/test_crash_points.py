@@ -18,6 +18,7 @@ import pytest
 
 from nextpaint.engine import node as node_module
 from nextpaint.engine.facade import Engine
+from nextpaint.engine.index import LedgerIndex
 from nextpaint.engine.node import Node, NodeSettings
 from nextpaint.engine.replay import APPLICATION_TOPIC, Rebuild, Replay
 from nextpaint.govern.access import LOCAL
@@ -33,7 +34,7 @@ from tests.engine.shop import corner, doubled
 CHANGING = {"append", "sync", "truncate", "rename", "remove", "sync_directory", "make_directory"}
 START_MS = 1_790_000_000_000
 SETTINGS = NodeSettings(
-    checkpoint_records=12, checkpoint_s=10**6, checkpoints_kept=2, lag_ms_max=10**9, frame_gap_ms=0
+    checkpoint_records=3, checkpoint_s=10**6, checkpoints_kept=2, lag_ms_max=10**9, frame_gap_ms=0
 )  # without a gap no timer of the real loop decides what shares a frame
 SESSIONS = """
 CREATE TABLE visits (subject STRING, started TIMESTAMP(3), n BIGINT);
@@ -321,13 +322,25 @@ def checkpoint_before_its_outputs_are_durable(patch):
 
 
 def start_with_an_empty_dedup(patch):
-    index = Node._index
+    recover = Node._recover
 
-    def blind(node, frame):
-        if hasattr(node, "writer"):
-            index(node, frame)
+    def blind(node, application):
+        outputs = recover(node, application)
+        node.dedup._known.clear()
+        node.dedup._order.clear()
+        return outputs
 
-    patch.setattr(Node, "_index", blind)
+    patch.setattr(Node, "_recover", blind)
+
+
+def forget_frames_after_the_checkpoint(patch):
+    restore = LedgerIndex.restore
+
+    def skip(index, beside, frames_max):
+        restore(index, beside, frames_max)
+        index.next_frame += 3 if index.next_frame else 0
+
+    patch.setattr(LedgerIndex, "restore", skip)
 
 
 def say_emitted_one_frame_too_early(patch):
@@ -344,7 +357,7 @@ def say_emitted_one_frame_too_early(patch):
 
 SABOTAGES = [
     forget_what_was_emitted, never_write_outputs_of_a_recovery, checkpoint_before_its_outputs_are_durable,
-    start_with_an_empty_dedup, say_emitted_one_frame_too_early,
+    start_with_an_empty_dedup, forget_frames_after_the_checkpoint, say_emitted_one_frame_too_early,
 ]  # fmt: skip
 
 

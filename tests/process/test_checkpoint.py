@@ -14,10 +14,11 @@ from tests.process.test_protocol import make, stream
 
 
 def written(disk: SimulatedDisk, runner: Runner) -> bytes:
-    writer = CheckpointWriter(runner, Header("0", "app", runner.applied, 7, runner.at_ms, (-1, 0, 0)))
-    data = None
-    while data is None:
-        data = writer.slice(3)
+    header = Header("0", "app", runner.applied, 7, runner.at_ms, (-1, 0, 0))
+    writer = CheckpointWriter(runner, header, {"dedup": lambda: b"ids", "places": lambda: b""})
+    while not writer.slice(3):
+        pass
+    data = writer.file()
     if not disk.exists(checkpoint.DIRECTORY):
         disk.make_directory(checkpoint.DIRECTORY)
     disk.replace(writer.path, data)
@@ -31,6 +32,7 @@ def test_what_was_written_is_read_and_loads() -> None:
     found = checkpoint.newest(disk)
     assert found is not None
     assert (found.header.applied, found.header.next_frame) == (runner.applied, 7)
+    assert found.beside == {"dedup": b"ids", "places": b""}
     other = make()
     found.load(other)
     assert other.state.hash() == runner.state.hash()

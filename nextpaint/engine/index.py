@@ -1,0 +1,111 @@
+"""What a node remembers beside its operators, as a function of its ledger: dedup, and where decisions are.
+
+    index.take(frame)        each durable frame, in order
+    index.snapshot()         for a checkpoint, beside the state
+    index.restore(beside)    then only frames from `next_frame` on need to be taken
+
+A frame enters when it is durable, so the index is ahead of the state: a checkpoint holds it as of its own frame.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from nextpaint.engine.propensities import PROPENSITIES_TOPIC
+from nextpaint.engine.replay import DECISIONS_TOPIC
+from nextpaint.stream.dedup import Dedup
+from nextpaint.stream.frame import Entry, Frame
+from nextpaint.stream.packed import PackedRows
+
+EVENTS_TOPIC = "events"
+ID_HEADER = "id"  # 16 bytes: the dedup key of an event
+BODY_HEADER = "body"  # 8 bytes: hash of its body
+
+log = logging.getLogger("nextpaint.engine")
+
+_NEXT_FRAME, _DEDUP = "index.next_frame", "index.dedup"
+_PLACES = {DECISIONS_TOPIC: "index.decisions", PROPENSITIES_TOPIC: "index.propensities"}
+
+
+class Places:
+    """Decision id -> seq of its record in one topic."""
+
+    def __init__(self) -> None:
+        self._seqs: dict[str, int] = {}
+        self._rows = PackedRows()  # per row: length of the id (2 bytes), id, seq (8 bytes)
+
+    def __len__(self) -> int:
+        return len(self._seqs)
+
+    def get(self, decision_id: str) -> int | None:
+        return self._seqs.get(decision_id)
+
+    def add(self, key: bytes, seq: int) -> None:
+        self._seqs[key.decode()] = seq
+        self._rows.append(len(key).to_bytes(2, "big") + key + seq.to_bytes(8, "big"))
+
+    def snapshot(self) -> Callable[[], bytes]:
+        return self._rows.snapshot()
+
+    def restore(self, data: bytes) -> None:
+        """Replace it by what a snapshot gave. ValueError for anything else."""
+        seqs: dict[str, int] = {}
+        at, end = 0, len(data)
+        while at < end:
+            key = at + 2 + int.from_bytes(data[at : at + 2], "big")
+            if key + 8 > end:
+                raise ValueError("the places of decisions are cut short")
+            seqs[data[at + 2 : key].decode()] = int.from_bytes(data[key : key + 8], "big")
+            at = key + 8
+        self._seqs, self._rows = seqs, PackedRows(data)
+
+
+class LedgerIndex:
+    """`next_frame`: the first frame it has not taken."""
+
+    def __init__(self, dedup: Dedup) -> None:
+        self.dedup = dedup
+        self.places = {topic: Places() for topic in _PLACES}
+        self.next_frame = 0
+
+    def take(self, frame: Frame) -> None:
+        """A durable frame."""
+        for entry in frame.entries:
+            if entry.topic == EVENTS_TOPIC:
+                self._remember(entry)
+            elif entry.topic in self.places:
+                places = self.places[entry.topic]
+                for at, record in enumerate(entry.records):
+                    places.add(record.key or b"", entry.base_seq + at)
+        self.next_frame = frame.number + 1
+
+    def _remember(self, entry: Entry) -> None:
+        for at, record in enumerate(entry.records):
+            headers = dict(record.headers)
+            if ID_HEADER in headers:
+                body = int.from_bytes(headers.get(BODY_HEADER, b""), "big")
+                self.dedup.remember(headers[ID_HEADER], entry.base_seq + at, entry.at, body)
+
+    def snapshot(self) -> dict[str, Callable[[], bytes]]:
+        """What `restore` takes, each part to be encoded later, on any thread."""
+        frame = self.next_frame.to_bytes(8, "big")
+        parts: dict[str, Callable[[], bytes]] = {_NEXT_FRAME: lambda: frame, _DEDUP: self.dedup.snapshot()}
+        return parts | {_PLACES[topic]: places.snapshot() for topic, places in self.places.items()}
+
+    def restore(self, beside: Mapping[str, bytes], frames_max: int) -> None:
+        """Start from a checkpoint's parts, if it has them and knows no frame at or past `frames_max`: the ledger may
+        have been restored from an older backup than the checkpoints."""
+        if not {_NEXT_FRAME, _DEDUP, *_PLACES.values()} <= beside.keys():
+            return
+        next_frame = int.from_bytes(beside[_NEXT_FRAME], "big")
+        if next_frame > frames_max:
+            return
+        try:
+            for topic, places in self.places.items():
+                places.restore(beside[_PLACES[topic]])
+            self.dedup.load(beside[_DEDUP])
+        except ValueError as error:  # of another version; the ledger has it all
+            log.warning("the checkpoint's index cannot be read: %s", error)
+            return
+        self.next_frame = next_frame
