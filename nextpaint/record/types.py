@@ -76,8 +76,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """One SQL type. `precision`: digits of DECIMAL, fraction digits of times. `length`: CHAR(n)/VARCHAR(n), 0 = no
-    limit."""
+    """One SQL type. `precision`: digits of DECIMAL, fraction digits of times, 1 for CHAR(n) and BINARY(n) (filled up
+    to their length). `length`: of CHAR(n), VARCHAR(n), BINARY(n), 0 = no limit."""
 
     kind: Kind
     precision: int = 0
@@ -96,6 +96,11 @@ class Type:
     def is_nested(self) -> bool:
         """Values are lists, tuples or dicts."""
         return self.kind in _NESTED
+
+    @property
+    def is_fixed(self) -> bool:
+        """CHAR(n) or BINARY(n)."""
+        return bool(self.length and self.precision)
 
     @property
     def has_decimals(self) -> bool:
@@ -118,7 +123,9 @@ class Type:
             case Kind.TIMESTAMP | Kind.TIMESTAMP_LTZ | Kind.TIME:
                 return f"{self.kind.value}({self.precision})"
             case Kind.STRING if self.length:
-                return f"VARCHAR({self.length})"
+                return f"{'CHAR' if self.is_fixed else 'VARCHAR'}({self.length})"
+            case Kind.BYTES if self.length:
+                return f"{'BINARY' if self.is_fixed else 'VARBINARY'}({self.length})"
             case Kind.ARRAY:
                 return f"ARRAY<{self.element}>"
             case Kind.MAP:

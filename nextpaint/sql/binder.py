@@ -75,6 +75,12 @@ class Binder:
     def string(self, node: syntax.String) -> Expr:
         return Literal(types.STRING, node.text, node.at)
 
+    def hexadecimal(self, node: syntax.Hex) -> Expr:
+        try:
+            return Literal(types.BYTES, bytes.fromhex(node.text), node.at)
+        except ValueError:
+            raise Refusal(f"x'{node.text}' is not hexadecimal", node.at, "two digits for each byte") from None
+
     def constant(self, node: syntax.Constant) -> Expr:
         return Literal(types.NULL if node.value is None else types.BOOLEAN, node.value, node.at)
 
@@ -157,20 +163,28 @@ class Binder:
         operand = self.value(node.operand)
         low = self.comparison(">=", operand, self.bind(node.low), node.at)
         high = self.comparison("<=", operand, self.bind(node.high), node.at)
-        return negated(Call(types.BOOLEAN, "AND", (low, high), at=node.at), node.negated)
+        inside = Call(types.BOOLEAN, "AND", (low, high), at=node.at)
+        if node.symmetric:
+            above = self.comparison(">=", operand, self.bind(node.high), node.at)
+            below = self.comparison("<=", operand, self.bind(node.low), node.at)
+            swapped = Call(types.BOOLEAN, "AND", (above, below), at=node.at)
+            inside = Call(types.BOOLEAN, "OR", (inside, swapped), at=node.at)
+        return negated(inside, node.negated)
 
     def like(self, node: syntax.Like) -> Expr:
         args = tuple(self.value(part) for part in (node.operand, node.pattern))
         for each in args:
             if each.type.kind is not Kind.STRING:
-                raise Refusal(f"LIKE works on text, not {each.type}", each.at, "CAST it AS STRING")
+                word = "SIMILAR TO" if node.similar else "LIKE"
+                raise Refusal(f"{word} works on text, not {each.type}", each.at, "CAST it AS STRING")
         options: tuple[tuple[str, Value], ...] = ()
         if node.escape is not None:
             escape = self.value(node.escape)
             if not isinstance(escape, Literal) or not isinstance(escape.value, str) or len(escape.value) != 1:
                 raise Refusal("the ESCAPE of LIKE is one character in quotes", escape.at, "ESCAPE '!'")
             options = (("escape", escape.value),)
-        return negated(Call(types.BOOLEAN, "LIKE", args, options, at=node.at), node.negated)
+        name = "SIMILAR" if node.similar else "LIKE"
+        return negated(Call(types.BOOLEAN, name, args, options, at=node.at), node.negated)
 
     # ------------------------------------------------------------ CASE, CAST, access
 
@@ -229,6 +243,7 @@ _RULES: dict[type, Callable[[Binder, Any], Expr]] = {
     syntax.Star: Binder.star,
     syntax.Number: Binder.number,
     syntax.String: Binder.string,
+    syntax.Hex: Binder.hexadecimal,
     syntax.Constant: Binder.constant,
     syntax.TimeLiteral: Binder.time_literal,
     syntax.IntervalLiteral: Binder.interval,

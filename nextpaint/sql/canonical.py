@@ -37,6 +37,8 @@ def _text(token: Token, following: Token | None, previous: Token | None) -> str:
     match token.kind:
         case Kind.STRING:
             return "'" + token.text.replace("'", "''") + "'"
+        case Kind.HEX:
+            return f"x'{token.text}'"
         case Kind.QUOTED:
             return quoted(token.text)
         case Kind.WORD if token.upper in RESERVED:

@@ -90,6 +90,8 @@ def _common(left: Type, right: Type) -> Type | None:
         return _common_number(left, right)
     if left.kind in _STRINGS and right.kind in _STRINGS:
         return types.STRING
+    if left.kind is Kind.BYTES and right.kind is Kind.BYTES:
+        return types.BYTES
     if left.is_time and right.is_time and left.kind is right.kind:
         return left if left.precision >= right.precision else right
     if left.kind is Kind.ARRAY and right.kind is Kind.ARRAY and left.element and right.element:
@@ -119,15 +121,26 @@ def same_layout(left: Type, right: Type) -> bool:
         )
     if left.kind is Kind.ARRAY and right.kind is Kind.ARRAY and left.element and right.element:
         return same_layout(left.element, right.element)
+    if left.kind is Kind.MAP and right.kind is Kind.MAP and left.key and right.key and left.element and right.element:
+        return same_layout(left.key, right.key) and same_layout(left.element, right.element)
+    if left.kind is right.kind and left.kind in (Kind.STRING, Kind.BYTES):
+        return True
     return left == right
 
 
 def comparable(left: Type, right: Type) -> Type | None:
-    """The type two values are compared in; None when Flink (or this engine) does not compare them."""
-    result = common_type((left, right))
-    if result is None or result.kind in (Kind.ARRAY, Kind.MAP, Kind.ROW, Kind.BYTES):
-        return None
-    return result
+    """The type two values are ordered in; None when Flink (or this engine) does not order them."""
+    result = equatable(left, right)
+    return None if result is None or result.is_nested else result
+
+
+def equatable(left: Type, right: Type) -> Type | None:
+    """The type two values are compared in by = and <>; None when they are not compared."""
+    if {left.kind, right.kind} == {Kind.TIMESTAMP, Kind.TIMESTAMP_LTZ}:
+        return left if left.kind is Kind.TIMESTAMP_LTZ else right
+    if left.kind is Kind.MAP and right.kind is Kind.MAP:
+        return left if same_layout(left, right) else None
+    return common_type((left, right))
 
 
 # ---------------------------------------------------------------- casts
@@ -173,7 +186,7 @@ def castable(source: Type, target: Type) -> bool:
     if source.kind in simple and target.kind in simple:
         return True
     if target.kind is Kind.STRING:
-        return source.kind not in (Kind.INTERVAL_DAY, Kind.INTERVAL_YEAR)
+        return True
     if source.kind is Kind.STRING:
         return target.kind in (*simple, *_TIMES, Kind.BYTES)
     if source.kind in _TIMES and target.kind in _TIMES:

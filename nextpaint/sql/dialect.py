@@ -41,7 +41,7 @@ class Flink(Dialect):
         COMMENTS: ClassVar[list[str | tuple[str, str]]] = ["--", ("/*", "*/")]
         STRING_ESCAPES: ClassVar[list[str]] = ["'"]
         IDENTIFIER_ESCAPES: ClassVar[list[str]] = ["`"]
-        HEX_STRINGS: ClassVar[list[str | tuple[str, str]]] = []
+        HEX_STRINGS: ClassVar[list[str | tuple[str, str]]] = [("x'", "'"), ("X'", "'")]
         BIT_STRINGS: ClassVar[list[str | tuple[str, str]]] = []
         NESTED_COMMENTS: ClassVar[bool] = False
         KEYWORDS: ClassVar[dict[str, TokenType]] = {text: lexer.Tokenizer.KEYWORDS[text] for text in _OPERATORS}
@@ -54,6 +54,7 @@ class Kind(StrEnum):
     QUOTED = "quoted name"
     STRING = "string"
     NUMBER = "number"
+    HEX = "hexadecimal bytes"
     SIGN = "sign"
     END = "end of text"
 
@@ -80,6 +81,7 @@ _KINDS = {
     TokenType.IDENTIFIER: Kind.QUOTED,
     TokenType.STRING: Kind.STRING,
     TokenType.NUMBER: Kind.NUMBER,
+    TokenType.HEX_STRING: Kind.HEX,
 }
 _SIGNS = frozenset("( ) [ ] , ; . + - * / % = < > <= >= <> || =>".split())
 _WORD = re.compile(r"[^\W\d][\w$]*\Z")

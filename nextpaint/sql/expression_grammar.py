@@ -22,6 +22,7 @@ from nextpaint.sql.syntax import (
     Expression,
     FieldOf,
     Frame,
+    Hex,
     Ident,
     InList,
     Is,
@@ -130,21 +131,21 @@ def _range(cursor: Cursor) -> Expression:
         negated = cursor.sees("NOT") and any(cursor.sees("NOT", word) for word in ("IN", "BETWEEN", "LIKE", "SIMILAR"))
         if negated:
             cursor.advance()
-        if cursor.sees("SIMILAR"):
-            raise Refusal("SIMILAR TO is not supported", cursor.at, "use REGEXP(text, pattern)")
+        if cursor.sees("OVERLAPS"):
+            raise Refusal("OVERLAPS is not supported", cursor.at, "write a.start < b.end AND b.start < a.end")
         if cursor.take("IN"):
             result = _in(cursor, result, negated, start)
         elif cursor.take("BETWEEN"):
-            if cursor.sees("SYMMETRIC"):
-                raise Refusal("BETWEEN SYMMETRIC is not supported", cursor.at, "write the bounds in order")
+            symmetric = cursor.take("SYMMETRIC")
             cursor.take("ASYMMETRIC")
             low = _terms(cursor)
             cursor.expect("AND")
-            result = Between(result, low, _terms(cursor), negated, start)
-        elif cursor.take("LIKE"):
+            result = Between(result, low, _terms(cursor), negated, start, symmetric)
+        elif cursor.sees("LIKE") or cursor.sees("SIMILAR", "TO"):
+            similar = not cursor.take("LIKE") and cursor.take("SIMILAR", "TO")
             pattern = _terms(cursor)
             escape = _terms(cursor) if cursor.take("ESCAPE") else None
-            result = Like(result, pattern, escape, negated, start)
+            result = Like(result, pattern, escape, negated, start, similar)
         else:
             return result
 
@@ -197,6 +198,9 @@ def _primary(cursor: Cursor) -> Expression:
         if cursor.current.kind is Kind.STRING:
             raise Refusal("two strings in a row", cursor.at, "join them with ||")
         return String(token.text, token.at)
+    if token.kind is Kind.HEX:
+        cursor.advance()
+        return Hex(token.text, token.at)
     if token.kind is Kind.QUOTED:
         return _name(cursor)
     if token.kind is Kind.SIGN and token.text == "(":

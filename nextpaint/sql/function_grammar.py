@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nextpaint.record.types import Type
+from nextpaint.sql import call_grammar
 from nextpaint.sql.cursor import Cursor
 from nextpaint.sql.dialect import Kind, Token
 from nextpaint.sql.plan import At
@@ -24,7 +25,7 @@ CHAIN_MAX = 60
 
 UNITS = ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "MILLISECOND")
 _UNIT_WORDS = {**{unit: unit for unit in UNITS}, **{f"SQL_TSI_{unit}": unit for unit in UNITS}}
-EXTRACT_UNITS = (*UNITS, "DOW", "ISODOW", "DOY", "EPOCH")
+EXTRACT_UNITS = (*UNITS, *"MICROSECOND DOW ISODOW ISOYEAR DOY EPOCH DECADE CENTURY MILLENNIUM".split())
 
 
 def _cast(safe: bool) -> Special:
@@ -240,8 +241,9 @@ def _json_query(cursor: Cursor, name: Token, parse: Parse) -> Expression:
     if cursor.take("RETURNING"):
         at = cursor.at
         returning = parse_type(cursor)
-        if str(returning) != "STRING":
-            raise Refusal(f"JSON_QUERY returning {returning} is not supported yet", at, "RETURNING STRING")
+        if str(returning) not in ("STRING", "ARRAY<STRING>"):
+            raise Refusal(f"JSON_QUERY cannot return {returning}", at, "RETURNING STRING or ARRAY<STRING>")
+        options.append(("returning", returning))
     options.append(("wrapper", _wrapper(cursor)))
     while not cursor.sees(")"):
         event, outcome, _ = _json_clause(cursor, parse, ("NULL", "ERROR", "EMPTY ARRAY", "EMPTY OBJECT"))
@@ -282,4 +284,5 @@ SPECIAL: dict[str, Special] = {
     "JSON_VALUE": _json_value,
     "JSON_EXISTS": _json_exists,
     "JSON_QUERY": _json_query,
+    **call_grammar.RULES,
 }

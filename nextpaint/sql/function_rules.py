@@ -5,14 +5,16 @@ The binder is given as a protocol: a rule needs only to bind an argument.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Protocol
 
 from nextpaint.record import types
 from nextpaint.record.columns import Value
 from nextpaint.record.types import Field, Kind, Type, decimal
-from nextpaint.sql import coercion, signatures, syntax
+from nextpaint.sql import coercion, collection_rules, signatures, syntax
 from nextpaint.sql.operators import arithmetic, case_call, comparison_operands
+from nextpaint.sql.pattern_safety import longest_text
 from nextpaint.sql.plan import At, Call, ColumnRef, Expr, Literal
 from nextpaint.sql.refusal import Refusal, near
 
@@ -63,8 +65,20 @@ def _by_signature(binder: Bind, node: syntax.Call, signature: signatures.Signatu
     options.update(signature.options)
     if signature.name in ("EXTRACT",):
         _check_unit(str(options.get("unit")), args[0].type, node.at)
+    if signature.name.startswith("REGEXP") and isinstance(args[1], Literal):
+        _check_pattern(str(args[1].value), args[1].at)
     result = signature.returns(tuple(arg.type for arg in args))
     return Call(result, signature.name, tuple(args), tuple(sorted(options.items())), node.at)
+
+
+def _check_pattern(pattern: str, at: At) -> None:
+    """Refuse a regular expression that may never end; one that does not compile gives NULL, as in Flink."""
+    try:
+        longest_text(pattern)
+    except re.error:
+        return
+    except ValueError as wrong:
+        raise Refusal(str(wrong).partition("; ")[0], at, str(wrong).partition("; ")[2]) from wrong
 
 
 def argument(binder: Bind, function: str, node: syntax.Expression, kind: str) -> Expr:
@@ -95,12 +109,20 @@ def _usage(name: str, shape: list[tuple[str, bool, bool]]) -> str:
     return f"{name}({', '.join(parts)})"
 
 
-_DATE_UNITS = ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "DOW", "ISODOW", "DOY", "EPOCH")
+_TIME_UNITS = ("HOUR", "MINUTE", "SECOND", "MILLISECOND")
+_UNITS = {
+    Kind.DATE: (*"YEAR QUARTER MONTH WEEK DAY DOW ISODOW ISOYEAR DOY EPOCH DECADE CENTURY MILLENNIUM".split(),),
+    Kind.TIME: _TIME_UNITS,
+    Kind.INTERVAL_DAY: ("DAY", *_TIME_UNITS),
+    Kind.INTERVAL_YEAR: ("YEAR", "QUARTER", "MONTH"),
+}
 
 
 def _check_unit(unit: str, type_: Type, at: At) -> None:
-    if type_.kind is Kind.DATE and unit not in _DATE_UNITS:
-        raise Refusal(f"a DATE has no {unit}", at, "CAST it AS TIMESTAMP(3)")
+    units = _UNITS.get(type_.kind)
+    if units is not None and unit not in units:
+        cure = f"it has {', '.join(units)}" if type_.kind is not Kind.DATE else "CAST it AS TIMESTAMP(3)"
+        raise Refusal(f"{'a DATE' if type_.kind is Kind.DATE else type_} has no {unit}", at, cure)
 
 
 def _round_time(binder: Bind, node: syntax.Call, unit: str) -> Expr:
@@ -212,6 +234,16 @@ def _json_value(binder: Bind, node: syntax.Call) -> Expr:
     return Call(result, "JSON_VALUE", tuple(args), tuple(sorted(options.items())), node.at)
 
 
+def _json_query(binder: Bind, node: syntax.Call) -> Expr:
+    returning = dict(node.options).get("returning", types.STRING)
+    result = returning if isinstance(returning, Type) else types.STRING
+    options = dict(_plain_options(node))
+    if result.kind is Kind.ARRAY and "EMPTY OBJECT" in options.values():
+        raise Refusal("EMPTY OBJECT is no ARRAY<STRING>", node.at, "EMPTY ARRAY ON EMPTY")
+    text = argument(binder, node.name, node.args[0], "s")
+    return Call(result, "JSON_QUERY", (text,), tuple(sorted(options.items())), node.at)
+
+
 def _row(binder: Bind, node: syntax.Call) -> Expr:
     """ROW(...): a field made of a column or a ROW field takes its name, others are EXPR$0, EXPR$1."""
     _arity(node, 1, 1000)
@@ -269,8 +301,10 @@ _SPECIAL: dict[str, Callable[[Bind, syntax.Call], Expr]] = {
     "TRUNCATE": _round,
     "TIMESTAMPADD": _timestamp_add,
     "JSON_VALUE": _json_value,
+    "JSON_QUERY": _json_query,
     "ROW": _row,
     "ARRAY": _array,
     "MAP": _map,
     "ARRAY_CONTAINS": _array_contains,
+    **collection_rules.RULES,
 }

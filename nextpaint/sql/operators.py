@@ -6,7 +6,7 @@ Each gives a `Call` whose operands are in the type the operator works in, or rai
 from __future__ import annotations
 
 from nextpaint.record import types
-from nextpaint.record.types import Kind, Type
+from nextpaint.record.types import INTEGERS, Kind, Type
 from nextpaint.sql import coercion, literals
 from nextpaint.sql.plan import At, Call, Expr, Literal
 from nextpaint.sql.refusal import Refusal
@@ -19,7 +19,8 @@ def comparison_operands(left: Expr, right: Expr, operator: str, at: At) -> tuple
     left, right = _constant_time(left, right), _constant_time(right, left)
     if left.type.kind is Kind.NULL and right.type.kind is Kind.NULL:
         raise Refusal("NULL has no type here", at, "write IS NULL")
-    common = coercion.comparable(left.type, right.type)
+    same = operator in ("=", "<>", "IS DISTINCT FROM")
+    common = (coercion.equatable if same else coercion.comparable)(left.type, right.type)
     if common is None:
         raise Refusal(f"{operator} between {left.type} and {right.type}", at, _comparison_cure(left.type, right.type))
     return coercion.operand(left, common, left.at), coercion.operand(right, common, right.at)
@@ -73,11 +74,15 @@ def _arithmetic_operand(side: Expr, result: Type) -> Expr:
 
 def _time_arithmetic(operator: str, left: Expr, right: Expr, at: At) -> Expr | None:
     """Time +/- interval, interval + time, interval +/- interval."""
+    if operator == "*":
+        interval, number = (left, right) if left.type.kind in _INTERVALS else (right, left)
+        if interval.type.kind in _INTERVALS and number.type.kind in INTEGERS:
+            return Call(interval.type, "*", (interval, number), at=at)
     if operator == "+" and left.type.kind in _INTERVALS and right.type.kind not in _INTERVALS:
         left, right = right, left
     if operator not in "+-" or right.type.kind not in _INTERVALS:
         return None
-    if left.type.is_time:
+    if left.type.is_time or (left.type.kind is Kind.TIME and right.type.kind is Kind.INTERVAL_DAY):
         return Call(left.type, operator, (left, right), at=at)
     if left.type.kind is Kind.DATE:
         whole = isinstance(right, Literal) and isinstance(right.value, int)

@@ -181,6 +181,10 @@ def _diagnostics(findings: Sequence[Refusal], files: Sequence[str]) -> list[Diag
 def warnings(program: Program) -> list[Diagnostic]:
     """What is allowed and probably not meant, with places."""
     found: list[Diagnostic] = []
+    zone = program.settings.get("table.local-time-zone", "UTC")
+    if zone.upper() not in ("UTC", "Z", "GMT", "ETC/UTC"):
+        what = f"instants are shown and read in UTC, not in {zone}"
+        found.append(_warning(At(), what, "use CONVERT_TZ or TO_TIMESTAMP_LTZ(text, format, zone) where a zone counts"))
     for insert in program.inserts:
         found.extend(_silent_sides(program, insert.root))
         target = program.tables[insert.target]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nextpaint.record import types
-from nextpaint.record.types import INTEGERS, Kind, Type, decimal
+from nextpaint.record.types import INTEGERS, Field, Kind, Type, decimal
 
 Result = Type | Callable[[tuple[Type, ...]], Type]
 
@@ -47,30 +47,47 @@ KIND_WORDS = {
     "p": "a timestamp",
     "a": "an array",
     "c": "an array or map",
+    "e": "a time or interval",
+    "h": "an integer or text",
+    "m": "a map",
+    "o": "an array of values that can be ordered",
+    "w": "a number, text or condition",
+    "y": "text or bytes",
     "x": "a value",
+}
+
+
+_CALENDAR = (Kind.DATE, Kind.TIME, Kind.INTERVAL_DAY, Kind.INTERVAL_YEAR)
+
+
+def _orderable(type_: Type) -> bool:
+    inner = type_.element
+    return type_.kind is Kind.ARRAY and inner is not None and inner.kind not in (Kind.ARRAY, Kind.MAP, Kind.ROW)
+
+
+_TESTS: dict[str, Callable[[Type], bool]] = {
+    "s": lambda type_: type_.kind is Kind.STRING,
+    "i": lambda type_: type_.kind in INTEGERS,
+    "n": lambda type_: type_.is_numeric,
+    "d": lambda type_: type_.is_numeric,
+    "b": lambda type_: type_.kind is Kind.BOOLEAN,
+    "t": lambda type_: type_.is_time or type_.kind in (Kind.DATE, Kind.TIME),
+    "e": lambda type_: type_.is_time or type_.kind in _CALENDAR,
+    "p": lambda type_: type_.is_time,
+    "a": lambda type_: type_.kind is Kind.ARRAY,
+    "c": lambda type_: type_.kind in (Kind.ARRAY, Kind.MAP),
+    "h": lambda type_: type_.kind in (Kind.STRING, *INTEGERS),
+    "m": lambda type_: type_.kind is Kind.MAP,
+    "o": _orderable,
+    "w": lambda type_: type_.kind in (Kind.STRING, Kind.BOOLEAN, *INTEGERS),
+    "y": lambda type_: type_.kind in (Kind.STRING, Kind.BYTES),
 }
 
 
 def accepts(kind: str, type_: Type) -> bool:
     """Does a parameter of this kind take the type?"""
-    match kind:
-        case "s":
-            return type_.kind is Kind.STRING
-        case "i":
-            return type_.kind in INTEGERS
-        case "n" | "d":
-            return type_.is_numeric
-        case "b":
-            return type_.kind is Kind.BOOLEAN
-        case "t":
-            return type_.is_time or type_.kind is Kind.DATE
-        case "p":
-            return type_.is_time
-        case "a":
-            return type_.kind is Kind.ARRAY
-        case "c":
-            return type_.kind in (Kind.ARRAY, Kind.MAP)
-    return True
+    test = _TESTS.get(kind)
+    return test is None or test(type_)
 
 
 def _same(arguments: tuple[Type, ...]) -> Type:
@@ -87,7 +104,14 @@ def _element(arguments: tuple[Type, ...]) -> Type:
     return arguments[0].element or types.NULL
 
 
+def _entries(arguments: tuple[Type, ...]) -> Type:
+    key, value = arguments[0].key or types.NULL, arguments[0].element or types.NULL
+    return types.array(types.row(Field("key", key), Field("value", value)))
+
+
 _STRING, _INT, _BOOLEAN, _DOUBLE, _BIGINT = types.STRING, types.INT, types.BOOLEAN, types.DOUBLE, types.BIGINT
+
+_ANGLES = ("SIN", "COS", "TAN", "COT", "ASIN", "ACOS", "ATAN", "SINH", "COSH", "TANH", "DEGREES", "RADIANS")
 
 # SQL name -> signature. Several names of one function share a canonical name.
 FUNCTIONS: dict[str, Signature] = {
@@ -110,8 +134,7 @@ FUNCTIONS: dict[str, Signature] = {
     "REPLACE": Signature("REPLACE", "s s s", _STRING),
     "POSITION": Signature("POSITION", "s s", _INT),
     "LOCATE": Signature("LOCATE", "s s i?", _INT),
-    "INSTR": Signature("INSTR", "s s", _INT),
-    "SPLIT_INDEX": Signature("SPLIT_INDEX", "s s i", _STRING),
+    "SPLIT_INDEX": Signature("SPLIT_INDEX", "s h i", _STRING),
     "REGEXP": Signature("REGEXP", "s s", _BOOLEAN),
     "REGEXP_EXTRACT": Signature("REGEXP_EXTRACT", "s s i?", _STRING),
     "REGEXP_REPLACE": Signature("REGEXP_REPLACE", "s s s", _STRING),
@@ -123,7 +146,6 @@ FUNCTIONS: dict[str, Signature] = {
     "SHA256": Signature("SHA256", "s", _STRING),
     # JSON (JSON_VALUE has its own rule: the result is what RETURNING says)
     "JSON_EXISTS": Signature("JSON_EXISTS", "s", _BOOLEAN),
-    "JSON_QUERY": Signature("JSON_QUERY", "s", _STRING),
     # numbers (ROUND and TRUNCATE have their own rule: the scale is the second argument)
     "ABS": Signature("ABS", "n", _same),
     "SIGN": Signature("SIGN", "n", _same),
@@ -137,17 +159,15 @@ FUNCTIONS: dict[str, Signature] = {
     "CEIL": Signature("CEIL", "n", _whole),
     # time
     "TO_TIMESTAMP": Signature("TO_TIMESTAMP", "s s?", types.TIMESTAMP),
-    "TO_TIMESTAMP_LTZ": Signature("TO_TIMESTAMP_LTZ", "i i?", types.TIMESTAMP_LTZ),
     "TO_DATE": Signature("TO_DATE", "s s?", types.DATE),
-    "DATE_FORMAT": Signature("DATE_FORMAT", "p s", _STRING),
-    "EXTRACT": Signature("EXTRACT", "t", _BIGINT),
+    "EXTRACT": Signature("EXTRACT", "e", _BIGINT),
     **{
-        unit: Signature("EXTRACT", "t", _BIGINT, (("unit", unit),))
+        unit: Signature("EXTRACT", "e", _BIGINT, (("unit", unit),))
         for unit in ("YEAR", "QUARTER", "MONTH", "WEEK", "HOUR", "MINUTE", "SECOND")
     },
-    "DAYOFMONTH": Signature("EXTRACT", "t", _BIGINT, (("unit", "DAY"),)),
-    "DAYOFWEEK": Signature("EXTRACT", "t", _BIGINT, (("unit", "DOW"),)),
-    "DAYOFYEAR": Signature("EXTRACT", "t", _BIGINT, (("unit", "DOY"),)),
+    "DAYOFMONTH": Signature("EXTRACT", "e", _BIGINT, (("unit", "DAY"),)),
+    "DAYOFWEEK": Signature("EXTRACT", "e", _BIGINT, (("unit", "DOW"),)),
+    "DAYOFYEAR": Signature("EXTRACT", "e", _BIGINT, (("unit", "DOY"),)),
     "TIMESTAMPDIFF": Signature("TIMESTAMPDIFF", "t t", _INT),
     "CURRENT_TIMESTAMP": Signature("CURRENT_TIMESTAMP", "", types.TIMESTAMP_LTZ),
     "NOW": Signature("CURRENT_TIMESTAMP", "", types.TIMESTAMP_LTZ),
@@ -156,12 +176,86 @@ FUNCTIONS: dict[str, Signature] = {
     # collections
     "CARDINALITY": Signature("CARDINALITY", "c", _INT),
     "ELEMENT": Signature("ELEMENT", "a", _element),
+    # text by place, letter and pattern
+    "REPEAT": Signature("REPEAT", "s i", _STRING),
+    "REVERSE": Signature("REVERSE", "s", _STRING),
+    "OVERLAY": Signature("OVERLAY", "s s i i?", _STRING),
+    "TRANSLATE": Signature("TRANSLATE", "s s s", _STRING),
+    "TRANSLATE3": Signature("TRANSLATE", "s s s", _STRING),
+    "SPLIT": Signature("SPLIT", "s s", types.array(_STRING)),
+    "ELT": Signature("ELT", "i s+", _STRING),
+    "ASCII": Signature("ASCII", "s", _INT),
+    "CHR": Signature("CHR", "i", _STRING),
+    "PRINTF": Signature("PRINTF", "s x+", _STRING),
+    "REGEXP_EXTRACT_ALL": Signature("REGEXP_EXTRACT_ALL", "s s i?", types.array(_STRING)),
+    "REGEXP_COUNT": Signature("REGEXP_COUNT", "s s", _INT),
+    "REGEXP_INSTR": Signature("REGEXP_INSTR", "s s", _INT),
+    "REGEXP_SUBSTR": Signature("REGEXP_SUBSTR", "s s", _STRING),
+    "IS_DECIMAL": Signature("IS_DECIMAL", "s", _BOOLEAN),
+    "IS_DIGIT": Signature("IS_DIGIT", "s", _BOOLEAN),
+    "IS_ALPHA": Signature("IS_ALPHA", "s", _BOOLEAN),
+    # text in other spellings
+    "TO_BASE64": Signature("TO_BASE64", "y", _STRING),
+    "FROM_BASE64": Signature("FROM_BASE64", "s", _STRING),
+    "HEX": Signature("HEX", "h", _STRING),
+    "UNHEX": Signature("UNHEX", "s", types.BYTES),
+    "BIN": Signature("BIN", "i", _STRING),
+    "ENCODE": Signature("ENCODE", "s s", types.BYTES),
+    "DECODE": Signature("DECODE", "y s", _STRING),
+    "URL_ENCODE": Signature("URL_ENCODE", "s", _STRING),
+    "URL_DECODE": Signature("URL_DECODE", "s", _STRING),
+    "PARSE_URL": Signature("PARSE_URL", "s s s?", _STRING),
+    "STR_TO_MAP": Signature("STR_TO_MAP", "s s? s?", types.mapping(_STRING, _STRING)),
+    "SHA1": Signature("SHA1", "s", _STRING),
+    "SHA224": Signature("SHA224", "s", _STRING),
+    "SHA384": Signature("SHA384", "s", _STRING),
+    "SHA512": Signature("SHA512", "s", _STRING),
+    "SHA2": Signature("SHA2", "s i", _STRING),
+    "HASH_CODE": Signature("HASH_CODE", "w", _INT),
+    # JSON text
+    "JSON_STRING": Signature("JSON_STRING", "x", _STRING),
+    "JSON_QUOTE": Signature("JSON_QUOTE", "s", _STRING),
+    "JSON_UNQUOTE": Signature("JSON_UNQUOTE", "s", _STRING),
+    # angles
+    **{name: Signature(name, "d", _DOUBLE) for name in _ANGLES},
+    "ATAN2": Signature("ATAN2", "d d", _DOUBLE),
+    # time
+    "UNIX_TIMESTAMP": Signature("UNIX_TIMESTAMP", "s? s?", _BIGINT),
+    "FROM_UNIXTIME": Signature("FROM_UNIXTIME", "i s?", _STRING),
+    "CONVERT_TZ": Signature("CONVERT_TZ", "s s s", _STRING),
+    "CURRENT_DATE": Signature("CURRENT_DATE", "", types.DATE),
+    "CURRENT_TIME": Signature("CURRENT_TIME", "", types.TIME),
+    "LOCALTIME": Signature("CURRENT_TIME", "", types.TIME),
+    "CURRENT_ROW_TIMESTAMP": Signature("CURRENT_TIMESTAMP", "", types.TIMESTAMP_LTZ),
+    # arrays and maps (those that take an element have rules of their own)
+    "ARRAY_DISTINCT": Signature("ARRAY_DISTINCT", "a", _same),
+    "ARRAY_REVERSE": Signature("ARRAY_REVERSE", "a", _same),
+    "ARRAY_SLICE": Signature("ARRAY_SLICE", "a i i?", _same),
+    "ARRAY_SORT": Signature("ARRAY_SORT", "o b? b?", _same),
+    "ARRAY_JOIN": Signature("ARRAY_JOIN", "a s s?", _STRING),
+    "ARRAY_MAX": Signature("ARRAY_MAX", "o", _element),
+    "ARRAY_MIN": Signature("ARRAY_MIN", "o", _element),
+    "MAP_KEYS": Signature("MAP_KEYS", "m", lambda given: types.array(given[0].key or types.NULL)),
+    "MAP_VALUES": Signature("MAP_VALUES", "m", lambda given: types.array(given[0].element or types.NULL)),
+    "MAP_ENTRIES": Signature("MAP_ENTRIES", "m", _entries),
+    "MAP_FROM_ARRAYS": Signature(
+        "MAP_FROM_ARRAYS",
+        "a a",
+        lambda given: types.mapping(given[0].element or types.NULL, given[1].element or types.NULL),
+    ),
 }
+
+# Typed by `collection_rules`.
+COLLECTED = (
+    "ARRAY_POSITION", "ARRAY_APPEND", "ARRAY_PREPEND", "ARRAY_REMOVE", "ARRAY_UNION", "ARRAY_INTERSECT", "ARRAY_EXCEPT",
+    "ARRAY_CONCAT", "MAP_UNION", "JSON_OBJECT", "JSON_ARRAY", "TYPEOF", "PI", "E", "CURRENT_DATABASE", "INSTR",
+    "TO_TIMESTAMP_LTZ", "DATE_FORMAT", "LOG",
+)  # fmt: skip
 
 # Functions whose types are a rule of their own in `binder`, by SQL name.
 SPECIAL = (
     "COALESCE", "IFNULL", "NULLIF", "IF", "GREATEST", "LEAST", "ROUND", "TRUNCATE", "MOD", "TIMESTAMPADD", "JSON_VALUE",
-    "ROW", "ARRAY", "MAP", "ARRAY_CONTAINS",
+    "JSON_QUERY", "ROW", "ARRAY", "MAP", "ARRAY_CONTAINS", *COLLECTED,
 )  # fmt: skip
 
 AGGREGATES = (
@@ -174,7 +268,9 @@ CANONICAL = frozenset(
         *(signature.name for signature in FUNCTIONS.values()),
         *("+ - * / % || = <> < <= > >= AND OR NOT IN LIKE CASE CAST TRY_CAST FIELD ITEM ROW ARRAY MAP".split()),
         *("REQUIRE COALESCE NULLIF GREATEST LEAST ROUND TRUNCATE TIMESTAMPADD JSON_VALUE ARRAY_CONTAINS".split()),
-        *("FLOOR_TIME", "CEIL_TIME"),
+        *("FLOOR_TIME CEIL_TIME SIMILAR INSTR TO_TIMESTAMP_LTZ TO_INSTANT DATE_FORMAT JSON_OBJECT JSON_ARRAY".split()),
+        *("ARRAY_POSITION ARRAY_APPEND ARRAY_PREPEND ARRAY_REMOVE ARRAY_UNION ARRAY_INTERSECT ARRAY_EXCEPT".split()),
+        *("ARRAY_CONCAT MAP_UNION JSON_QUERY".split()),
         *("IS NULL", "IS NOT NULL", "IS TRUE", "IS FALSE", "IS JSON", "IS DISTINCT FROM"),
     }
 )
@@ -200,6 +296,11 @@ ELSEWHERE = {
     "APPROX_COUNT_DISTINCT": "use COUNT(DISTINCT x)",
     "JSON_EXTRACT": "use JSON_VALUE(json, '$.path')",
     "GET_JSON_OBJECT": "use JSON_VALUE(json, '$.path')",
+    "OCTET_LENGTH": "use CHAR_LENGTH(HEX(text)) / 2",
+    "UUID": "a result must not depend on chance: MD5 of what identifies the row is a name for it",
+    "RAND": "a result must not depend on chance: HASH_CODE of what identifies the row is spread evenly enough",
+    "RAND_INTEGER": "a result must not depend on chance: MOD(ABS(HASH_CODE(id)), n)",
+    "CURRENT_WATERMARK": "late rows are counted per operator; compare with the time attribute instead",
     "TUMBLE": "use FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), ...)) and GROUP BY window_start, window_end",
     "HOP": "use FROM TABLE(HOP(TABLE t, DESCRIPTOR(ts), ...)) and GROUP BY window_start, window_end",
     "SESSION": "use FROM TABLE(SESSION(TABLE t PARTITION BY k, DESCRIPTOR(ts), ...)) and GROUP BY the window and k",

@@ -56,6 +56,14 @@ class String:
 
 
 @dataclass(frozen=True, slots=True)
+class Hex:
+    """`x'4869'`: bytes."""
+
+    text: str
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Constant:
     """TRUE, FALSE, UNKNOWN and NULL (both None)."""
 
@@ -133,6 +141,7 @@ class Between:
     high: Expression
     negated: bool
     at: At = field(default=_NOWHERE, compare=False)
+    symmetric: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +151,7 @@ class Like:
     escape: Expression | None
     negated: bool
     at: At = field(default=_NOWHERE, compare=False)
+    similar: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +238,7 @@ Expression = (
     | Star
     | Number
     | String
+    | Hex
     | Constant
     | TimeLiteral
     | IntervalLiteral

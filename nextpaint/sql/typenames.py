@@ -1,6 +1,6 @@
 """Type names as written: `INT`, `DECIMAL(10, 2)`, `ROW<a INT, b STRING>`, `ARRAY<T>`, `T ARRAY`.
 
-What the columns cannot hold exactly is refused here: CHAR(n) (padding), times finer than a millisecond.
+What the columns cannot hold exactly is refused here: times finer than a millisecond.
 """
 
 from __future__ import annotations
@@ -55,17 +55,31 @@ def _varchar(cursor: Cursor, at: At) -> Type:
     return Type(Kind.STRING, length=0 if length == 2147483647 else length)
 
 
-def _char(_cursor: Cursor, at: At) -> Type:
-    raise Refusal("the type CHAR is not supported", at, "use STRING or VARCHAR(n)")
+def _char(cursor: Cursor, at: At) -> Type:
+    if cursor.take("VARYING"):
+        return _varchar(cursor, at)
+    return Type(Kind.STRING, precision=1, length=_length(cursor, "CHAR", at))  # CHAR alone is CHAR(1)
+
+
+def _binary(cursor: Cursor, at: At) -> Type:
+    if cursor.take("VARYING"):
+        return _varbinary(cursor, at)
+    return Type(Kind.BYTES, precision=1, length=_length(cursor, "BINARY", at))
 
 
 def _varbinary(cursor: Cursor, at: At) -> Type:
-    cursor.expect("(")
+    length = _length(cursor, "VARBINARY", at)
+    return types.BYTES if length == 2147483647 else Type(Kind.BYTES, length=length)
+
+
+def _length(cursor: Cursor, name: str, at: At) -> int:
+    if not cursor.take("("):
+        return 1
     length = cursor.integer("a length")
     cursor.expect(")")
-    if length != 2147483647:
-        raise Refusal(f"the type VARBINARY({length}) is not supported", at, "use BYTES")
-    return types.BYTES
+    if not 1 <= length <= 2147483647:
+        raise Refusal(f"{name}({length}) is not a type", at, "the length is between 1 and 2147483647")
+    return length
 
 
 def _decimal(cursor: Cursor, at: At) -> Type:
@@ -185,7 +199,6 @@ def _close(cursor: Cursor) -> None:
 
 
 _REFUSED = {
-    "BINARY": "use BYTES",
     "MULTISET": "use ARRAY",
     "RAW": "use BYTES",
     "VARIANT": "use STRING with JSON text",
@@ -214,6 +227,7 @@ _RULES: dict[str, Callable[[Cursor, At], Type]] = {
     "CHAR": _char,
     "CHARACTER": _char,
     "BYTES": _plain(types.BYTES),
+    "BINARY": _binary,
     "VARBINARY": _varbinary,
     "DATE": _plain(types.DATE),
     "TIME": _time,

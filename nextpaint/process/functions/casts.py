@@ -45,7 +45,7 @@ def converter(source: Type, target: Type) -> Convert | None:
     if source.kind is target.kind:
         return _same_kind(source, target)
     if target.kind is Kind.STRING:
-        return _limited(text_of(source), target.length)
+        return _limited(text_of(source), target)
     if source.kind is Kind.STRING:
         return _from_text(target)
     if target.kind is Kind.BOOLEAN and (source.is_numeric):
@@ -62,9 +62,11 @@ def converter(source: Type, target: Type) -> Convert | None:
 def _same_kind(source: Type, target: Type) -> Convert | None:
     match target.kind:
         case Kind.DECIMAL if (source.precision, source.scale) != (target.precision, target.scale):
-            return lambda value: numbers.fit(value, target)
-        case Kind.STRING if target.length and not 0 < source.length <= target.length:
-            return lambda text: text[: target.length]
+            return _tried(lambda value: numbers.fit(value, target))  # NULL when it does not fit, as in Flink
+        case Kind.STRING | Kind.BYTES if target.length and not (
+            0 < source.length <= target.length and (not target.is_fixed or source == target)
+        ):
+            return _limited(lambda value: value, target)
         case Kind.TIMESTAMP | Kind.TIMESTAMP_LTZ | Kind.TIME if target.precision < min(source.precision, 3):
             unit = 10 ** (3 - target.precision)
             return lambda ms: ms // unit * unit
@@ -143,8 +145,16 @@ def _cell_text(type_: Type) -> Convert:
     return lambda value: "NULL" if value is None else write(value)
 
 
-def _limited(write: Convert, length: int) -> Convert:
-    return write if length == 0 else lambda value: write(value)[:length]
+def _limited(write: Convert, target: Type) -> Convert:
+    """Cut to the length of VARCHAR(n) or BINARY(n); CHAR(n) and BINARY(n) are filled up as well."""
+    length = target.length
+    if not length:
+        return write
+    if not target.is_fixed:
+        return lambda value: write(value)[:length]
+    if target.kind is Kind.BYTES:
+        return lambda value: write(value)[:length].ljust(length, b"\0")
+    return lambda value: write(value)[:length].ljust(length)
 
 
 def _from_text(target: Type) -> Convert:
@@ -166,7 +176,7 @@ def _from_text(target: Type) -> Convert:
         case Kind.TIMESTAMP | Kind.TIMESTAMP_LTZ:
             return _cut(times.read_timestamp, target)
         case Kind.BYTES:
-            return lambda text: text.encode("utf-8", "surrogatepass")
+            return _limited(lambda text: text.encode("utf-8", "surrogatepass"), target)
     raise TypeError(f"a STRING cannot be cast to {target}")
 
 
@@ -181,10 +191,10 @@ def _cut(read: Convert, target: Type) -> Convert:
 def _numeric(source: Type, target: Type) -> Convert:
     if target.kind is Kind.DECIMAL:
         if source.kind is Kind.DOUBLE:
-            return lambda value: numbers.decimal_of_double(value, target)
+            return _tried(lambda value: numbers.decimal_of_double(value, target))  # NULL where it does not fit
         if source.kind is Kind.FLOAT:
-            return lambda value: numbers.fit(Decimal(numbers.float_text(value)), target)
-        return lambda value: numbers.fit(Decimal(int(value)), target)
+            return _tried(lambda value: numbers.fit(Decimal(numbers.float_text(value)), target))
+        return _tried(lambda value: numbers.fit(Decimal(int(value)), target))
     if target.kind is Kind.FLOAT:
         return lambda value: single(float(value))
     if target.kind is Kind.DOUBLE:

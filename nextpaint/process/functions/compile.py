@@ -14,7 +14,23 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nextpaint.process.functions import arrays, casts, comparisons, json, logic, numbers, strings, times
+from nextpaint.process.functions import (
+    angles,
+    arrays,
+    casts,
+    comparisons,
+    encodings,
+    json,
+    json_text,
+    lists,
+    logic,
+    numbers,
+    printf,
+    strings,
+    times,
+    words,
+    zones,
+)
 from nextpaint.process.functions.evaluation import (
     Evaluation,
     Evaluator,
@@ -47,10 +63,17 @@ __all__ = [
 Builder = Callable[[Call, tuple[Operand, ...]], Operand]
 
 FUNCTIONS: dict[str, Builder] = {
+    **angles.FUNCTIONS,
     **arrays.FUNCTIONS,
+    **encodings.FUNCTIONS,
     **json.FUNCTIONS,
+    **json_text.FUNCTIONS,
+    **lists.FUNCTIONS,
+    **printf.FUNCTIONS,
     **strings.FUNCTIONS,
     **times.FUNCTIONS,
+    **words.FUNCTIONS,
+    **zones.FUNCTIONS,
     "+": times.build_plus,
     "-": times.build_minus,
     "*": times.build_times,
@@ -103,7 +126,9 @@ FUNCTIONS: dict[str, Builder] = {
     "TRY_CAST": casts.build_try_cast,
 }
 
-_READS_CLOCK = frozenset({"CURRENT_TIMESTAMP", "LOCALTIMESTAMP", "PROCTIME", "CURRENT_DATE", "NOW"})
+_READS_CLOCK = frozenset(
+    {"CURRENT_TIMESTAMP", "LOCALTIMESTAMP", "PROCTIME", "CURRENT_DATE", "CURRENT_TIME", "NOW", "UNIX_TIMESTAMP"}
+)
 
 
 def compile_expr(expr: Expr) -> Evaluator:

@@ -261,7 +261,7 @@ def build_json_query(call: Call, operands: tuple[Operand, ...]) -> Operand:
     def query(text: str) -> Any:
         value = _value(text)
         value = find(value) if value is not _BAD else _BAD
-        if value is _EMPTY or value is None:
+        if value is _EMPTY or value is None or value is _BAD:
             value = _BAD if strict else _EMPTY
         if value is not _BAD and value is not _EMPTY:
             nested = type(value) is list or type(value) is dict

@@ -32,7 +32,7 @@ from nextpaint.process.functions.evaluation import (
 )
 from nextpaint.process.kernels import exact_math
 from nextpaint.record.columns import AnyArray
-from nextpaint.record.types import DOUBLE, INTEGERS, Kind, Type
+from nextpaint.record.types import DOUBLE, INTEGER_BITS, INTEGERS, Kind, Type
 from nextpaint.sql.plan import Call
 
 _DIVIDE = Context(prec=38, rounding=ROUND_HALF_UP, Emin=-9999, Emax=9999)  # digits Flink keeps of a DECIMAL quotient
@@ -172,7 +172,7 @@ def _by_kind(array: Callable[[AnyArray], AnyArray], exact: Callable[[Decimal], D
 
     def build(call: Call, operands: tuple[Operand, ...]) -> Operand:
         if call.type.kind is Kind.DECIMAL:
-            run = lift(call.type, lambda x: number_text.fit(exact(Decimal(x)), call.type), operands)
+            run = lift(call.type, lambda x: number_text.fit(exact(Decimal(x)) or Decimal(0), call.type), operands)
             return made(call.type, run, operands, fallible=True)
         return _one_array(array)(call, operands)
 
@@ -207,16 +207,18 @@ def _rounder(rounding: str, plain: Callable[[AnyArray], AnyArray]) -> Callable[.
     """ROUND and TRUNCATE to a number of digits, in decimal: ROUND(1.005, 2) is 1.01, as 1.005 is written."""
 
     def digits(x: Any, places: int) -> Decimal:
-        return Decimal(x if isinstance(x, int | Decimal) else repr(x)).quantize(
+        rounded = Decimal(x if isinstance(x, int | Decimal) else repr(x)).quantize(
             Decimal(1).scaleb(-places), rounding, number_text.EXACT
         )
+        return rounded if rounded else rounded.copy_abs()  # a DECIMAL has no negative zero
 
     def one(type_: Type) -> Callable[[Any, int], Any]:
         if type_.kind in FLOATS:
             return lambda x, places: float(digits(x, places)) if abs(x) < 1e80 and abs(places) < 99 else x
         if type_.kind is Kind.DECIMAL:
             return lambda x, places: number_text.fit(digits(x, min(places, type_.scale)), type_)
-        return lambda x, places: x if places >= 0 else int(digits(x, max(places, -20)))
+        half = 1 << (INTEGER_BITS[type_.kind] - 1)  # a rounded integer wraps, as any other
+        return lambda x, places: x if places >= 0 else (int(digits(x, max(places, -20))) + half) % (2 * half) - half
 
     def build(call: Call, operands: tuple[Operand, ...]) -> Operand:
         places = operands[1] if len(operands) == 2 else None

@@ -6,6 +6,7 @@ Any NULL argument makes the result NULL, except in CONCAT_WS, which leaves NULL 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from itertools import repeat
 from typing import Any
@@ -26,6 +27,7 @@ from nextpaint.process.functions.evaluation import (
 from nextpaint.record.types import INT, STRING, Kind
 from nextpaint.sql.plan import Call
 
+_SPACE = re.compile(r"\s")
 _LONGEST = 16_777_216  # characters one call may make: REPEAT and LPAD of hostile lengths fail their row
 
 Builder = Callable[[Call, tuple[Operand, ...]], Operand]
@@ -92,14 +94,13 @@ def _locate(wanted: str, text: str, start: int = 1) -> int:
     return text.find(wanted, max(start - 1, 0)) + 1
 
 
-def _instr(text: str, wanted: str) -> int:
-    return text.find(wanted) + 1
-
-
-def _split_index(text: str, separator: str, index: int) -> str | None:
+def _split_index(text: str, separator: str | int, index: int) -> str | None:
+    """The part at `index`, from 0; a number is the separator's code point, an empty separator any white space."""
+    if isinstance(separator, int):
+        separator = chr(separator) if 0 < separator < 0x110000 else ""
     if index < 0 or not text:
         return None
-    parts = text.split(separator) if separator else text.split()
+    parts = text.split(separator) if separator else _SPACE.split(text)
     return parts[index] if index < len(parts) else None
 
 
@@ -184,6 +185,39 @@ def _bytes(text: str | bytes) -> bytes:
 # ---------------------------------------------------------------- patterns
 
 
+def by_pattern(function: Callable[..., Any]) -> Builder:
+    """A function of (text, pattern, ...): a constant pattern that may never end is refused, another fails its row."""
+
+    def guarded(text: str, pattern: str, *rest: Any) -> Any:
+        try:
+            return function(text, pattern, *rest)
+        except ValueError as wrong:
+            raise Failed(str(wrong)) from None
+
+    def build(call: Call, operands: tuple[Operand, ...]) -> Operand:
+        if operands[1].constant and operands[1].value is not None:
+            patterns.java_regex(str(operands[1].value))
+        return made(call.type, lift(call.type, guarded, operands), operands, fallible=True)
+
+    return build
+
+
+def build_similar(call: Call, operands: tuple[Operand, ...]) -> Operand:
+    """SIMILAR TO: (text, pattern), option escape."""
+    found = dict(call.options).get("escape")
+    escape = None if found is None else str(found)
+    if operands[1].constant and operands[1].value is not None:
+        patterns.similar(str(operands[1].value), escape)
+
+    def match(text: str, pattern: str) -> bool:
+        try:
+            return patterns.similar(pattern, escape).fullmatch(text) is not None
+        except ValueError as wrong:
+            raise Failed(str(wrong)) from None
+
+    return made(call.type, lift(call.type, match, operands), operands, fallible=True)
+
+
 def build_like(call: Call, operands: tuple[Operand, ...]) -> Operand:
     """LIKE: (text, pattern), option escape."""
     escape = dict(call.options).get("escape")
@@ -226,11 +260,15 @@ FUNCTIONS: dict[str, Builder] = {
     "REPLACE": plain(str.replace),
     "POSITION": plain(_locate),
     "LOCATE": build_locate,
-    "INSTR": plain(_instr),
     "SPLIT_INDEX": plain(_split_index),
-    "REGEXP": plain(patterns.regexp),
-    "REGEXP_EXTRACT": plain(patterns.regexp_extract),
-    "REGEXP_REPLACE": plain(patterns.regexp_replace),
+    "REGEXP": by_pattern(patterns.regexp),
+    "REGEXP_EXTRACT": by_pattern(patterns.regexp_extract),
+    "REGEXP_EXTRACT_ALL": by_pattern(patterns.regexp_extract_all),
+    "REGEXP_REPLACE": by_pattern(patterns.regexp_replace),
+    "REGEXP_COUNT": by_pattern(patterns.regexp_count),
+    "REGEXP_INSTR": by_pattern(patterns.regexp_instr),
+    "REGEXP_SUBSTR": by_pattern(patterns.regexp_substr),
+    "SIMILAR": build_similar,
     "LIKE": build_like,
     "LPAD": plain(_lpad, fallible=True),
     "RPAD": plain(_rpad, fallible=True),

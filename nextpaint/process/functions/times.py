@@ -158,8 +158,34 @@ def _of_one(type_: Type, operand: Operand, function: Callable[[IntArray], IntArr
     return made(type_, kernel, (operand,))
 
 
+def _toward_zero(length: int, within: int = 2**62) -> Callable[[IntArray], IntArray]:
+    """Whole units of an amount, and what is left of them within the next larger one; both have the amount's sign."""
+
+    def field(amounts: IntArray) -> IntArray:
+        found: IntArray = np.sign(amounts) * (np.abs(amounts) // length % within)
+        return found
+
+    return field
+
+
+_INTERVAL_FIELDS: dict[tuple[Kind, str], Callable[[IntArray], IntArray]] = {
+    (Kind.INTERVAL_DAY, "DAY"): _toward_zero(DAY_MS),
+    (Kind.INTERVAL_DAY, "HOUR"): _toward_zero(3_600_000, 24),
+    (Kind.INTERVAL_DAY, "MINUTE"): _toward_zero(60_000, 60),
+    (Kind.INTERVAL_DAY, "SECOND"): _toward_zero(1000, 60),
+    (Kind.INTERVAL_DAY, "MILLISECOND"): _toward_zero(1, 1000),
+    (Kind.INTERVAL_YEAR, "YEAR"): _toward_zero(12),
+    (Kind.INTERVAL_YEAR, "QUARTER"): lambda months: np.sign(months) * (np.abs(months) % 12 // 3 + 1),
+    (Kind.INTERVAL_YEAR, "MONTH"): _toward_zero(1, 12),
+}
+
+
 def build_extract(call: Call, operands: tuple[Operand, ...]) -> Operand:
-    """EXTRACT: (time), option unit."""
+    """EXTRACT: (time or interval), option unit."""
+    if operands[0].type.kind in _INTERVALS:
+        return _of_one(call.type, operands[0], _INTERVAL_FIELDS[operands[0].type.kind, _unit(call)])
+    if operands[0].type.kind is Kind.TIME:
+        return _of_one(call.type, operands[0], calendar.field(_unit(call)))
     return _of_one(call.type, _in_ms(operands[0]), calendar.field(_unit(call)))
 
 
@@ -260,11 +286,13 @@ def build_date_format(call: Call, operands: tuple[Operand, ...]) -> Operand:
 
 def build_now(call: Call, operands: tuple[Operand, ...]) -> Operand:
     """CURRENT_TIMESTAMP, LOCALTIMESTAMP, PROCTIME, CURRENT_DATE."""
-    days = call.type.kind is Kind.DATE
+    kind = call.type.kind
 
     def kernel(ev: Evaluation) -> Held:
         at: AnyArray = np.full(ev.length, ev.at_ms) if isinstance(ev.at_ms, int) else ev.at_ms
-        return at // DAY_MS if days else at, None
+        if kind is Kind.TIME:
+            return at % DAY_MS // 1000 * 1000, None
+        return at // DAY_MS if kind is Kind.DATE else at, None
 
     return made(call.type, kernel, ())
 
@@ -284,4 +312,5 @@ FUNCTIONS: dict[str, Builder] = {
     "LOCALTIMESTAMP": build_now,
     "PROCTIME": build_now,
     "CURRENT_DATE": build_now,
+    "CURRENT_TIME": build_now,
 }
