@@ -24,7 +24,7 @@ from nextpaint import __version__
 from nextpaint.decide import Surface, explored_rows, requirements
 from nextpaint.decide.merchandising import RULES
 from nextpaint.decide.model import MODELS
-from nextpaint.process.graph import EXPLORED, BuiltIn, Design, Learner, Together, VectorTable, duration_ms
+from nextpaint.process.graph import EXPLORED, BuiltIn, Design, Exposure, Learner, Together, VectorTable, duration_ms
 from nextpaint.process.operators.learning import LearnerSpec
 from nextpaint.record.errors import ApplicationError, Diagnostic
 from nextpaint.record.types import BOOLEAN, INT, STRING, TIMESTAMP, Field, array
@@ -193,6 +193,9 @@ class Application:
             ),
             tuple(_vectors(each, program) for each in needs.vectors),
             tuple(_learner(each, lateness_ms) for each in needs.learners),
+            tuple(
+                Exposure(each.name, each.trials, each.rewards, each.within_ms, lateness_ms) for each in needs.exposures
+            ),
         )
         digest = application_hash(files)
         return Application(files, digest, settings, program, surfaces, design, tuple(warnings(program)), folder)

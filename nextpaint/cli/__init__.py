@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
 
     one = add.add_parser("check", help="report every error of an application, and how each table is read")
     one.add_argument("folder", type=Path)
+    one.add_argument("--data", type=Path, help="also whether the models in force in this data directory fit")
     one.set_defaults(run=commands.check)
 
     for name, words in (("plan", "show what a change would do to a running node"), ("apply", "make the change")):

@@ -15,8 +15,9 @@ from nextpaint.application import SETTINGS, SURFACES, Application
 from nextpaint.connect import scaffold
 from nextpaint.decide import Decider, DecisionRecord
 from nextpaint.decide.explain import explain
+from nextpaint.decide.model import MODELS
 from nextpaint.engine.explaining import Recomputation, decisions_of
-from nextpaint.engine.registry import ModelFiles
+from nextpaint.engine.registry import ModelFiles, check_models
 from nextpaint.engine.replay import DECISIONS_TOPIC, Replay
 from nextpaint.govern.access import create_key
 from nextpaint.ports import SystemClock, SystemDisk, SystemRandom
@@ -55,6 +56,8 @@ def check(options: argparse.Namespace) -> int:
     """Errors raise ApplicationError, which `main` prints whole."""
     application = Application.load(options.folder)
     Decider(application.surfaces, application.program.tables, SystemClock(), application.hash)
+    if options.data is not None:
+        _check_models(application, Directory(options.data))
     for warning in application.warnings:
         print(warning)
     print(f"{application.name}: {len(application.program.tables)} tables, {len(application.surfaces)} surfaces, "
@@ -70,6 +73,16 @@ def check(options: argparse.Namespace) -> int:
         print()
         print(surface)
     return 0
+
+
+def _check_models(application: Application, ledger: Directory) -> None:
+    """Raises InvalidInput when a model in force in this data directory does not fit a surface."""
+    replay = Replay(ledger)
+    replay.advance(EVERYTHING)
+    if replay.runner is not None:
+        rows = replay.tables.reading(0).rows(MODELS.name, ())
+        for line in check_models(rows, ModelFiles(ledger.disk), application.surfaces):
+            print(line)
 
 
 def plan(options: argparse.Namespace) -> int:

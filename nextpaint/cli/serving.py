@@ -25,6 +25,7 @@ from nextpaint.models.embedding import SentenceEncoder
 from nextpaint.ports import Ports, SystemClock, SystemDisk, SystemRandom, ThreadWorkers
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.record.errors import InvalidInput, NextpaintError
+from nextpaint.serve.learning import Learned
 from nextpaint.serve.models import Models
 from nextpaint.serve.pages import Pages
 from nextpaint.serve.rules import Rules
@@ -85,6 +86,7 @@ class Serving:
             *admin_routes(self.engine),
             *Models(self.engine).routes(),
             *Rules(self.engine).routes(),
+            *Learned(self.engine).routes(),
         ]
         self.server = await serve(self.engine, settings.host, settings.port, access, pages=routes)
         if settings.simulate:

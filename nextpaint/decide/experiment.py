@@ -21,7 +21,9 @@ from typing import Any
 import msgspec
 
 from nextpaint.decide.binder import Binder
-from nextpaint.decide.requirements import Needs
+from nextpaint.decide.duration import duration_ms
+from nextpaint.decide.requirements import ExposureNeed, Needs
+from nextpaint.decide.reward import Reward
 from nextpaint.process.reading import Reading
 from nextpaint.record.columns import Value
 
@@ -42,7 +44,8 @@ class Assigned(msgspec.Struct, array_like=True, frozen=True):
 
 @dataclass(frozen=True)
 class Experiment:
-    """See the module. weights: relative shares of the variants, equal if left out."""
+    """See the module. weights: relative shares of the variants, equal if left out. reward: what variants are compared
+    by; None: what the surface explores with or its model is trained on."""
 
     name: str
     variants: Mapping[str, Mapping[str, Any]]
@@ -50,6 +53,7 @@ class Experiment:
     holdout: float = 0.0
     control: str | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
+    reward: Reward | None = None
 
     def __str__(self) -> str:
         held = f", {self.holdout:.0%} held out" if self.holdout else ""
@@ -61,8 +65,16 @@ class Experiment:
         """The variant the holdout sees."""
         return self.control if self.control is not None else list(self.variants)[-1]
 
-    def needs(self, needs: Needs) -> None:
-        """The hidden table of first decisions."""
+    def needs(self, needs: Needs, declared: Reward | None = None) -> None:
+        """The hidden table of first decisions, and who is shown what, where a reward is declared."""
+        reward = self.reward or declared
+        if reward is not None:
+            try:
+                within_ms = duration_ms(reward.within)
+            except (TypeError, ValueError):
+                return  # reported where the reward is bound
+            reward.needs(needs)
+            needs.exposures[self.name] = ExposureNeed(self.name, reward.trials, reward.rewards, within_ms)
         for statement in (
             f"CREATE TABLE `{ASSIGNED}` (experiment STRING, unit STRING, since TIMESTAMP(3), "
             "PRIMARY KEY (experiment, unit) NOT ENFORCED)",
@@ -88,6 +100,8 @@ class Experiment:
             )
         if self.control is not None and self.control not in self.variants:
             binder.unknown("variant in control=:", self.control, self.variants)
+        if self.reward is not None:
+            self.reward.within_ms(binder)
         for name, edits in self.variants.items():
             for key in edits:
                 if key not in VARIED:
@@ -102,6 +116,11 @@ class Experiment:
 
     def _weights(self) -> list[float]:
         return [float(self.weights.get(name, 0.0 if self.weights else 1.0)) for name in self.variants]
+
+    def shares(self) -> dict[str, float]:
+        """The declared share of each variant among those that are not held out."""
+        weights = self._weights()
+        return {name: weight / sum(weights) for name, weight in zip(self.variants, weights, strict=True)}
 
     def assign(self, unit: str) -> Assigned:
         """The variant of a unit."""

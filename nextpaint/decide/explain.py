@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from nextpaint.decide.duration import age_text
+from nextpaint.decide.explored_words import lines_of, told_of
 from nextpaint.decide.rank import contributions
 from nextpaint.decide.record import Answered, DecisionRecord, NearMiss
 from nextpaint.decide.wording import feature_sentence, ordinal, retriever_sentence
@@ -107,6 +108,7 @@ def _support(record: DecisionRecord, titles: Mapping[str, str]) -> dict[str, Any
             for item, before, after in effect.moved
         ],
         "items": items,
+        **told_of(record),
         "near_misses": near,
         "text": _text(record, items, near),
     }
@@ -186,6 +188,7 @@ def _text(record: DecisionRecord, items: list[dict[str, Any]], near: list[dict[s
     ]
     lines += [f"{each.filter}: removed {each.removed}." for each in record.filters]
     lines += [f"{each.stage} had no time ({each.cause}): used {each.used}." for each in record.degraded]
+    lines += lines_of(record)
     for item in items:
         facts = "; ".join(fact["text"] for fact in item["facts"])
         lines.append(f"{item['position']}. {item['title'] or item['id']}  {item['score']:.4f}  {facts}".rstrip())

@@ -51,6 +51,16 @@ class LearnerNeed:
 
 
 @dataclass(frozen=True, slots=True)
+class ExposureNeed:
+    """Who is shown which variant of experiment `name`, and what came of it; tables as of a `LearnerNeed`."""
+
+    name: str
+    trials: str
+    rewards: str
+    within_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Requirements:
     """Everything a set of surfaces needs.
 
@@ -62,6 +72,7 @@ class Requirements:
     cooccurrences: tuple[Cooccurrence, ...] = ()
     vectors: tuple[VectorTable, ...] = ()
     learners: tuple[LearnerNeed, ...] = ()
+    exposures: tuple[ExposureNeed, ...] = ()
     live: tuple[tuple[str, tuple[str, ...]], ...] = ()
     whole: tuple[str, ...] = ()
 
@@ -76,6 +87,7 @@ class Needs:
     cooccurrences: dict[str, Cooccurrence] = field(default_factory=dict)
     vectors: dict[str, VectorTable] = field(default_factory=dict)
     learners: dict[str, LearnerNeed] = field(default_factory=dict)
+    exposures: dict[str, ExposureNeed] = field(default_factory=dict)
     features: tuple[str, ...] = ()
     live: dict[str, dict[str, None]] = field(default_factory=dict)
     whole: dict[str, None] = field(default_factory=dict)
@@ -114,6 +126,7 @@ def collect(every: Iterable[Needs]) -> Requirements:
         total.cooccurrences |= needs.cooccurrences
         total.vectors |= needs.vectors
         total.learners |= needs.learners
+        total.exposures |= needs.exposures
         total.whole |= needs.whole
         for table, columns in needs.live.items():
             total.live.setdefault(table, {}).update(columns)
@@ -122,6 +135,7 @@ def collect(every: Iterable[Needs]) -> Requirements:
         tuple(total.cooccurrences.values()),
         tuple(total.vectors.values()),
         tuple(total.learners.values()),
+        tuple(total.exposures.values()),
         tuple((table, tuple(columns)) for table, columns in total.live.items()),
         tuple(total.whole),
     )

@@ -21,6 +21,7 @@ from nextpaint.decide.policy import Policy
 from nextpaint.decide.rank import Weighted
 from nextpaint.decide.request import InputType
 from nextpaint.decide.requirements import Needs
+from nextpaint.decide.reward import Reward
 from nextpaint.decide.stage import Declared, Stage
 from nextpaint.decide.window import Window
 from nextpaint.sql.plan import At
@@ -131,7 +132,8 @@ class Surface:
         for each in (self, *self.variants().values()):
             _write_needs(each, needs)
         if isinstance(self.experiment, Experiment):
-            self.experiment.needs(needs)
+            declared = (getattr(stage, "reward", None) for stage in (self.explore, self.rank))
+            self.experiment.needs(needs, next((each for each in declared if isinstance(each, Reward)), None))
         return needs
 
 

@@ -2,7 +2,8 @@
 
     ingest  put_items  put_rows      what enters
     decide  decide_page  explain      what is decided, and why
-    flags                            who is in which variant
+    flags  experiments               who is in which variant, and what came of it
+    learning                         what exploration knows
     models  promote  roll_back       which trained models rank
     rules  put_rule  delete_rule     what the shop's people want of a page
     query                            SQL over live tables
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from nextpaint.application import Application
+from nextpaint.decide.comparison import compared
 from nextpaint.decide.merchandising import Rule
 from nextpaint.engine import observing
 from nextpaint.engine.deciding import Deciding
@@ -32,6 +34,7 @@ from nextpaint.govern.access import ADMIN, DECIDE, READ, Principal
 from nextpaint.govern.door import Door, DoorSettings
 from nextpaint.models.embedding import Embedder
 from nextpaint.ports import Ports, Workers
+from nextpaint.process.operators.learning import Learning
 from nextpaint.process.outputs import plain
 from nextpaint.process.query import run_query
 from nextpaint.record.errors import ApplicationError, InvalidInput, NotFound
@@ -144,6 +147,21 @@ class Engine:
             shown += tuple(item["id"] for item in answer["items"])
             answers.append(answer)
         return {"surfaces": answers}
+
+    def experiments(self, principal: Principal) -> list[dict[str, Any]]:
+        """Every experiment with what each variant earned from the people it was shown to."""
+        principal.require(READ)
+        found = self.node.runner.graph.exposures
+        return [
+            {"surface": surface, **compared(each, found[each.name].tallies if each.name in found else {})}
+            for surface, each in self._deciding.decider.experiments
+        ]
+
+    def learning(self, principal: Principal) -> list[dict[str, Any]]:
+        """What every learner counted, and its best known arms."""
+        principal.require(READ)
+        now = self.node.ports.clock.now_ms()
+        return [learned(each, now) for each in self.node.runner.graph.learners.values()]
 
     def models(self, principal: Principal) -> list[dict[str, Any]]:
         """Every trained model: what ranks, what is on trial, what it was trained on."""
@@ -279,6 +297,27 @@ class Engine:
         if self.node.turns.waiting_records > self.node.settings.unapplied_max:
             return False, f"{self.node.turns.waiting_records} records wait to be applied"
         return True, "ready"
+
+
+ARMS_MAX = 200  # of a learner, listed: the rest has been tried less
+
+
+def learned(learner: Learning, now_ms: int) -> dict[str, Any]:
+    """A learner as JSON-ready data: what it counted and what not, and its arms by examined trials."""
+    arms = learner.arms()
+    trials, rewards = (each.tolist() for each in learner.statistics(arms, now_ms))
+    listed = sorted(zip(arms, trials, rewards, strict=True), key=lambda each: (-each[1], each[0]))[:ARMS_MAX]
+    return {
+        "learner": learner.name,
+        "counts": dict(learner.counts),
+        "waiting": learner.waiting,
+        "total": learner.total(now_ms),
+        "arms": [
+            {"arm": arm, "trials": tried, "rewards": rewarded, "rate": rewarded / tried if tried > 0 else None}
+            for arm, tried, rewarded in listed
+        ],
+        "more": max(0, len(arms) - ARMS_MAX),
+    }
 
 
 def _planned(sql: str, readable: Mapping[str, Table], views: Mapping[str, str]) -> plan.Node:

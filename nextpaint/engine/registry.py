@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256 as hash_of
 from pathlib import PurePath
@@ -176,11 +176,22 @@ class Registry:
 
     def check(self, application: Application) -> None:
         """Raises InvalidInput when a model in force does not fit a surface of another application."""
-        for row in self.all():
-            for role in ("champion", "challenger"):
-                if row[role]:
-                    with contextlib.suppress(NotFound):  # no surface of that application ranks by it
-                        check_fits(row["name"], self._files(row[f"{role}_file"], row[role]), application.surfaces)
+        for _ in check_models(self.all(), self._files, application.surfaces):
+            pass
+
+
+def check_models(rows: Iterable[Mapping[str, Json]], files: ModelFiles, surfaces: tuple[Surface, ...]) -> Iterator[str]:
+    """A line for each model in force. Raises InvalidInput for one that does not fit its surfaces."""
+    for row in rows:
+        for role in ("champion", "challenger"):
+            if row[role]:
+                try:
+                    ranker = files(row[f"{role}_file"], row[role])
+                except ValueError as error:
+                    raise InvalidInput(str(error), where=f"model {row['name']}", cure="put the file back") from error
+                with contextlib.suppress(NotFound):  # no surface of that application ranks by it
+                    check_fits(row["name"], ranker, surfaces)
+                    yield f"model {row['name']}: {role} {row[role][:12]} fits"
 
 
 def check_fits(name: str, ranker: Ranker, surfaces: tuple[Surface, ...]) -> None:

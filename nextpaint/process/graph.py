@@ -16,6 +16,7 @@ from typing import Any
 from nextpaint.process.operators import choice
 from nextpaint.process.operators.dedup import deduplication
 from nextpaint.process.operators.expand import Expand
+from nextpaint.process.operators.exposures import Exposures
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.interval import IntervalJoin
 from nextpaint.process.operators.join import Join
@@ -80,6 +81,17 @@ class Learner:
 
 
 @dataclass(frozen=True, slots=True)
+class Exposure:
+    """Who is shown which variant of an experiment, read as `name`; fed like a `Learner`, and from `decisions`."""
+
+    name: str
+    trials: str
+    rewards: str
+    within_ms: int
+    keep_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class BuiltIn:
     """A table that is a view of another topic: `explode` turns one record of it into rows."""
 
@@ -97,6 +109,7 @@ class Design:
     together: tuple[Together, ...] = ()
     vectors: tuple[VectorTable, ...] = ()
     learners: tuple[Learner, ...] = ()
+    exposures: tuple[Exposure, ...] = ()
 
 
 @dataclass(slots=True)
@@ -119,6 +132,7 @@ class Graph:
     together: dict[str, BoughtTogether] = field(default_factory=dict)
     vectors: dict[str, TextVectors] = field(default_factory=dict)
     learners: dict[str, Learning] = field(default_factory=dict)
+    exposures: dict[str, Exposures] = field(default_factory=dict)
     by_topic: dict[str, list[str]] = field(default_factory=dict)
 
     def operators(self) -> list[Operator]:
@@ -191,6 +205,7 @@ class _Builder:
         self._made: dict[str, Stage] = {}
         self._texts: dict[int, tuple[Node, str]] = {}  # by identity; the node is kept so that its id stays its own
         self._feeding = {name for each in design.learners for name in (each.trials, each.rewards)}
+        self._feeding |= {name for each in design.exposures for name in (each.trials, each.rewards)}
         indexed = {each.table for each in design.together} | {each.table for each in design.vectors} | self._feeding
         self._scanned = {name for insert in design.program.inserts for name in scans(insert.root)} | indexed
         self._settings = source_settings(design.program.settings)
@@ -333,6 +348,8 @@ class _Builder:
             self.graph.stages.append(Stage(operator, (items, arrived)))
         for each in self._design.learners:
             self._learner(each)
+        for exposure in self._design.exposures:
+            self._exposure(exposure)
 
     def _learner(self, learner: Learner) -> None:
         feeds = [self.graph.targets[name] for name in (learner.trials, learner.rewards)]
@@ -342,6 +359,16 @@ class _Builder:
         operator = Learning(f"learned/{identity}", learner.name, learner.spec, self.graph.state)
         self.graph.learners[learner.name] = operator
         self.graph.stages.append(Stage(operator, (Stage(self._source(EXPLORED.name)), *feeds)))
+
+    def _exposure(self, exposure: Exposure) -> None:
+        feeds = [self.graph.targets[name] for name in (exposure.trials, exposure.rewards)]
+        made_of = "".join(self._definitions[name] for name in (exposure.trials, exposure.rewards))
+        identity = digest(repr(exposure) + made_of)
+        operator = Exposures(
+            f"exposed/{identity}", exposure.name, exposure.within_ms, exposure.keep_ms, self.graph.state
+        )
+        self.graph.exposures[exposure.name] = operator
+        self.graph.stages.append(Stage(operator, (Stage(self._source("decisions")), *feeds)))
 
 
 def scans(node: Node) -> set[str]:

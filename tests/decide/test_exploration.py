@@ -210,6 +210,8 @@ def test_the_explanation_says_that_others_were_tried():
     decision = many(PlackettLuce(5.0), 3)[2]
     told = explain(decision.record, "support")
     assert any(miss["cause"] == "explore" for miss in told["near_misses"])
+    assert "probabilities are exact, place by place" in told["text"]
+    assert "had a probability of" in told["explored"]["items"][0]["text"]
     assert explain(decision.record, "regulator")["propensities"][0] == decision.answer["items"][0]["propensity"]
 
 

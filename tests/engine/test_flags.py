@@ -71,3 +71,22 @@ def test_thompson_propensities_are_estimated_after_the_answer_with_their_error(l
     assert all(
         0 < value < 1 and 0 < error < 0.04 for value, error in zip(found["values"], found["errors"], strict=True)
     )
+
+
+def test_what_each_variant_earned_and_what_exploration_knows_can_be_read(live):
+    for n in range(30):
+        visitor = f"shopper{n}"
+        page = {"type": "page", "anonymousId": visitor, "messageId": f"shopper page {n}"}
+        live.http.post("/v1/batch", json={"batch": [page]}).raise_for_status()
+        answer = live.http.post("/v1/decide/tried", json=asked(visitor)).json()
+        calls = [shown(visitor, answer)] + [clicked(visitor, answer, ids(answer)[0])] * (n % 2)
+        live.http.post("/v1/batch", json={"batch": calls}).raise_for_status()
+    live.run(live.engine.node.settled())
+    (found,) = live.http.get("/v1/experiments").json()["experiments"]
+    assert (found["experiment"], found["control"], found["surface"]) == ("exploration", "off", "tried")
+    assert sum(each["people"] for each in found["variants"]) == 30
+    assert sum(each["rewards"] for each in found["variants"]) == 15
+    assert "difference" in found["variants"][0]
+    (learner,) = live.http.get("/v1/learning").json()["learners"]
+    assert learner["counts"]["trials"] == learner["total"][0] > 0
+    assert learner["arms"][0]["trials"] >= learner["arms"][-1]["trials"]

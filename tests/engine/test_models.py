@@ -15,7 +15,7 @@ from nextpaint.govern.access import LOCAL
 from nextpaint.record.errors import InvalidInput, NotFound
 from tests.engine.explorer import GOODS_30, explorer, shop
 from tests.engine.forests import CHEAP, DEAR, FOREIGN
-from tests.engine.shop import LiveNode, asked, click, ids, opened
+from tests.engine.shop import LiveNode, asked, click, ids, opened, written
 
 FEATURES = 'features={"heat": "heat.heat", "price": "goods.price"}, '
 RANKED = FEATURES + 'rank=Model("ctr", until_trained=Weighted(price=1.0), reward=reward), '
@@ -176,6 +176,21 @@ def test_a_training_set_is_what_was_logged_with_what_became_of_it(logged, tmp_pa
     again = tmp_path / "again.txt"
     assert main(["train", "tried", "--data", str(logged), "--out", str(again)]) == 0
     assert again.with_suffix(".csv").read_bytes() == out.with_suffix(".csv").read_bytes()
+
+
+def test_check_says_whether_the_models_in_force_fit(tmp_path, capsys):
+    async def run():
+        async with opened(tmp_path / "node", ranked(), items=GOODS_30) as engine:
+            await engine.promote(LOCAL, "ctr", Upload("ctr.txt", CHEAP))
+
+    asyncio.run(run())
+    folder = written(ranked(), tmp_path / "fits")
+    assert main(["check", str(folder), "--data", str(tmp_path / "node")]) == 0
+    assert f"model ctr: champion {identity(CHEAP)[:12]} fits" in capsys.readouterr().out
+    surfaces = (folder / "surfaces.py").read_text().replace('"heat": "heat.heat", "price"', '"price"')
+    (folder / "surfaces.py").write_text(surfaces)
+    assert main(["check", str(folder), "--data", str(tmp_path / "node")]) == 2
+    assert "needs heat" in capsys.readouterr().err
 
 
 def test_logged_features_are_what_history_gives_bit_for_bit(logged, capsys):
