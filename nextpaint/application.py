@@ -24,12 +24,13 @@ from nextpaint import __version__
 from nextpaint.decide import Surface, explored_rows, requirements
 from nextpaint.decide.merchandising import RULES
 from nextpaint.decide.model import MODELS
-from nextpaint.process.graph import EXPLORED, BuiltIn, Design, Exposure, Learner, Together, VectorTable, duration_ms
+from nextpaint.process.graph import EXPLORED, BuiltIn, Design, Exposure, Learner, Together, VectorTable
 from nextpaint.process.operators.learning import LearnerSpec
 from nextpaint.record.errors import ApplicationError, Diagnostic
 from nextpaint.record.types import BOOLEAN, INT, STRING, TIMESTAMP, Field, array
 from nextpaint.sql.plan import Program, Table, Watermark
 from nextpaint.sql.planner import plan_program, warnings
+from nextpaint.sql.settings import duration_ms
 
 SURFACES = "surfaces.py"
 SETTINGS = "nextpaint.toml"

@@ -20,6 +20,7 @@ from pathlib import Path
 from nextpaint import __version__
 from nextpaint.application import Application
 from nextpaint.engine.background import VectorWork
+from nextpaint.engine.ceiling import Ceiling
 from nextpaint.engine.index import LedgerIndex
 from nextpaint.engine.latency import Counters, Latency, Rate
 from nextpaint.engine.propensities import PROPENSITIES_TOPIC
@@ -140,6 +141,7 @@ class Node:
         self._last_write_ms = 0
         self._took_off_ns = 0  # when the last frame did, or the next one will
         self._closing = False
+        self.ceiling = Ceiling(lambda draft: self.append(draft))
         self._embedder = embedder
         self._vectors: VectorWork | None = None
         self.writer: Writer
@@ -250,6 +252,7 @@ class Node:
         self.observed.apply.add((self.ports.clock.monotonic_ns() - started) / 1e6)
         self._tell_waiters()
         self._checkpoint()
+        self.ceiling.look(self.runner, self.ports.clock.now_ms())
 
     def _emit(self, outputs: Outputs) -> None:
         """Outputs and the identity they reach, in one frame."""

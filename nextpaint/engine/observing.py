@@ -89,18 +89,24 @@ def _latencies(node: Node, deciding: Deciding) -> dict[str, Any]:
 
 
 def _tables(node: Node) -> Iterator[dict[str, Any]]:
+    halted = node.runner.halts.targets()
     for name, live in node.tables.live.items():
         if not name.startswith("_"):
             reading = "live" if live.reach.by_key else "final"
             whole = "live" if live.reach.whole else "final"
             yield {"name": name, "rows": len(live.table.rows), "held": live.held, "reading": reading, "whole": whole,
-                   "as_of": live.reach.as_of}  # fmt: skip
+                   "as_of": live.reach.as_of, "bytes": node.ceiling.statements.get(name),
+                   "halted_at_seq": halted.get(name)}  # fmt: skip
 
 
 _HELP = {
     "events_total": "events admitted",
     "decisions_total": "decisions answered",
     "frames_total": "frames made durable",
+    "state_bytes": "memory that state takes, estimated",
+    "state_ceiling_bytes": "memory that state may take",
+    "statement_state_bytes": "memory of the operators of a statement, estimated",
+    "statement_halted": "1 for a statement that halted at the memory ceiling",
 }
 
 
@@ -118,6 +124,12 @@ def metrics(node: Node, deciding: Deciding) -> str:
     observed = node.observed
     say("events_total", "counter", observed.events.total)
     say("decisions_total", "counter", deciding.total.count)
+    say("state_bytes", "gauge", node.ceiling.bytes)
+    say("state_ceiling_bytes", "gauge", node.ceiling.limit)
+    for name, size in sorted(node.ceiling.statements.items()):
+        say("statement_state_bytes", "gauge", size, f'{{target="{name}"}}')
+    for name in sorted(node.runner.halts.targets()):
+        say("statement_halted", "gauge", 1, f'{{target="{name}"}}')
     say("frames_total", "counter", node.ledger.next_frame)
     for name, count in observed.counters:
         say(f"{name}_total", "counter", count)

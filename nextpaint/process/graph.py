@@ -43,6 +43,7 @@ from nextpaint.process.watermarks import SourceSettings
 from nextpaint.record.types import BIGINT, BYTES, STRING, Field
 from nextpaint.sql import plan
 from nextpaint.sql.plan import At, Insert, Node, Program, Table, WindowKind, inputs_of
+from nextpaint.sql.settings import duration_ms
 
 VECTORS = Table("_vectors", (Field("content", STRING), Field("vector", BYTES)))
 EXPLORED = Table("_explored", EXPLORED_FIELDS)
@@ -269,7 +270,7 @@ class _Builder:
         keys = [traced[at] for at in table.primary_key]
         if (
             not table.primary_key or table.name in self._scanned
-            or not isinstance(node, plan.GroupAggregate) or not chain
+            or not isinstance(node, plan.GroupAggregate) or not chain or node.ttl_ms
             or sorted(each for each in keys if each is not None) != list(range(len(node.keys)))
             or len(keys) != len(node.keys)
         ):  # fmt: skip
@@ -376,16 +377,6 @@ def scans(node: Node) -> set[str]:
     if isinstance(node, plan.Scan):
         return {node.table}
     return {name for each in inputs_of(node) for name in scans(each)}
-
-
-def duration_ms(text: str) -> int:
-    """A duration as settings write it: `5 s`, `10 min`, `250 ms`, `1 h`, `1 d`, or plain milliseconds."""
-    number = text.strip().rstrip("abcdefghijklmnopqrstuvwxyz ")
-    unit = text.strip()[len(number) :].strip() or "ms"
-    factors = {"ms": 1, "s": 1000, "sec": 1000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-    if unit not in factors or not number.replace(".", "", 1).isdigit():
-        raise ValueError(f"{text!r} is not a duration: write it like '5 s', '10 min' or '1 h'")
-    return round(float(number) * factors[unit])
 
 
 def source_settings(settings: dict[str, str]) -> SourceSettings:

@@ -12,7 +12,7 @@ As-of rules, by what a table's rows are made of:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nextpaint.process.mirror import Fading, TableMirror, VectorMirror
@@ -75,7 +75,8 @@ class LiveTable:
             operator = operator._source  # noqa: SLF001  one room, one chain
         self._base = operator
         self.group = operator if isinstance(operator, GroupAggregate) else None
-        self._group_key = self._traced_key() if isinstance(operator, GroupAggregate) else None
+        grouped = isinstance(operator, GroupAggregate) and not operator.expires
+        self._group_key = self._traced_key() if grouped else None
         self._recounted = self._recounted_columns() if isinstance(operator, OverAggregation) else {}
         self.reach = Reach(self._reaches(), not _holds(table.source), self._as_of())
         self._mirror: TableMirror | None = None
@@ -118,7 +119,8 @@ class LiveTable:
         """What keeps this table's state from growing for ever, in words."""
         keys = ", ".join(self.table.names[column] for column in self.table.key)
         held = "; rows wait for the watermark" if _holds(self.table.source) else ""
-        return f"one row per {keys}{held}"
+        kept = "".join(f"; {each}" for each in dict.fromkeys(_kept(self.table.source)))
+        return f"one row per {keys}{kept}{held}"
 
     @property
     def held(self) -> int:
@@ -231,6 +233,16 @@ def _holds(operator: Operator | None) -> bool:
         return False
     holds = isinstance(operator, HOLDING) and operator.holds_back
     return holds or any(_holds(each) for each in _inputs(operator))
+
+
+def _kept(operator: Operator | None) -> Iterator[str]:
+    """What the operators of a table's statement keep beside its rows, in words."""
+    if operator is None or isinstance(operator, MaterialisedTable):
+        return
+    if isinstance(operator, GroupAggregate | TopN | LastRow | FirstArrival | FirstRow | SetComparison):
+        yield operator.bound
+    for each in _inputs(operator):
+        yield from _kept(each)
 
 
 def _held(operator: Operator | None) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from nextpaint.process.graph import Design, Graph, Stage, build
+from nextpaint.process.halts import Halts
 from nextpaint.process.operators.protocol import DeadRow, StepContext
 from nextpaint.process.outputs import DEAD_TOPIC as DEAD_TOPIC
 from nextpaint.process.outputs import Block, Outputs, plain
@@ -21,6 +22,7 @@ from nextpaint.process.sources import Arrived, Source, clocks_of, seqs_of
 from nextpaint.record.columns import MAX_WATERMARK, Batch, Value
 from nextpaint.record.runs import Arriving as Arriving
 from nextpaint.record.runs import Run, gathered
+from nextpaint.sql.settings import bytes_of
 
 
 class Runner:
@@ -39,6 +41,8 @@ class Runner:
         for stage in self.graph.stages:
             self._routes.append((stage, tuple(places[id(each.operator)] for each in stage.inputs)))
             places[id(stage.operator)] = len(self._sources) + len(self._routes) - 1
+        ceiling = bytes_of(design.program.settings.get("nextpaint.state.ceiling", "0"))
+        self.halts = Halts(self.graph, ceiling, self.state)
         self._statements = {name: index + 1 for index, name in enumerate(self.graph.targets)}
 
     # ------------------------------------------------------------ forward
@@ -50,6 +54,7 @@ class Runner:
         runs = [each for each in records if isinstance(each, Run)] or gathered(records)  # type: ignore[arg-type]
         context = StepContext(seqs_of(runs), clocks_of(runs))
         batches = self._read(runs, context)
+        self.halts.read(runs)
         self.applied = runs[-1].last_seq
         self.at_ms = runs[-1].at_ms
         return self._outputs(self._run(batches, context), context)
@@ -98,13 +103,15 @@ class Runner:
             made[self._sources[name]] = batch
         targets: dict[str, Batch] = {}
         for place, (stage, inputs) in enumerate(self._routes, start=len(self._sources)):
+            found = [made[each] for each in inputs]
+            if self.halts.limits:
+                found = self._before_halt(stage, found)
             if len(inputs) == 1:
-                given = made[inputs[0]]
+                given = found[0]
                 if given is None:
                     continue
                 batch = stage.operator.step((given,), context)
             else:
-                found = [made[each] for each in inputs]
                 if all(each is None for each in found):
                     continue
                 batch = stage.operator.step([_given(*each) for each in zip(found, stage.inputs, strict=True)], context)
@@ -115,6 +122,14 @@ class Runner:
             elif len(batch.mark_seq):
                 made[place] = batch
         return targets
+
+    def _before_halt(self, stage: Stage, found: list[Batch | None]) -> list[Batch | None]:
+        """What a stage that may be halted still takes of its inputs."""
+        limit = self.halts.limits.get(id(stage))
+        if limit is None:
+            return found
+        cut = [each.until(limit) if each is not None else None for each in found]
+        return [each if each is not None and (len(each) or len(each.mark_seq)) else None for each in cut]
 
     def _outputs(self, targets: dict[str, Batch], context: StepContext) -> Outputs:
         """Rows of append-only targets and dead rows, with identities."""
@@ -157,6 +172,7 @@ class Runner:
         self.applied, self.at_ms = applied, at_ms
         for operator in self.graph.operators():
             operator.restore()
+        self.halts.restore()
 
     def late(self) -> dict[str, int]:
         """Rows dropped as late since start, by operator."""

@@ -283,6 +283,13 @@ class Batch:
     def types(self) -> tuple[Type, ...]:
         return tuple(column.type for column in self.columns)
 
+    def until(self, seq: int) -> Batch:
+        """The rows and marks up to and with this seq."""
+        rows = int(np.searchsorted(self.seq, seq, side="right"))
+        marks = int(np.searchsorted(self.mark_seq, seq, side="right"))
+        kept = self if rows == len(self) else self.take(np.arange(rows))
+        return kept if marks == len(self.mark_seq) else kept.marked(self.mark_seq[:marks], self.mark_wm[:marks])
+
     def marked(self, mark_seq: IntArray, mark_wm: IntArray) -> Batch:
         """The same rows under other marks."""
         return Batch(self.columns, self.kind, self.seq, mark_seq, mark_wm)

@@ -14,6 +14,7 @@ from nextpaint.sql.plan import At, Changes, ColumnRef, Expr, Insert, Node, Proje
 from nextpaint.sql.queries import plan_statement_query
 from nextpaint.sql.ranks import settled
 from nextpaint.sql.refusal import Refusal, near
+from nextpaint.sql.settings import duration_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ def plan_insert(catalog: Catalog, statement: definitions.InsertInto, builtins: M
     """The statement against its target. Raises Refusal (or AlreadyReported)."""
     target = _target(catalog, statement, builtins)
     catalog.start()
-    node = settled(plan_statement_query(catalog, statement.query))
+    ttl_ms = duration_ms(catalog.settings.get("table.exec.state.ttl", "0"))
+    node = settled(plan_statement_query(catalog, statement.query), ttl_ms)
     reads, views = catalog.read()
     columns = _columns(statement, target)
     width = len(node.schema.fields)

@@ -194,13 +194,15 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True)
 class GroupAggregate:
-    """Output columns: the keys, then the aggregates. Updating; key = the group keys."""
+    """Output columns: the keys, then the aggregates. Updating; key = the group keys.
+    `ttl_ms`: groups not written for this long are forgotten; 0 = never."""
 
     schema: Schema
     input: Node
     keys: tuple[int, ...]
     aggregates: tuple[Aggregate, ...]
     at: At = field(default=At(), compare=False)
+    ttl_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +284,7 @@ class Rank:
     shown: bool = True
     climbing: bool = False
     at: At = field(default=At(), compare=False)
+    ttl_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +299,7 @@ class Deduplicate:
     time: int | None
     last: bool
     at: At = field(default=At(), compare=False)
+    ttl_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

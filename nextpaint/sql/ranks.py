@@ -247,15 +247,18 @@ def _climbs(rank: Rank) -> bool:
 # ---------------------------------------------------------------- what was never bounded
 
 
-def settled(node: Node) -> Node:
-    """The plan of a statement with every rank decided. Raises Refusal where one has no upper bound."""
+def settled(node: Node, ttl_ms: int = 0) -> Node:
+    """The plan of a statement with every rank decided, and the time to live of state written into the nodes that keep
+    some without event time. Raises Refusal where a rank has no upper bound."""
     if isinstance(node, Rank) and node.last is None:
-        return _over(replace(node, input=settled(node.input)))
+        return _over(replace(node, input=settled(node.input, ttl_ms)))
+    if ttl_ms and isinstance(node, GroupAggregate | Rank | Deduplicate):
+        node = replace(node, ttl_ms=ttl_ms)
     if isinstance(node, Union | SetOperation):
-        inputs = tuple(settled(each) for each in node.inputs)
+        inputs = tuple(settled(each, ttl_ms) for each in node.inputs)
         return node if inputs == node.inputs else replace(node, inputs=inputs)
     sides = {name: getattr(node, name) for name in ("input", "left", "right") if hasattr(node, name)}
-    made = {name: settled(each) for name, each in sides.items()}
+    made = {name: settled(each, ttl_ms) for name, each in sides.items()}
     changed: dict[str, Any] = {name: each for name, each in made.items() if each is not sides[name]}
     return replace(node, **changed) if changed else node
 

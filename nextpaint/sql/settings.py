@@ -20,6 +20,13 @@ def _duration(value: str) -> str:
     return "" if _DURATION.match(value) else "write a duration like '5 s', '10 min' or '1 h'"
 
 
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(b|kb|mb|gb|tb|)\s*\Z", re.IGNORECASE)
+
+
+def _size(value: str) -> str:
+    return "" if _SIZE.match(value) else "write a size like '512 mb' or '4 gb'"
+
+
 def _switch(value: str) -> str:
     return "" if value.lower() in ("true", "false") else "write 'true' or 'false'"
 
@@ -44,6 +51,10 @@ def _anything(value: str) -> str:
 SETTINGS: dict[str, tuple[str, Callable[[str], str]]] = {
     "nextpaint.events.lateness": ("how late the built-in streams may be", _duration),
     "nextpaint.idle-advance": ("a silent source's watermark follows the clock after this long", _duration),
+    "nextpaint.state.ceiling": (
+        "memory the state of the application may take, by default a quarter of the machine's; a statement halts there",
+        _size,
+    ),
     "table.exec.source.idle-timeout": ("a source silent this long holds no watermark back; 0 = off", _duration),
     "table.exec.sink.not-null-enforcer": (
         "a NULL for a NOT NULL column: ERROR sends the row to the dead letters, DROP drops it",
@@ -116,3 +127,23 @@ def check_options(options: Mapping[str, str], places: Mapping[str, At], at: At) 
         cure = known[1](value)
         if cure:
             raise Refusal(f"'{value}' is no value of '{key}'", places.get(key, at), cure)
+
+
+def duration_ms(text: str) -> int:
+    """A duration as settings write it: `5 s`, `10 min`, `250 ms`, `1 h`, `1 d`, or plain milliseconds."""
+    number = text.strip().rstrip("abcdefghijklmnopqrstuvwxyz ")
+    unit = text.strip()[len(number) :].strip() or "ms"
+    factors = {"ms": 1, "s": 1000, "sec": 1000, "min": 60_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+    if unit not in factors or not number.replace(".", "", 1).isdigit():
+        raise ValueError(f"{text!r} is not a duration: write it like '5 s', '10 min' or '1 h'")
+    return round(float(number) * factors[unit])
+
+
+def bytes_of(text: str) -> int:
+    """A size as settings write it: `512 mb`, `4 gb`, or plain bytes. Units are powers of 1024."""
+    match = _SIZE.match(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a size: write it like '512 mb' or '4 gb'")
+    units = ("", "b", "kb", "mb", "gb", "tb")
+    factor: int = 1024 ** max(units.index(match.group(2).lower()) - 1, 0)
+    return round(float(match.group(1)) * factor)

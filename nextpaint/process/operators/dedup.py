@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
+from nextpaint.process.expiry import Expiry, bounded
 from nextpaint.process.operators.protocol import (
     ROW,
     Change,
@@ -21,7 +22,7 @@ from nextpaint.process.operators.protocol import (
     StepContext,
     in_order,
 )
-from nextpaint.process.state import State, frozen
+from nextpaint.process.state import Cell, State, frozen
 from nextpaint.record.columns import INSERT, UPDATE_AFTER, UPDATE_BEFORE, Batch
 from nextpaint.sql.plan import Deduplicate
 
@@ -36,21 +37,34 @@ class LastRow(Operator):
         self.partition = node.partition
         self._time = node.time
         self._nested = any(each.is_nested for each in self.types)
-        self._kept = state.cell(identity, "kept", decimals=any(each.has_decimals for each in self.types))
+        decimals = any(each.has_decimals for each in self.types)
+        self._kept = state.cell(identity, "kept", decimals=decimals)
+        self._expiry = Expiry(identity, node.ttl_ms, decimals, state) if node.ttl_ms else None
         self._source = sources[0]
+
+    def restore(self) -> None:
+        if self._expiry is not None:
+            self._expiry.restore()
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
         out = Output(self.nothing)
-        for row, seq in zip(batch.rows(), batch.seq.tolist(), strict=True):
+        for row, seq, at_ms in zip(batch.rows(), batch.seq.tolist(), context.at(batch.seq).tolist(), strict=True):
             held = frozen(row) if self._nested else row
             key = tuple([held[index] for index in self.partition])
+            _expire(self._expiry, self._kept, at_ms)
             stored: Row | None = self._kept.get(key)
             if self._replaces(stored, held):
                 self._kept.put(key, held)
+                if self._expiry is not None:
+                    self._expiry.write(key, at_ms)
                 for change in _replacement(stored, held):
                     out.add(change.kind, seq, change.row)
         return out.batch(batch.mark_seq, batch.mark_wm)
+
+    @property
+    def bound(self) -> str:
+        return bounded("the last row per key", self._expiry)
 
     def _replaces(self, stored: Row | None, row: Row) -> bool:
         if self._time is None:
@@ -71,6 +85,13 @@ class LastRow(Operator):
         return [change for key, row in touched.items() for change in _replacement(self._kept.get(key), row)]
 
 
+def _expire(expiry: Expiry | None, cell: Cell, now_ms: int) -> None:
+    """Forget keys that were not written for the time to live."""
+    if expiry is not None:
+        for gone in expiry.expired(now_ms):
+            cell.pop(gone)
+
+
 def _replacement(stored: Row | None, row: Row) -> list[Change]:
     if stored is None:
         return [Change(INSERT, row + _RANK)]
@@ -83,18 +104,31 @@ class FirstArrival(Operator):
     def __init__(self, identity: str, node: Deduplicate, sources: Sequence[Operator], state: State) -> None:
         super().__init__(identity, node.schema.types)
         self.partition = node.partition
-        self._seen = state.cell(identity, "seen", decimals=any(each.has_decimals for each in self.types))
+        decimals = any(each.has_decimals for each in self.types)
+        self._seen = state.cell(identity, "seen", decimals=decimals)
+        self._expiry = Expiry(identity, node.ttl_ms, decimals, state) if node.ttl_ms else None
         self._source = sources[0]
+
+    def restore(self) -> None:
+        if self._expiry is not None:
+            self._expiry.restore()
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
         out = Output(self.nothing)
-        for row, seq in zip(batch.rows(), batch.seq.tolist(), strict=True):
+        for row, seq, at_ms in zip(batch.rows(), batch.seq.tolist(), context.at(batch.seq).tolist(), strict=True):
             key = tuple([row[index] for index in self.partition])
+            _expire(self._expiry, self._seen, at_ms)
             if key not in self._seen:
                 self._seen.put(key, 1)
+                if self._expiry is not None:
+                    self._expiry.write(key, at_ms)
                 out.add(INSERT, seq, row + _RANK)
         return out.batch(batch.mark_seq, batch.mark_wm)
+
+    @property
+    def bound(self) -> str:
+        return bounded("the keys seen", self._expiry)
 
     def pending(self, select: Select, as_of: int) -> list[Change]:
         wanted = {column: value for column, value in select.items() if column in self.partition}
@@ -162,6 +196,10 @@ class FirstRow(Operator):
                 self._held.pop(key)
                 self._told.put(key, 1)
                 out.add(INSERT, seq, held[3] + _RANK)
+
+    @property
+    def bound(self) -> str:
+        return "the keys seen, for ever"
 
     @property
     def held(self) -> int:

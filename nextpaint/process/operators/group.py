@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nextpaint.process.expiry import Expiry, bounded
 from nextpaint.process.kept import GroupAccumulators, Kept, KeptValues
 from nextpaint.process.operators.protocol import Change, Operator, Output, Row, Select, StepContext
 from nextpaint.process.state import Cell, State
@@ -31,6 +32,8 @@ class GroupAggregate(Operator):
         self._kept: KeptValues | None = None
         if self.accumulators.kept_calls:
             self._kept = KeptValues(identity, self.accumulators, (*self.types, *inputs.types), state)
+        decimals = any(each.has_decimals for each in self.types)
+        self._expiry = Expiry(identity, node.ttl_ms, decimals, state) if node.ttl_ms else None
         self._source = sources[0]
         # Set when only grouped tables read this: they take the keys that changed and finish values when they are read.
         self.keys_only = False
@@ -39,19 +42,36 @@ class GroupAggregate(Operator):
     def _made(self, node: GroupNode, state: State) -> Cell:
         return state.cell(self.id, "groups", decimals=any(each.has_decimals for each in self.types))
 
+    @property
+    def expires(self) -> bool:
+        """Are groups forgotten that were not written for a while? A table keeps what they told it."""
+        return self._expiry is not None
+
     def restore(self) -> None:
         if self._kept is not None:
             self._kept.restore()
+        if self._expiry is not None:
+            self._expiry.restore()
+
+    @property
+    def bound(self) -> str:
+        values = " with its distinct values" if self._kept is not None else ""
+        return bounded(f"a group per key{values}", self._expiry)
+
+    def _clocks(self, batch: Batch, context: StepContext) -> list[int]:
+        """The ledger time of each row, where it matters."""
+        times: list[int] = context.at(batch.seq).tolist() if self.expires else [0] * len(batch)
+        return times
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
         if self.keys_only:
-            return self._touch(batch)
+            return self._touch(batch, context)
         out = Output(self.nothing)
         if len(batch):
-            kinds = batch.kind.tolist()
+            kinds, times = batch.kind.tolist(), self._clocks(batch, context)
             for index, (row, seq) in enumerate(zip(batch.rows(), batch.seq.tolist(), strict=True)):
-                key, before, after = self._taken(kinds[index], row)
+                key, before, after = self._taken(kinds[index], row, times[index])
                 if after is None:
                     self.groups.pop(key)
                 else:
@@ -59,13 +79,13 @@ class GroupAggregate(Operator):
                 self._emit(out, seq, key, before, after)
         return out.batch(batch.mark_seq, batch.mark_wm)
 
-    def _touch(self, batch: Batch) -> Batch:
+    def _touch(self, batch: Batch, context: StepContext) -> Batch:
         """Fold rows and give only their keys: +U where the group lives, -D where it is gone."""
         out = Output(self._touched)
         if len(batch):
-            kinds = batch.kind.tolist()
+            kinds, times = batch.kind.tolist(), self._clocks(batch, context)
             for index, (row, seq) in enumerate(zip(batch.rows(), batch.seq.tolist(), strict=True)):
-                key, before, after = self._taken(kinds[index], row)
+                key, before, after = self._taken(kinds[index], row, times[index])
                 if after is not None:
                     self.groups.put(key, after)
                     out.add(UPDATE_AFTER, seq, key)
@@ -77,13 +97,22 @@ class GroupAggregate(Operator):
     def _key(self, row: Row) -> Row:
         return tuple([row[index] for index in self.keys])
 
-    def _taken(self, kind: int, row: Row) -> tuple[Row, Group | None, Group | None]:
+    def _taken(self, kind: int, row: Row, at_ms: int) -> tuple[Row, Group | None, Group | None]:
         """The row's group, what it was, and what it is with the row taken in or back (None: gone)."""
+        for expired in self._expiry.expired(at_ms) if self._expiry is not None else ():
+            self.groups.pop(expired)
+            if self._kept is not None:
+                self._kept.forget(expired)
         key = self._key(row)
         before: Group | None = self.groups.get(key)
         after = self._folded(kind, row, before, self._kept.of(key) if self._kept is not None else None)
         if after is None and self._kept is not None:
             self._kept.forget(key)
+        if self._expiry is not None:
+            if after is not None:
+                self._expiry.write(key, at_ms)
+            else:
+                self._expiry.forget(key)
         return key, before, after
 
     def _folded(self, kind: int, row: Row, before: Group | None, kept: Kept | None) -> Group | None:

@@ -40,6 +40,10 @@ class SetComparison(Operator):
     def restore(self) -> None:
         self._clock.restore()
 
+    @property
+    def bound(self) -> str:
+        return "how often each row is in both inputs, for ever"
+
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         out = Output(self.nothing)
         marks: list[tuple[int, int]] = []

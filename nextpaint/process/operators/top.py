@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nextpaint.process.expiry import Expiry, bounded
 from nextpaint.process.operators.protocol import Change, Operator, Output, Row, Select, StepContext
 from nextpaint.process.ranking import Place, Ranking, order_by
 from nextpaint.process.state import State, frozen
@@ -37,6 +38,8 @@ class TopN(Operator):
         self._nested = any(each.is_nested for each in node.input.schema.types)
         self._order = order_by(node.keys, node.input.schema.types)
         self._rows = state.cell(identity, "rows", decimals=any(each.has_decimals for each in self.types))
+        decimals = any(each.has_decimals for each in self.types)
+        self._expiry = Expiry(identity, node.ttl_ms, decimals, state) if node.ttl_ms else None
         self._source = sources[0]
         self._rankings: dict[Row, Ranking] = {}
         self._last_seq, self._ordinal = -1, 0
@@ -48,14 +51,24 @@ class TopN(Operator):
             ranking.places.append(Place(self._order(row), seq, ordinal, row))
         for ranking in self._rankings.values():
             ranking.places.sort()
+        if self._expiry is not None:
+            self._expiry.restore()
+
+    @property
+    def bound(self) -> str:
+        kept = f"the best {self._last}" if self._appends else "all rows"
+        return bounded(f"{kept} per partition", self._expiry)
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
         out = Output(self.nothing)
         if len(batch):
             rows, kinds, seqs = batch.rows(), batch.kind.tolist(), batch.seq.tolist()
+            clocks = context.at(batch.seq).tolist() if self._expiry is not None else []
             index = 0
             while index < len(rows):
+                if self._expiry is not None:
+                    self._expire(self._expiry, clocks[index], self._key(rows[index]))
                 row = frozen(rows[index]) if self._nested else rows[index]
                 if self._pairs(kinds, rows, index):
                     after = frozen(rows[index + 1]) if self._nested else rows[index + 1]
@@ -68,6 +81,13 @@ class TopN(Operator):
                     self._insert(out, seqs[index], row)
                 index += 1
         return out.batch(batch.mark_seq, batch.mark_wm)
+
+    def _expire(self, expiry: Expiry, now_ms: int, partition: Row) -> None:
+        """Forget partitions that no row came to for the time to live; this one is written now."""
+        for gone in expiry.expired(now_ms):
+            for place in self._rankings.pop(gone, Ranking()).places:
+                self._rows.pop((gone, place.seq, place.ordinal))
+        expiry.write(partition, now_ms)
 
     def _key(self, row: Row) -> Row:
         return tuple([row[index] for index in self.partition])

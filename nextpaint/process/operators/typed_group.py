@@ -24,6 +24,8 @@ from nextpaint.sql.plan import GroupAggregate as GroupNode
 
 def fitting(node: GroupNode) -> TypedAggregates | None:
     """The node's aggregates as a program, or None where its keys, values or functions need the general operator."""
+    if node.ttl_ms:
+        return None
     types = node.input.schema.types
     key_types = [types[each] for each in node.keys]
     results = [each.type for each in node.aggregates]

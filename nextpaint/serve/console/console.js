@@ -54,7 +54,7 @@ function tables(list) {
   const held = $("tables").contains(document.activeElement) ? document.activeElement.dataset.table : null;
   $("tables").replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, ["Table", "Rows", "Read", ""].map((name) => h("th", { scope: "col", class: name === "Rows" ? "number" : null }, name)))),
     h("tbody", {}, list.map((table) => h("tr", {}, h("td", {}, h("button", { type: "button", data: { table: table.name }, onclick: () => sql.ask(`SELECT * FROM ${table.name} LIMIT 20`) }, table.name)),
-      h("td", { class: "number" }, count(table.rows) + (table.held ? ` +${count(table.held)} waiting` : "")), h("td", {}, h("span", { class: table.reading === "live" ? "chip good" : "chip" }, table.reading ?? ""), table.as_of ? ` ${table.as_of}` : ""), h("td", { class: "quiet" }, bytes(table.bytes)))))));
+      h("td", { class: "number" }, count(table.rows) + (table.held ? ` +${count(table.held)} waiting` : "")), h("td", {}, h("span", { class: table.reading === "live" ? "chip good" : "chip" }, table.reading ?? ""), table.as_of ? ` ${table.as_of}` : "", typeof table.halted_at_seq === "number" ? h("span", { class: "chip", title: "This statement halted at the memory ceiling; its rows no longer change." }, "halted") : ""), h("td", { class: "quiet" }, bytes(table.bytes)))))));
   if (held) $("tables").querySelector(`[data-table="${CSS.escape(held)}"]`)?.focus();
   if (!$("examples").children.length) examples(list.map((table) => table.name));
 }
