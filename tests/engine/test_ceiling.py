@@ -13,9 +13,9 @@ SQL = """
     SET 'nextpaint.state.ceiling' = '60 kb';
     CREATE TABLE t (k STRING, v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts);
     CREATE TABLE counts (k STRING, n BIGINT, PRIMARY KEY (k) NOT ENFORCED);
-    INSERT INTO counts SELECT k, COUNT(*) FROM t GROUP BY k;
+    INSERT INTO counts SELECT k, COUNT(DISTINCT v) FROM t GROUP BY k;
     CREATE TABLE evens (v INT, n BIGINT, PRIMARY KEY (v) NOT ENFORCED);
-    INSERT INTO evens SELECT v, COUNT(*) FROM t GROUP BY v;
+    INSERT INTO evens SELECT v, COUNT(DISTINCT v) FROM t GROUP BY v;
 """
 
 
