@@ -26,11 +26,14 @@ from nextpaint.decide.merchandising import RULES
 from nextpaint.decide.model import MODELS
 from nextpaint.process.graph import EXPLORED, BuiltIn, Design, Exposure, Learner, Together, VectorTable
 from nextpaint.process.operators.learning import LearnerSpec
+from nextpaint.process.user_code import MODEL_BYTES_MAX, FolderLibrary
 from nextpaint.record.errors import ApplicationError, Diagnostic
 from nextpaint.record.types import BOOLEAN, INT, STRING, TIMESTAMP, Field, array
+from nextpaint.sql.definitions import CreateFunction, CreateModel
 from nextpaint.sql.plan import Program, Table, Watermark
 from nextpaint.sql.planner import plan_program, warnings
 from nextpaint.sql.settings import duration_ms
+from nextpaint.sql.statement_grammar import parse_statements
 
 SURFACES = "surfaces.py"
 SETTINGS = "nextpaint.toml"
@@ -144,7 +147,7 @@ class Application:
         hidden = dict.fromkeys([*requirements(self.surfaces).statements, *statements])
         texts = [(name, data.decode("utf-8", "replace")) for name, data in self.files.items() if name.endswith(".sql")]
         found: list[Diagnostic] = []
-        program = _planned([*texts, (HIDDEN, ";\n".join(hidden) + ";")], found)
+        program = _planned([*texts, (HIDDEN, ";\n".join(hidden) + ";")], FolderLibrary(self.files), found)
         if program is None:
             raise ApplicationError(found)
         return program
@@ -158,6 +161,7 @@ class Application:
             )
         paths = [*folder.glob("*.sql"), folder / SURFACES, folder / SETTINGS]
         files = {path.name: path.read_bytes() for path in sorted(paths) if path.is_file()}
+        files.update(_named(folder, files))
         if not any(name.endswith(".sql") for name in files):
             raise ApplicationError(
                 [Diagnostic(str(folder), 0, 0, "no .sql file here", "an application declares its streams in SQL")]
@@ -174,7 +178,7 @@ class Application:
         needs = requirements(surfaces)
         if needs.statements:
             texts.append((HIDDEN, ";\n".join(needs.statements) + ";"))
-        program = _planned(texts, found)
+        program = _planned(texts, FolderLibrary(files), found)
         if found or program is None:
             raise ApplicationError(found)
         lateness_ms = _lateness(program)
@@ -276,11 +280,35 @@ def _frames(error: BaseException) -> Iterator[Any]:
         frame = frame.tb_next
 
 
-def _planned(texts: list[tuple[str, str]], found: list[Diagnostic]) -> Program | None:
+def _named(folder: Path, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The Python and model files that the SQL names, by their path in the folder. What is not there is a finding
+    later."""
+    found: dict[str, bytes] = {}
+    for name, data in files.items():
+        if not name.endswith(".sql"):
+            continue
+        for statement in parse_statements(name, data.decode("utf-8", "replace"), lambda refusal: None):
+            path = ""
+            if isinstance(statement, CreateFunction):
+                path = f"{statement.target.rpartition('.')[0]}.py"
+            elif isinstance(statement, CreateModel):
+                path = dict(statement.options).get("path", "")
+            place = folder / path
+            if path and place.resolve().is_relative_to(folder.resolve()) and place.is_file():
+                if place.stat().st_size > MODEL_BYTES_MAX:
+                    what = (
+                        f"{path} has more than {MODEL_BYTES_MAX} bytes: it must fit into the record of the application"
+                    )
+                    raise ApplicationError([Diagnostic(name, statement.at.line, statement.at.column, what)])
+                found[path] = place.read_bytes()
+    return found
+
+
+def _planned(texts: list[tuple[str, str]], library: FolderLibrary, found: list[Diagnostic]) -> Program | None:
     """Plan twice: the settings decide how late the built-in streams may be."""
     try:
-        first = plan_program(texts, _built_ins(duration_ms(DEFAULT_LATENESS)))
-        return plan_program(texts, _built_ins(_lateness(first)))
+        first = plan_program(texts, _built_ins(duration_ms(DEFAULT_LATENESS)), library=library)
+        return plan_program(texts, _built_ins(_lateness(first)), library=library)
     except ApplicationError as error:
         found.extend(error.diagnostics)
     except ValueError as error:

@@ -20,6 +20,9 @@ FUNCTION_LINES_MAX = 70  # what fits on one screen
 
 # "file::function" -> why everything must be caught there: the last line between a fault and a running node.
 BROAD_EXCEPT_EDGES: dict[str, str] = {
+    "nextpaint/process/user_code.py::FolderLibrary._module": "an application's own Python may raise anything",
+    "nextpaint/process/functions/called.py::_results": "a batch that raises is tried row by row",
+    "nextpaint/process/functions/called.py::_one": "an application's own Python may raise anything: its row fails",
     "nextpaint/application.py::_surfaces": "an application's own Python may raise anything: a finding of check",
     "nextpaint/connect/conformance/run.py::run_case": "a case that breaks the engine has failed; the others go on",
     "nextpaint/engine/turns.py::Turns._turn": "what breaks applying stops the engine, which says so and refuses",

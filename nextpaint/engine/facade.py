@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from nextpaint.sql import plan
 from nextpaint.sql.plan import Table
 from nextpaint.sql.planner import answer_question, plan_query
 from nextpaint.sql.session import Listing
+from nextpaint.sql.user_functions import declared
 
 QUERY_ROWS_MAX = 10_000
 BUILT_IN = ("events", "impressions", "decisions", "identity")
@@ -212,7 +214,8 @@ class Engine:
         principal.require(READ)
         program = self.node.application.program
         now = self.node.ports.clock.now_ms()
-        listing = _answered(sql, program)
+        with declared(program.code):
+            listing = _answered(sql, program)
         if listing is not None:
             return {
                 "columns": [{"name": name, "type": "STRING"} for name in listing.columns],
@@ -223,7 +226,8 @@ class Engine:
                 "as_of": now,
             }
         readable = {name: table for name, table in program.tables.items() if name in self.node.tables.live}
-        node = _planned(sql, readable, program.views)
+        with declared(replace(program.code, continuous=False)):
+            node = _planned(sql, readable, program.views)
         result = run_query(node, self.node.tables, self.node.tables.reading(now))
         rows = [[plain(value) for value in row] for row in result.rows[:QUERY_ROWS_MAX]]
         return {

@@ -17,6 +17,7 @@ from nextpaint.sql.operators import arithmetic, case_call, comparison_operands
 from nextpaint.sql.pattern_safety import longest_text
 from nextpaint.sql.plan import At, Call, ColumnRef, Expr, Literal
 from nextpaint.sql.refusal import Refusal, near
+from nextpaint.sql.user_functions import UserFunction, in_force
 
 
 class Bind(Protocol):
@@ -42,11 +43,41 @@ def function_call(binder: Bind, node: syntax.Call) -> Expr:
     if rule is not None:
         return rule(binder, node)
     signature = signatures.FUNCTIONS.get(node.name)
+    user = in_force().functions.get(node.name)
+    if signature is None and user is not None:
+        return _user_call(binder, node, user)
     if signature is None:
         if node.name in signatures.ELSEWHERE:
             raise Refusal(f"{node.name} is not a function here", node.at, signatures.ELSEWHERE[node.name])
-        raise Refusal(f"unknown function {node.name}", node.at, near(node.name, signatures.known_names()))
+        raise Refusal(
+            f"unknown function {node.name}",
+            node.at,
+            near(node.name, [*signatures.known_names(), *in_force().functions]),
+        )
     return _by_signature(binder, node, signature)
+
+
+def _user_call(binder: Bind, node: syntax.Call, user: UserFunction) -> Expr:
+    """A call of the application's own Python. Arguments are cast where nothing can get lost."""
+    if not user.exact and in_force().continuous:
+        raise Refusal(
+            f"{user.name} is declared inexact: its results could differ on replay",
+            node.at,
+            "declare it exact, or call it in a query over the table",
+        )
+    if len(node.args) != len(user.parameters):
+        shown = ", ".join(str(each) for each in user.parameters)
+        raise Refusal(
+            f"{user.name} takes {_count(len(user.parameters), len(user.parameters), False)}", node.at, f"({shown})"
+        )
+    args: list[Expr] = []
+    for each, wanted in zip(node.args, user.parameters, strict=True):
+        value = binder.bind(each)
+        if not coercion.stores(value.type, wanted):
+            raise Refusal(f"{user.name} needs {wanted} here, not {value.type}", each.at, f"CAST it AS {wanted}")
+        args.append(coercion.cast(value, wanted, each.at))
+    options = (("identity", user.identity), ("name", user.name))
+    return Call(user.result, "PYTHON", tuple(args), options, node.at)
 
 
 def _by_signature(binder: Bind, node: syntax.Call, signature: signatures.Signature) -> Expr:

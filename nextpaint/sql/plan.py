@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from nextpaint.record.columns import Value
 from nextpaint.record.types import Field, Type
+from nextpaint.sql.user_functions import InForce
 
 
 @dataclass(frozen=True, slots=True)
@@ -581,3 +582,4 @@ class Program:
     views: dict[str, str] = field(default_factory=dict)  # name -> the canonical text of its query
     functions: dict[str, str] = field(default_factory=dict)  # name -> its place, 'module.name'
     models: dict[str, str] = field(default_factory=dict)  # name -> its definition, for display
+    code: InForce = field(default_factory=InForce)  # the functions and models themselves

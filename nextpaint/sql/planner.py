@@ -10,6 +10,7 @@ A query may stand by itself among statements that run continuously (`asked`): it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from nextpaint.record.errors import ApplicationError, Diagnostic
 from nextpaint.record.types import Type
@@ -26,9 +27,12 @@ from nextpaint.sql.queries import distinct_names, plan_statement_query
 from nextpaint.sql.query_grammar import parse_query
 from nextpaint.sql.ranks import settled
 from nextpaint.sql.refusal import AlreadyReported, Refusal
+from nextpaint.sql.resolving import resolved, shown_model
 from nextpaint.sql.scope import ConditionNames
 from nextpaint.sql.session import Listing, ask
 from nextpaint.sql.statement_grammar import parse_statements
+from nextpaint.sql.user_functions import Library
+from nextpaint.sql.user_functions import declared as in_force_inside
 from nextpaint.sql.views import parsed_views, whole_text
 
 _IDLE_TIMEOUT = "table.exec.source.idle-timeout"
@@ -39,17 +43,34 @@ ANSWER = "_answer"
 
 
 def plan_program(
-    sources: Sequence[tuple[str, str]], builtins: Mapping[str, Table], asked: tuple[str, str] | None = None
+    sources: Sequence[tuple[str, str]],
+    builtins: Mapping[str, Table],
+    asked: tuple[str, str] | None = None,
+    library: Library | None = None,
 ) -> Program:
     """All statements of an application's files ((name, text), any order) as a checked program.
 
     Tables and views may be used before the line or file that declares them. Raises ApplicationError with every finding.
-    `asked`: file and text of a query whose changes go to the table ANSWER, which takes any.
+    `asked`: file and text of a query whose changes go to the table ANSWER, which takes any. `library`: where CREATE
+    FUNCTION and CREATE MODEL are resolved.
     """
     findings: list[Refusal] = []
     statements: list[definitions.Statement] = []
     for file, text in sources:
         statements.extend(parse_statements(file, text, findings.append))
+    code = resolved(statements, library, findings)
+    with in_force_inside(code):
+        program = _program(sources, statements, builtins, asked, findings)
+    return replace(program, code=code)
+
+
+def _program(
+    sources: Sequence[tuple[str, str]],
+    statements: Sequence[definitions.Statement],
+    builtins: Mapping[str, Table],
+    asked: tuple[str, str] | None,
+    findings: list[Refusal],
+) -> Program:
     declared = declare(statements, builtins, unparsed_names(sources), findings)
     tables, views, broken = declared.tables, declared.views, declared.broken
     catalog = Catalog(tables, views, plan_statement_query, broken=broken, findings=findings)
@@ -80,7 +101,9 @@ def plan_program(
     if findings:
         raise ApplicationError(_diagnostics(findings, [file for file, _ in sources]))
     texts = {name: whole_text(view) for name, view in views.items()}
-    return Program(tables, tuple(order), settings, texts)
+    functions = {name: each.target for name, each in declared.functions.items()}
+    models = {name: shown_model(each) for name, each in declared.models.items()}
+    return Program(tables, tuple(order), settings, texts, functions, models)
 
 
 def _answer(catalog: Catalog, file: str, text: str) -> PlannedInsert:

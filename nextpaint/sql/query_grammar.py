@@ -5,12 +5,15 @@ What Flink knows and this engine does not yet is refused here at its word, with 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nextpaint.sql.cursor import Cursor
 from nextpaint.sql.dialect import Kind
 from nextpaint.sql.expansion_grammar import parse_expansion, sees_expansion
 from nextpaint.sql.expression_grammar import parse_expression, parse_order_item, parse_window
 from nextpaint.sql.grouping_grammar import parse_grouping
 from nextpaint.sql.plan import At
+from nextpaint.sql.prediction_grammar import parse_prediction
 from nextpaint.sql.refusal import Refusal, near
 from nextpaint.sql.syntax import (
     Derived,
@@ -239,6 +242,12 @@ def _table(cursor: Cursor) -> Source:
 
 def _table_primary(cursor: Cursor) -> Source:
     start = cursor.at
+    if cursor.sees("ML_PREDICT", "(") or cursor.sees("TABLE", "(", "ML_PREDICT"):
+        inside = cursor.take("TABLE", "(")
+        found = parse_prediction(cursor)
+        if inside:
+            cursor.expect(")")
+        return replace(found, alias=_alias(cursor, "a table alias"))
     if cursor.sees("TABLE", "("):
         cursor.expect("TABLE", "(")
         table = _window_table(cursor)

@@ -12,6 +12,7 @@ from nextpaint.sql.binder import Binder
 from nextpaint.sql.catalog import Catalog, named, unique_names
 from nextpaint.sql.joins import plan_joins
 from nextpaint.sql.plan import At, Changes, ColumnRef, Expr, Node, Window, WindowKind
+from nextpaint.sql.predictions import prediction
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import PendingWindow, Relation, led_by, windowed_scope
 from nextpaint.sql.scope import Scope
@@ -41,6 +42,8 @@ def plan_source(env: Environment, source: syntax.Source, where: syntax.Expressio
             return _derived(env, source)
         case syntax.WindowTable():
             return _window_table(env, source)
+        case syntax.Prediction():
+            return prediction(partial(plan_source, env), source)
         case syntax.Expansion():
             raise Refusal(
                 f"{source.function}(...) takes its argument from a table before it",

@@ -361,7 +361,18 @@ class Join:
     at: At = field(default=_NOWHERE, compare=False)
 
 
-Source = TableName | Derived | WindowTable | Expansion | Join
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """`ML_PREDICT(TABLE t, MODEL m, DESCRIPTOR(c, ...)) [AS a]`."""
+
+    source: TableName
+    model: Ident
+    columns: tuple[Ident, ...]
+    alias: Ident | None = None
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+Source = TableName | Derived | WindowTable | Expansion | Prediction | Join
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import numpy as np
 from nextpaint.process.functions import (
     angles,
     arrays,
+    called,
     casts,
     comparisons,
     encodings,
@@ -65,6 +66,7 @@ Builder = Callable[[Call, tuple[Operand, ...]], Operand]
 FUNCTIONS: dict[str, Builder] = {
     **angles.FUNCTIONS,
     **arrays.FUNCTIONS,
+    **called.FUNCTIONS,
     **encodings.FUNCTIONS,
     **json.FUNCTIONS,
     **json_text.FUNCTIONS,
@@ -231,7 +233,12 @@ def _refused(call: Call, what: str, cure: str) -> ApplicationError:
 
 def _folded(call: Call, operand: Operand, operands: tuple[Operand, ...]) -> Operand:
     """The constant, if all arguments are constants and the row does not fail."""
-    if operand.constant or call.function in _READS_CLOCK or not all(each.constant for each in operands):
+    if (
+        operand.constant
+        or call.function in ("PYTHON", "PREDICT")
+        or call.function in _READS_CLOCK
+        or not all(each.constant for each in operands)
+    ):
         return operand
     ev = Evaluation((), 1)
     value = cells_of(_silent(operand)(ev))[0]
