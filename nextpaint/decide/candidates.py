@@ -82,15 +82,19 @@ def merge(batches: list[Candidates]) -> Candidates:
         return Candidates.none()
     slots = np.concatenate([batch.slots for _, batch in filled])
     turn = np.concatenate([np.arange(len(batch)) * len(batches) + index for index, batch in filled])
-    bits = np.concatenate([np.full(len(batch), 1 << index, np.int64) for index, batch in filled])
     order = np.argsort(turn)
-    slots, bits = slots[order], bits[order]
-    unique, first, group = np.unique(slots, return_index=True, return_inverse=True)
-    sources = np.zeros(len(unique), np.int64)
-    np.bitwise_or.at(sources, group, bits)
-    kept = np.argsort(first)
-    ids = np.concatenate([batch.ids for _, batch in filled])[order][first[kept]]
-    return Candidates(ids, unique[kept], np.zeros(len(unique), np.float64), sources[kept])
+    slots = slots[order]
+    # By slot: where it comes first, and its bits. Slots are below the size of the items table, so both are one pass.
+    size = int(slots.max()) + 1
+    first = np.empty(size, np.int64)
+    first[slots[::-1]] = np.arange(len(slots) - 1, -1, -1)  # of equal slots the last write stays: the first place
+    of_slot = np.zeros(size, np.int64)
+    for index, batch in filled:
+        of_slot[batch.slots] |= 1 << index
+    kept = np.flatnonzero(first[slots] == np.arange(len(slots)))
+    ids = np.concatenate([batch.ids for _, batch in filled])[order[kept]]
+    slots = slots[kept]
+    return Candidates(ids, slots, np.zeros(len(slots), np.float64), of_slot[slots])
 
 
 def append(batch: Candidates, more: Candidates, source: int) -> Candidates:

@@ -131,6 +131,17 @@ class Context:
             held, names, values = held[known], names[known], values[known]
         return Candidates(names, held, values, np.zeros(len(held), np.int64))
 
+    def found_at(self, slots: IntArray, scores: FloatArray) -> Candidates:
+        """As `found`, for items whose slots are known (-1: not in the items table); both of shape (n,)."""
+        known = slots >= 0
+        if not bool(known.all()):
+            self.unknown += len(slots) - int(known.sum())
+            slots, scores = slots[known], scores[known]
+        keys = self.items.keys
+        names = np.empty(len(slots), object)
+        names[:] = [keys[slot] for slot in slots.tolist()]
+        return Candidates(names, slots, scores, np.zeros(len(slots), np.int64))
+
     def rows(self, table: str, prefix: tuple[Any, ...]) -> Sequence[Row]:
         """The rows of `table` whose first key columns equal `prefix`, ordered by the rest of the key."""
         return self.once((table, prefix), lambda: self.reading.rows(table, prefix))

@@ -180,6 +180,8 @@ class _Limit:
         if not context.subjects:
             return None
         refused = {item for item, count in self._counts(context).items() if count >= self._times}
+        if not refused:
+            return None
         mask = [item not in refused for item in candidates.keys()]
         return None if all(mask) else np.array(mask, np.bool_)
 

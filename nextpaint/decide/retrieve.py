@@ -53,7 +53,7 @@ def _similar(session: BoundSession, k: int) -> Stage:
         keys = cast(Sequence[str], every.vectors.keys)  # those of the items table, which are STRING (binder)
         scores = every.scaled
         best = top(scores, keys.__getitem__, k)
-        return context.found([keys[index] for index in best.tolist()], scores[best])
+        return context.found_at(session.joined(every.vectors, context.items).slots[best], scores[best])
 
     return similar
 

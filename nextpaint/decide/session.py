@@ -13,7 +13,7 @@ table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
 
 import numpy as np
@@ -23,8 +23,8 @@ from nextpaint.decide.candidates import Candidates, FloatArray
 from nextpaint.decide.context import Context, ListPath
 from nextpaint.decide.requirements import Needs, VectorTable
 from nextpaint.process.kernels.decay import decay_array
-from nextpaint.process.reading import Vectors
-from nextpaint.record.columns import Column
+from nextpaint.process.reading import Vectors, Whole
+from nextpaint.record.columns import Column, IntArray
 from nextpaint.record.types import DOUBLE
 
 SEEDS_MAX = 16  # with a half-life of minutes the 17th heaviest item weighs next to nothing
@@ -71,6 +71,21 @@ class Similarities:
     strength: float
 
 
+class _Joined:
+    """For each slot of the items table the row of the same key in the vector table, and the reverse; -1 for none."""
+
+    def __init__(self, vectors: Vectors, items: Whole) -> None:
+        self._of = (vectors.keys, vectors.version, items.keys, items.version)
+        self.rows: IntArray = np.array([vectors.slots.get(key, -1) for key in items.keys], np.int64)
+        self.slots: IntArray = np.array([items.slots.get(key, -1) for key in vectors.keys], np.int64)
+
+    def fits(self, vectors: Vectors, items: Whole) -> bool:
+        """Whether it is of these very tables, as they are now."""
+        keys, version, others, other_version = self._of
+        same = keys is vectors.keys and others is items.keys
+        return same and version == vectors.version and other_version == items.version
+
+
 @dataclass(frozen=True)
 class BoundSession:
     """A session vector bound to its list; results are shared by all stages of a decision."""
@@ -78,6 +93,13 @@ class BoundSession:
     path: ListPath
     table: str
     half_life_ms: int
+    _joins: list[_Joined] = field(default_factory=list, compare=False, repr=False)  # the last one; derived
+
+    def joined(self, vectors: Vectors, items: Whole) -> _Joined:
+        """Which rows are which slots; made anew when keys were added or removed."""
+        if not self._joins or not self._joins[0].fits(vectors, items):
+            self._joins[:] = [_Joined(vectors, items)]
+        return self._joins[0]
 
     def similarities(self, context: Context) -> Similarities | None:
         """Similarities to every row, or None: nothing recent, or none of it has a vector."""
@@ -89,8 +111,7 @@ class BoundSession:
         found = self.similarities(context)
         if found is None:
             return Column(DOUBLE, np.zeros(len(candidates)), np.zeros(len(candidates), np.bool_))
-        slots = found.vectors.slots
-        rows = np.array([slots.get(each, -1) for each in candidates.keys()], np.int64)
+        rows = self.joined(found.vectors, context.items).rows[candidates.slots]
         valid = rows >= 0
         cosines = np.where(valid, found.scaled[rows] / found.length, 0.0) * found.strength
         values = np.rint(cosines * RESOLUTION) / RESOLUTION

@@ -135,7 +135,10 @@ def _top(stage: Top, wheres: Sequence[_Where]) -> Stage:
         passing = top(values, lambda index: keys[held[index]], stage.k)
         if not len(passing):
             return abstain(context, f"{stage.table} has no matching item")
-        return context.found([keys[slot] for slot in held[passing].tolist()], values[passing])
+        places = held[passing]
+        if stage.table != context.items_table:
+            places = context.places(stage.table, context.items_table)[places]
+        return context.found_at(places, values[passing])
 
     return best_of
 

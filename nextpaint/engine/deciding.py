@@ -193,23 +193,30 @@ class Deciding:
     async def _commit(self, decision: Decision, now_ms: int, left_s: float) -> bool | str:
         """Make the record durable; "pending" when the disk takes longer than the window has left."""
         record = Record(decision.record.decision_id.encode(), decision.record.encode(), now_ms)
-        future: asyncio.Future[None] = self._node.loop.create_future()
+        future: asyncio.Future[bool] = self._node.loop.create_future()
 
         def done(_frame: Frame, _entry: Entry, _index: int) -> None:
             if not future.done():
-                future.set_result(None)
+                future.set_result(True)
 
         def failed(error: BaseException) -> None:
             if not future.done():
                 future.set_exception(error)
 
+        def late() -> None:
+            if not future.done():
+                future.set_result(False)
+
         self._node.append(Draft(DECISIONS_TOPIC, EntryKind.INPUT, [record]), done, failed)
+        self._node.hurry()
+        timer = self._node.loop.call_later(left_s, late)
         try:
-            await asyncio.wait_for(future, left_s)
-        except TimeoutError:
-            self._node.observed.counters.add("decisions_pending")
-            return "pending"
-        return True
+            if await future:
+                return True
+        finally:
+            timer.cancel()
+        self._node.observed.counters.add("decisions_pending")
+        return "pending"
 
     def _observe(self, decision: Decision, total_ms: float, commit_ms: float, window_ms: int) -> None:
         record = decision.record

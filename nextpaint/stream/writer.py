@@ -201,6 +201,13 @@ class Writer:
             self._take_off()
         return self.idle
 
+    def depart(self) -> bool:
+        """Let what is gathered take off now; False when a frame is in flight already, or nothing waits."""
+        if self._flying is not None or self._held or self._next.empty:
+            return False
+        self._take_off()
+        return True
+
     # --- frames ---------------------------------------------------------------------------------------------
 
     def _entry(self, draft: Draft) -> Draft:
@@ -231,8 +238,7 @@ class Writer:
 
     def _leave_now(self) -> None:
         self._leaving = False
-        if self._flying is None and not self._held:
-            self._take_off()
+        self.depart()
 
     def _take_off(self) -> None:
         pending = self._next
