@@ -88,11 +88,19 @@ def bind_surfaces(
     diagnostics: list[Diagnostic] = []
     bound: dict[str, BoundSurface] = {}
     names = Counter(surface.name for surface in surfaces)
+    experiments: dict[str, str] = {}
     for surface in surfaces:
         binder = Binder(surface.name, surface.at, surface.items, _inputs(surface), tables)
         if names[surface.name] > 1:
             binder.error("this name is given twice", "give each surface its own name")
         _check_settings(surface, binder)
+        shared = str(surface.experiment)
+        if isinstance(surface.experiment, Experiment):
+            if experiments.setdefault(surface.experiment.name, shared) != shared:
+                binder.error(
+                    f"experiment {surface.experiment.name!r} is declared otherwise elsewhere",
+                    "give it a name of its own",
+                )
         bound[surface.name] = _with_variants(_bind(surface, binder), binder)
         diagnostics.extend(dict.fromkeys(binder.diagnostics))  # variants repeat what they do not change
     return bound, diagnostics

@@ -77,9 +77,14 @@ class Decider:
         return reads_of(self._bound)
 
     @property
-    def experiments(self) -> tuple[tuple[str, Experiment], ...]:
-        """(surface, experiment) of every surface that has one."""
-        return tuple((name, each.experiment) for name, each in self._bound.items() if each.experiment is not None)
+    def experiments(self) -> tuple[tuple[Experiment, tuple[str, ...]], ...]:
+        """Every experiment with the surfaces that are in it; surfaces may share one by its name."""
+        found: dict[str, tuple[Experiment, tuple[str, ...]]] = {}
+        for name, each in self._bound.items():
+            if each.experiment is not None:
+                first, surfaces = found.get(each.experiment.name, (each.experiment, ()))
+                found[first.name] = (first, (*surfaces, name))
+        return tuple(found.values())
 
     def request(self, surface: str, body: Mapping[str, Any]) -> DecisionRequest:
         """A checked request. Raises NotFound for an unknown surface and InvalidInput naming what is wrong."""

@@ -43,9 +43,10 @@ class Deciding:
         self.commit = Latency()
         self.inside = 0
         self.recent: list[str] = []
-        self.propensities = (
-            None if background is None else PropensityWork(background, node.append, node.observed.counters.add)
-        )
+        self.propensities: PropensityWork | None = None
+        if background is not None:
+            count = node.observed.counters.add
+            self.propensities = PropensityWork(background, node.ports.clock, node.append, count)
         node.switched.append(self._switched)
 
     def _made(self) -> Decider:
@@ -180,11 +181,11 @@ class Deciding:
         subjects = self.subjects(DecisionRequest(user_id=user_id, anonymous_id=anonymous_id))
         reading = self._node.tables.reading(self._node.ports.clock.now_ms())
         flags = []
-        for surface, experiment in self.decider.experiments:
+        for experiment, surfaces in self.decider.experiments:
             assigned = experiment.assigned(subjects, reading)
             variant = experiment.base if assigned is None else assigned.variant
             reason = "DEFAULT" if assigned is None else "SPLIT"
-            metadata = {"surface": surface, "application": self._node.application.hash}
+            metadata = {"surface": surfaces[0], "application": self._node.application.hash}
             flags.append(
                 {"key": experiment.name, "value": variant, "variant": variant, "reason": reason, "metadata": metadata}
             )

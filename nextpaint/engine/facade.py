@@ -155,8 +155,8 @@ class Engine:
         principal.require(READ)
         found = self.node.runner.graph.exposures
         return [
-            {"surface": surface, **compared(each, found[each.name].tallies if each.name in found else {})}
-            for surface, each in self._deciding.decider.experiments
+            {"surfaces": list(surfaces), **compared(each, found[each.name].tallies if each.name in found else {})}
+            for each, surfaces in self._deciding.decider.experiments
         ]
 
     def learning(self, principal: Principal) -> list[dict[str, Any]]:

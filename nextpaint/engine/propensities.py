@@ -2,9 +2,10 @@
 
 Where a policy cannot say with which probability it showed a page (Thompson sampling), the page is drawn again many
 times from the posterior the decision read, on a worker thread, one decision at a time. What comes out enters the ledger
-(topic `_propensities`) with its standard error: it is read from there and never computed twice. A node with more
-decisions than the worker can follow estimates a part of them and counts the others; `nextpaint evaluate` says how many
-it had.
+(topic `_propensities`) with its standard error: it is read from there and never computed twice. After each the work
+rests for `REST` times as long, so it takes a twentieth of one core from decisions: a busy node estimates a sample,
+which does not depend on what was decided, and counts the others (`propensities_skipped`); `nextpaint evaluate` draws
+what it needs itself.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ import msgspec
 
 from nextpaint.decide import Decision
 from nextpaint.decide.propensity import ESTIMATED, Estimate, estimate
-from nextpaint.ports import Workers
+from nextpaint.ports import Clock, Workers
 from nextpaint.record.codec import Record
 from nextpaint.stream.frame import Draft, EntryKind
 
 PROPENSITIES_TOPIC = "_propensities"
 DRAWS = 256  # a standard error of at most 0.031; about 30 ms of one worker for a hundred candidates
-WAITING_MAX = 32  # decisions: a second of work
+REST = 20
 
 _json = msgspec.json.Encoder().encode
 
@@ -36,14 +37,17 @@ class Estimated(msgspec.Struct, frozen=True):
 
 
 class PropensityWork:
-    """Estimates one decision after the other. `append` writes a draft to the ledger."""
+    """Estimates one decision at a time. `append` writes a draft to the ledger."""
 
-    def __init__(self, workers: Workers, append: Callable[[Draft], None], count: Callable[[str], None]) -> None:
+    def __init__(
+        self, workers: Workers, clock: Clock, append: Callable[[Draft], None], count: Callable[[str], None]
+    ) -> None:  # fmt: skip
         self._workers = workers
+        self._clock = clock
         self._append = append
         self._count = count
-        self._waiting: list[Decision] = []
         self._busy = False
+        self._resumes_ns = 0
 
     def poke(self, decision: Decision, now_ms: int) -> None:
         """A decision was recorded: estimate its propensities if its policy could not say them."""
@@ -51,28 +55,22 @@ class PropensityWork:
             return
         if decision.record.explored is None or decision.record.explored.kind != ESTIMATED:
             return
-        if len(self._waiting) >= WAITING_MAX:
+        started_ns = self._clock.monotonic_ns()
+        if self._busy or started_ns < self._resumes_ns:
             self._count("propensities_skipped")
             return
-        self._waiting.append(decision)
-        self._next(now_ms)
-
-    def _next(self, now_ms: int) -> None:
-        if self._busy or not self._waiting:
-            return
         self._busy = True
-        decision = self._waiting.pop(0)
 
         def done(found: Estimate | None, error: BaseException | None) -> None:
-            self._busy = False
+            ended_ns = self._clock.monotonic_ns()
+            self._busy, self._resumes_ns = False, ended_ns + REST * (ended_ns - started_ns)
             if found is None:
                 self._count("propensities_failed")
-            else:
-                name = decision.record.decision_id
-                value = _json(Estimated(name, found.draws, found.values, found.errors))
-                self._append(Draft(PROPENSITIES_TOPIC, EntryKind.INPUT, [Record(name.encode(), value, now_ms)]))
-                self._count("propensities_estimated")
-            self._next(now_ms)
+                return
+            name = decision.record.decision_id
+            value = _json(Estimated(name, found.draws, found.values, found.errors))
+            self._append(Draft(PROPENSITIES_TOPIC, EntryKind.INPUT, [Record(name.encode(), value, now_ms)]))
+            self._count("propensities_estimated")
 
         self._workers.submit(lambda: _estimate(decision), done)
 

@@ -96,6 +96,14 @@ def test_without_a_profile_nothing_is_assigned():
     assert decision.answer["experiment"] == {}
 
 
+def test_surfaces_may_share_an_experiment_but_not_a_name_for_two():
+    home, search = HOME.but("home_carousel", experiment=EXPERIMENT), HOME.but("other", experiment=EXPERIMENT)
+    assert decider(home, search).experiments == ((EXPERIMENT, ("home_carousel", "other")),)
+    two = Experiment("exploration", variants={"a": {}, "b": {}})
+    with pytest.raises(ApplicationError, match="declared otherwise elsewhere"):
+        decider(home, HOME.but("other", experiment=two))
+
+
 @pytest.mark.parametrize(
     ("experiment", "what"),
     [

@@ -1,5 +1,7 @@
 """Experiments as OpenFeature flags, over HTTP as an OFREP client asks."""
 
+import time
+
 import pytest
 
 from tests.engine.explorer import GOODS_30, clicked, explorer, shown
@@ -57,20 +59,19 @@ def test_all_flags_come_with_an_etag(live):
 
 
 def test_thompson_propensities_are_estimated_after_the_answer_with_their_error(live):
-    answer = live.http.post("/v1/decide/tried", json=asked("stranger", profiled=False)).json()
-    assert [each["propensity"] for each in answer["items"]] == [None] * 5
-    calls = [shown("stranger", answer), clicked("stranger", answer, ids(answer)[0])]
-    live.http.post("/v1/batch", json={"batch": calls}).raise_for_status()
-    for _ in range(100):
+    """The work rests between two decisions, so some are left out and counted."""
+    found, made = None, 0
+    while found is None and made < 300:
+        answer = live.http.post("/v1/decide/tried", json=asked("stranger", profiled=False)).json()
+        assert [each["propensity"] for each in answer["items"]] == [None] * 5
+        made += 1
+        time.sleep(0.02)
         why = live.http.get(f"/v1/decisions/{answer['decision_id']}?view=support").json()
-        if "estimated_propensities" in why:
-            break
-    found = why["estimated_propensities"]
+        found = why.get("estimated_propensities")
     assert found["draws"] == 256
     assert len(found["values"]) == len(found["errors"]) == 5
-    assert all(
-        0 < value < 1 and 0 < error < 0.04 for value, error in zip(found["values"], found["errors"], strict=True)
-    )
+    assert all(0 < value < 1 for value in found["values"])
+    assert all(0 < error < 0.04 for error in found["errors"])
 
 
 def test_what_each_variant_earned_and_what_exploration_knows_can_be_read(live):
@@ -83,7 +84,7 @@ def test_what_each_variant_earned_and_what_exploration_knows_can_be_read(live):
         live.http.post("/v1/batch", json={"batch": calls}).raise_for_status()
     live.run(live.engine.node.settled())
     (found,) = live.http.get("/v1/experiments").json()["experiments"]
-    assert (found["experiment"], found["control"], found["surface"]) == ("exploration", "off", "tried")
+    assert (found["experiment"], found["control"], found["surfaces"]) == ("exploration", "off", ["tried"])
     assert sum(each["people"] for each in found["variants"]) == 30
     assert sum(each["rewards"] for each in found["variants"]) == 15
     assert "difference" in found["variants"][0]
