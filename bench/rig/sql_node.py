@@ -1,0 +1,134 @@
+"""One query on one node, alone in a process: prints what it cost as JSON. Run by `bench/sql.py`.
+
+    python sql_node.py QUERY INPUTS ROWS DATA [--rows FILE]
+
+RecordBatches are read from a file, appended to the node's ledger, synced, applied, results appended or materialised,
+checkpoints written; then the input ends, so that windows that are open fire. CPU is that of the whole process, all
+threads, from its start; `start` is what it had used when the node was open.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvloop
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from rig.queries import QUERIES, TABLES, VIEWS, Query
+from rig.streams import written
+
+from nextpaint.application import Application
+from nextpaint.engine.node import Node, NodeSettings
+from nextpaint.ports import Ports, SystemClock, SystemDisk, SystemRandom, ThreadWorkers
+from nextpaint.process.outputs import plain
+from nextpaint.record.codec import EncodedBatch
+from nextpaint.record.errors import NextpaintError
+from nextpaint.stream.frame import Draft, EntryKind
+
+WAITING_MAX = 20_000  # records that wait to be applied before more are read
+PENDING_MAX = 8 << 20  # bytes that wait for the disk
+
+
+def application(query: Query) -> Application:
+    """The query as an application. Raises ApplicationError for what is not supported yet."""
+    parts = [*(TABLES[name] for name in query.inputs), *(VIEWS[name] for name in query.views)]
+    text = ";\n".join([*parts, query.result(), query.insert()]) + ";\n"
+    return Application.of({"query.sql": text.encode(), "nextpaint.toml": b'name = "bench"\n'})
+
+
+def batches(path: Path) -> Iterator[EncodedBatch]:
+    """The RecordBatches of a file."""
+    with open(path, "rb") as file:
+        while head := file.read(12):
+            data = head + file.read(int.from_bytes(head[8:12], "big"))
+            yield EncodedBatch(data, int.from_bytes(data[57:61], "big"))
+
+
+def interleaved(paths: dict[str, Path]) -> Iterator[tuple[str, EncodedBatch]]:
+    """Batches of all inputs, each taken in proportion to its size."""
+    readers = {name: batches(path) for name, path in paths.items()}
+    sizes = {name: path.stat().st_size for name, path in paths.items()}
+    read = dict.fromkeys(paths, 0)
+    while readers:
+        name = min(readers, key=lambda each: read[each] / sizes[each])
+        batch = next(readers[name], None)
+        if batch is None:
+            del readers[name]
+            continue
+        read[name] += batch.bytes
+        yield name, batch
+
+
+async def measured(query: Query, inputs: Path, rows: int, data: Path, kept: Path | None) -> dict[str, object]:
+    """Run the query; what it cost."""
+    loop = asyncio.get_running_loop()
+    ports = Ports(SystemClock(), SystemDisk(data), SystemRandom(), ThreadWorkers(loop.call_soon_threadsafe))
+    node = Node.open(data, application(query), ports, NodeSettings(checkpoint_s=10), None)
+    node.start()
+    start = time.process_time()
+    paths = {name: written(inputs, name, rows).with_suffix(".batches") for name in query.inputs}
+    for topic, batch in interleaved(paths):
+        node.append(Draft(topic, EntryKind.INPUT, [], batch=batch))
+        while node.turns.waiting_records > WAITING_MAX or node.writer.pending_bytes > PENDING_MAX:
+            await asyncio.sleep(0.0005)
+            node.require_running()
+    await node.settled()
+    node._emit(node.runner.end())
+    await node.settled()
+    used = time.process_time() - start
+    report = {
+        "start_s": start, "cpu_s": used, "dead": node.runner.dead, "late": sum(node.runner.late().values()),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }  # fmt: skip
+    if kept is not None:
+        keep(node, query, kept)
+    await node.close()
+    return report
+
+
+def keep(node: Node, query: Query, path: Path) -> None:
+    """The result as JSON lines."""
+    with open(path, "w") as file:
+        if query.key:
+            for _, stored in node.tables.live["result_rows"].table.rows.items():
+                file.write(json.dumps([plain(each) for each in stored[1]], default=str) + "\n")
+            return
+        for frame in node.ledger.frames():
+            for entry in frame.entries:
+                if entry.topic == "result_rows":
+                    file.writelines(
+                        json.dumps(list(json.loads(record.value or b"").values())) + "\n" for record in entry.records
+                    )
+
+
+def main() -> int:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("query")
+    parser.add_argument("inputs", type=Path)
+    parser.add_argument("rows", type=int)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--rows", dest="kept", type=Path)
+    options = parser.parse_args()
+    query = next(each for each in QUERIES if each.name == options.query)
+    try:
+        report = uvloop.run(measured(query, options.inputs, options.rows, options.data, options.kept))
+    except NextpaintError as error:
+        print(json.dumps({"refused": str(error)}))
+        return 0
+    finally:
+        shutil.rmtree(options.data, ignore_errors=True)
+    print(json.dumps(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
