@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -82,8 +83,8 @@ class Bench:
         insert = query.insert()
         if "stock" in query.inputs:  # a versioned view: a file has no upsert format
             tables.append(
-                "CREATE VIEW stock_versions AS SELECT item_id, ts, stock FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY"
-                " item_id ORDER BY ts DESC) AS n FROM stock) WHERE n = 1"
+                "CREATE VIEW stock_versions AS SELECT item_id, ts, stock FROM (SELECT *, ROW_NUMBER() OVER"
+                " (PARTITION BY item_id ORDER BY ts DESC) AS n FROM stock) WHERE n = 1"
             )
             insert = insert.replace("JOIN stock FOR", "JOIN stock_versions FOR")
         tables += [VIEWS[name] for name in query.views]
@@ -133,8 +134,6 @@ def _columns(query: Query) -> list[str]:
 
 
 def _moment(ms: int) -> str:
-    from datetime import UTC, datetime
-
     moment = datetime.fromtimestamp(ms / 1000, UTC)
     text = moment.strftime("%Y-%m-%dT%H:%M") + (f":{moment:%S}" if ms % 60_000 else "")
     return text + (f".{ms % 1000:03d}" if ms % 1000 else "")
@@ -155,7 +154,7 @@ def flink_rows(printed: list[str]) -> Counter[str]:
 
 
 def compared(bench: Bench, query: Query) -> str:
-    """ "" if both give the same rows, else what is different."""
+    """What is different between the rows of both; nothing if they are the same."""
     kept = bench.data / "rows.json"
     ours = bench.node(query, COMPARED_ROWS, kept)
     if "refused" in ours or "failed" in ours:

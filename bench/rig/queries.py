@@ -43,8 +43,8 @@ TABLES = {
     " extra STRING>, `dateTime` TIMESTAMP(3), WATERMARK FOR `dateTime` AS `dateTime` - INTERVAL '4' SECOND)",
 }
 VIEWS = {
-    "person": "CREATE VIEW person AS SELECT person.id, person.name, person.emailAddress, person.creditCard, person.city,"
-    " person.state, `dateTime`, person.extra FROM nexmark WHERE event_type = 0",
+    "person": "CREATE VIEW person AS SELECT person.id, person.name, person.emailAddress, person.creditCard,"
+    " person.city, person.state, `dateTime`, person.extra FROM nexmark WHERE event_type = 0",
     "auction": "CREATE VIEW auction AS SELECT auction.id, auction.itemName, auction.description, auction.initialBid,"
     " auction.reserve, `dateTime`, auction.expires, auction.seller, auction.category, auction.extra FROM nexmark"
     " WHERE event_type = 1",
@@ -70,8 +70,8 @@ QUERIES = (
           "SELECT user_id, category_id, COUNT(*) OVER (PARTITION BY user_id, category_id ORDER BY ts RANGE BETWEEN"
           " INTERVAL '5' MINUTE PRECEDING AND CURRENT ROW) FROM clicks WHERE event_type = 'view'", 10.0),
     Query("Q3", ("clicks",), "u STRING, s TIMESTAMP(3), e TIMESTAMP(3), n BIGINT, v DOUBLE",
-          "SELECT user_id, window_start, window_end, COUNT(*), SUM(price) FROM SESSION(TABLE clicks PARTITION BY user_id,"
-          " DESCRIPTOR(ts), INTERVAL '30' MINUTE) GROUP BY user_id, window_start, window_end", 10.0),
+          "SELECT user_id, window_start, window_end, COUNT(*), SUM(price) FROM SESSION(TABLE clicks PARTITION BY"
+          " user_id, DESCRIPTOR(ts), INTERVAL '30' MINUTE) GROUP BY user_id, window_start, window_end", 10.0),
     Query("Q4", ("clicks", "stock"), "u STRING, i STRING, s INT",
           "SELECT c.user_id, c.item_id, s.stock FROM clicks AS c LEFT JOIN stock FOR SYSTEM_TIME AS OF c.ts AS s"
           " ON c.item_id = s.item_id WHERE c.event_type = 'view'", 10.0),
@@ -95,8 +95,8 @@ QUERIES = (
              " ON AuctionBids.window_start = MaxBids.window_start AND AuctionBids.window_end = MaxBids.window_end"
              " AND AuctionBids.num >= MaxBids.maxn"),
     _nexmark(7, _BID,
-             "SELECT B.auction, B.bidder, B.price, B.`dateTime`, B.extra FROM bid B JOIN (SELECT MAX(price) AS maxprice,"
-             " window_end AS `dateTime` FROM TUMBLE(TABLE bid, DESCRIPTOR(`dateTime`), INTERVAL '10' SECOND)"
+             "SELECT B.auction, B.bidder, B.price, B.`dateTime`, B.extra FROM bid B JOIN (SELECT MAX(price) AS"
+             " maxprice, window_end AS `dateTime` FROM TUMBLE(TABLE bid, DESCRIPTOR(`dateTime`), INTERVAL '10' SECOND)"
              " GROUP BY window_start, window_end) B1 ON B.price = B1.maxprice"
              " WHERE B.`dateTime` BETWEEN B1.`dateTime` - INTERVAL '10' SECOND AND B1.`dateTime`"),
     _nexmark(8, "id BIGINT, name STRING, stime TIMESTAMP(3)",
@@ -109,7 +109,8 @@ QUERIES = (
     _nexmark(11, "bidder BIGINT, bid_count BIGINT, starttime TIMESTAMP(3), endtime TIMESTAMP(3)",
              "SELECT bidder, COUNT(*), window_start, window_end FROM SESSION(TABLE bid PARTITION BY bidder,"
              " DESCRIPTOR(`dateTime`), INTERVAL '10' SECOND) GROUP BY bidder, window_start, window_end"),
-    _nexmark(15, "`day` STRING, total BIGINT, cheap BIGINT, middle BIGINT, dear BIGINT, bidders BIGINT, auctions BIGINT",
+    _nexmark(15, "`day` STRING, total BIGINT, cheap BIGINT, middle BIGINT, dear BIGINT, bidders BIGINT,"
+             " auctions BIGINT",
              "SELECT DATE_FORMAT(`dateTime`, 'yyyy-MM-dd'), COUNT(*), COUNT(*) FILTER (WHERE price < 10000),"
              " COUNT(*) FILTER (WHERE price >= 10000 AND price < 1000000), COUNT(*) FILTER (WHERE price >= 1000000),"
              " COUNT(DISTINCT bidder), COUNT(DISTINCT auction) FROM bid GROUP BY DATE_FORMAT(`dateTime`, 'yyyy-MM-dd')",
@@ -121,10 +122,11 @@ QUERIES = (
              " GROUP BY auction, DATE_FORMAT(`dateTime`, 'yyyy-MM-dd')", key="auction, `day`"),
     _nexmark(18, f"{_BID}",
              "SELECT auction, bidder, price, `dateTime`, extra FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY bidder,"
-             " auction ORDER BY `dateTime` DESC) AS rank_number FROM bid) WHERE rank_number <= 1", key="auction, bidder"),
+             " auction ORDER BY `dateTime` DESC) AS rank_number FROM bid) WHERE rank_number <= 1",
+             key="auction, bidder"),
     _nexmark(19, f"{_BID}, rank_number BIGINT",
-             "SELECT auction, bidder, price, `dateTime`, extra, rank_number FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY"
-             " auction ORDER BY price DESC) AS rank_number FROM bid) WHERE rank_number <= 10",
+             "SELECT auction, bidder, price, `dateTime`, extra, rank_number FROM (SELECT *, ROW_NUMBER() OVER"
+             " (PARTITION BY auction ORDER BY price DESC) AS rank_number FROM bid) WHERE rank_number <= 10",
              key="auction, rank_number"),
     _nexmark(20, "auction BIGINT, bidder BIGINT, price BIGINT, itemName STRING, category BIGINT",
              "SELECT B.auction, B.bidder, B.price, A.itemName, A.category FROM bid AS B INNER JOIN auction AS A"

@@ -22,9 +22,6 @@ from pathlib import Path
 import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from rig.queries import QUERIES, TABLES, VIEWS, Query
-from rig.streams import written
-
 from nextpaint.application import Application
 from nextpaint.engine.node import Node, NodeSettings
 from nextpaint.ports import Ports, SystemClock, SystemDisk, SystemRandom, ThreadWorkers
@@ -32,6 +29,8 @@ from nextpaint.process.outputs import plain
 from nextpaint.record.codec import EncodedBatch
 from nextpaint.record.errors import NextpaintError
 from nextpaint.stream.frame import Draft, EntryKind
+from rig.queries import QUERIES, TABLES, VIEWS, Query
+from rig.streams import written
 
 WAITING_MAX = 20_000  # records that wait to be applied before more are read
 PENDING_MAX = 8 << 20  # bytes that wait for the disk
@@ -81,7 +80,7 @@ async def measured(query: Query, inputs: Path, rows: int, data: Path, kept: Path
             await asyncio.sleep(0.0005)
             node.require_running()
     await node.settled()
-    node._emit(node.runner.end())
+    node._emit(node.runner.end())  # noqa: SLF001  a node never ends its input by itself
     await node.settled()
     used = time.process_time() - start
     report = {

@@ -131,8 +131,8 @@ class _Nexmark:
         hot = self.chance.randrange(2) > 0
         channel = self.chance.choice(CHANNELS) if hot else f"channel-{self.chance.randrange(10_000)}"
         return (
-            f'{{"auction":{self._recent(1002 + 3 * epoch, 100, 2, 100)},"bidder":{self._recent(1000 + epoch, 100, 4, 1000)},'
-            f'"price":{self._price()},"channel":"{channel}","url":"https://www.nexmark.com/{channel}/item.htm?query=1",'
+            f'{{"auction":{self._recent(1002 + 3 * epoch, 100, 2, 100)},'
+            f'"bidder":{self._recent(1000 + epoch, 100, 4, 1000)},"price":{self._price()},"channel":"{channel}","url":"https://www.nexmark.com/{channel}/item.htm?query=1",'
             f'"dateTime":"{_time(ms)}","extra":"{self._extra(100)}"}}'
         )
 

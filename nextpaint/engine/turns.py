@@ -18,6 +18,7 @@ from nextpaint.record.runs import Run
 
 SLICE_MS = 2.0  # a decision waits at most this long for a slice to end
 DECIDE_MS_MAX = 40.0  # decisions of one turn; then records are applied and sockets are read
+CATCH_UP_MS = 8.0  # a slice while thousands of records wait and no decision did: larger steps cost less a record
 SLICES_MS_MIN = 4.0  # slices of one turn at least, when records wait
 DECISION_SHARE = 0.7  # applying keeps 30 % of the thread even when decisions alone could fill it
 PATIENCE_MS = 3.0  # how long a few records may wait for more; a decision reads them at most this much later
@@ -157,7 +158,9 @@ class Turns:
         if switch is not None:
             self._switch(switch)
             return
-        taken = self._records.take(max(1, min(SLICE_RECORDS_MAX, int(SLICE_MS / self._record_ms))))
+        behind = not self._decided_ns and len(self._records) >= SLICE_RECORDS_MAX
+        slice_ms = CATCH_UP_MS if behind else SLICE_MS
+        taken = self._records.take(max(1, min(SLICE_RECORDS_MAX, int(slice_ms / self._record_ms))))
         if not taken:
             return
         started = self._clock.monotonic_ns()

@@ -10,7 +10,7 @@ gives the same values, or says what is wrong. Every other record has the values 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -36,7 +36,7 @@ from nextpaint.process.kernels.json_columns import (
     decode_json,
 )
 from nextpaint.record.columns import BoolArray, Column, IntArray, RowColumn, TextColumn
-from nextpaint.record.types import INTEGER_BITS, INTEGERS, Field, Kind, Type
+from nextpaint.record.types import INTEGER_BITS, INTEGERS, Field, Kind, Type, row
 from nextpaint.record.views import ByteArray, Views
 
 _KINDS: dict[Kind, int] = {
@@ -52,10 +52,10 @@ _UNMATCHED = 2**31  # the length of a name that JSON writes with escapes: the ke
 
 @dataclass(slots=True)
 class Decoded:
-    """Columns over all records; rows of `odd` records hold anything. `absent`: per field, where it was not given."""
+    """Columns over all records; rows of `odd` ones hold anything. `absent`: (fields, records), what was not given."""
 
     columns: list[Column]
-    absent: list[BoolArray]
+    absent: npt.NDArray[np.bool_]
     odd: BoolArray
 
 
@@ -71,6 +71,8 @@ class _Pass:
     states: npt.NDArray[np.uint8]
     odd: BoolArray
     whole: ByteArray | None = None
+    whole_nodes: list[bool] = field(default_factory=list)  # nodes that have a plain value in every record
+    converted: dict[int, dict[int, Any]] = field(default_factory=dict)  # values of types the kernel does not decode
 
     def with_arena(self) -> ByteArray:
         """The records' bytes and behind them the unescaped text."""
@@ -86,7 +88,7 @@ class JsonDecoder:
         self._fields = tuple(fields)
         self._names = bytearray()
         self._nodes: list[list[int]] = []
-        self._first: dict[int, int] = {}
+        self._types: list[Type] = [row(*fields)]
         self._tree(self._fields)
         self._node_array = np.array(self._nodes, np.int64)
         self._name_array = np.frombuffer(bytes(self._names) or b"\0", np.uint8)
@@ -98,21 +100,22 @@ class JsonDecoder:
         while waiting:
             parent, below, depth = waiting.pop(0)
             self._nodes[parent][1] = len(self._nodes)
-            for field in below:
-                kind = _KINDS.get(field.type.kind, OTHER)
-                if kind == RECORD and (depth >= DEPTH_MAX or not field.type.fields):
+            for each in below:
+                kind = _KINDS.get(each.type.kind, OTHER)
+                if kind == RECORD and (depth >= DEPTH_MAX or not each.type.fields):
                     kind = OTHER
                 if kind == RECORD:
-                    waiting.append((len(self._nodes), field.type.fields, depth + 1))
-                self._node(field, kind)
+                    waiting.append((len(self._nodes), each.type.fields, depth + 1))
+                self._node(each, kind)
 
-    def _node(self, field: Field, kind: int) -> None:
-        name = field.name.encode()
-        plain = msgspec.json.encode(field.name) == b'"' + name + b'"'
-        bits = INTEGER_BITS.get(field.type.kind, 64)
-        inner = len(field.type.fields) if kind == RECORD else 0
+    def _node(self, declared: Field, kind: int) -> None:
+        name = declared.name.encode()
+        plain = msgspec.json.encode(declared.name) == b'"' + name + b'"'
+        bits = INTEGER_BITS.get(declared.type.kind, 64)
+        inner = len(declared.type.fields) if kind == RECORD else 0
         self._nodes.append([kind, 0, inner, len(self._names), len(name) if plain else _UNMATCHED, bits])
         self._names += name
+        self._types.append(declared.type)
         assert len(self._nodes[-1]) == NODE_NUMBERS
 
     def decode(self, buffer: ByteArray, start: IntArray, length: npt.NDArray[np.int32]) -> Decoded:
@@ -127,49 +130,56 @@ class JsonDecoder:
             buffer, start, length, self._name_array, self._node_array, words, reals, lengths, states, arena, flags
         )
         made = _Pass(buffer, arena[:used], words, reals, lengths, states, flags != CLEAN)
+        made.whole_nodes = ((states.min(axis=1) == VALUE) & (states.max(axis=1) == VALUE)).tolist()
+        self._settle(made)
         columns = [self._column(made, 1 + index, field.type) for index, field in enumerate(self._fields)]
-        absent = [states[1 + index] == ABSENT for index in range(len(self._fields))]
-        return Decoded(columns, absent, made.odd)
+        return Decoded(columns, states[1 : 1 + len(self._fields)] == ABSENT, made.odd)
+
+    def _settle(self, made: _Pass) -> None:
+        """Convert the values that the kernel left alone; a record with one that does not fit is odd."""
+        for node in ((made.states == RAW).any(axis=1)).nonzero()[0].tolist():
+            kind, type_ = self._nodes[node][0], self._types[node]
+            raw = (made.states[node] == RAW).nonzero()[0]
+            if kind in (TEXT, RECORD):
+                made.odd[raw] = True
+                continue
+            cells = [self._raw(made, node, row, type_) for row in raw.tolist()]
+            if kind == OTHER:
+                made.converted[node] = dict(zip(raw.tolist(), cells, strict=True))
+                continue
+            values = made.reals[node] if kind == REAL else made.words[node]
+            values[raw] = [0 if cell is None else cell for cell in cells]
 
     def _column(self, made: _Pass, node: int, type_: Type) -> Column:
-        states = made.states[node]
         kind = self._nodes[node][0]
         if kind == OTHER:
-            return self._converted(made, node, type_)
-        valid: BoolArray | None = (states == VALUE) | (states == UNESCAPED) | (states == RAW)
-        raw = (states == RAW).nonzero()[0]
-        if b"\0" not in valid.tobytes():  # type: ignore[union-attr]
-            valid = None
-        if kind in (TEXT, RECORD):
-            made.odd[raw] = True
-            return self._text(made, node, type_, valid) if kind == TEXT else self._record(made, node, type_, valid)
+            cells: list[Any] = [None] * len(made.odd)
+            for at, cell in made.converted.get(node, {}).items():
+                cells[at] = cell
+            return Column.of(type_, cells)
+        valid: BoolArray | None = None
+        if not made.whole_nodes[node]:
+            valid = made.states[node] >= VALUE
+            if b"\0" not in valid.tobytes():
+                valid = None
+        if kind == TEXT:
+            return self._text(made, node, type_, valid)
+        if kind == RECORD:
+            first, fields = self._nodes[node][1], type_.fields
+            return RowColumn(
+                type_, len(made.odd), lambda index: self._column(made, first + index, fields[index].type), valid
+            )
         values = made.reals[node] if kind == REAL else made.words[node]
-        for row in raw.tolist():
-            value = self._raw(made, node, row, type_)
-            if value is not None:
-                values[row] = value
         return Column(type_, values.astype(np.bool_) if kind == BOOLEAN else values, valid)
 
     def _text(self, made: _Pass, node: int, type_: Type, valid: BoolArray | None) -> Column:
         start, length, buffer = made.words[node], made.lengths[node], made.buffer
-        moved = made.states[node] == UNESCAPED
-        if moved.any():
+        moved = None if made.whole_nodes[node] else made.states[node] == UNESCAPED
+        if moved is not None and moved.any():
             buffer = made.with_arena()
             start = np.where(moved, start + len(made.buffer), start)
         views = Views(buffer, start, length)
         return TextColumn(type_, views if valid is None else views.where(valid & ~made.odd), valid)
-
-    def _record(self, made: _Pass, node: int, type_: Type, valid: BoolArray | None) -> Column:
-        first = self._nodes[node][1]
-        fields = [self._column(made, first + index, field.type) for index, field in enumerate(type_.fields)]
-        return RowColumn(type_, fields, valid)
-
-    def _converted(self, made: _Pass, node: int, type_: Type) -> Column:
-        """A type that is not decoded by the kernel: each value is converted by itself."""
-        cells: list[Any] = [None] * len(made.odd)
-        for row in (made.states[node] == RAW).nonzero()[0].tolist():
-            cells[row] = self._raw(made, node, row, type_)
-        return Column.of(type_, cells)
 
     def _raw(self, made: _Pass, node: int, row: int, type_: Type) -> Any:
         """A value from its JSON text; a record with a value that does not fit is odd."""

@@ -18,7 +18,7 @@ made when somebody asks for `values`. `Column.views()` gives places for either f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -117,8 +117,8 @@ class Column:
             return TextColumn(columns[0].type, Views.concat([column.views() for column in columns]), valid)
         rows = [column for column in columns if isinstance(column, RowColumn)]
         if len(rows) == len(columns):
-            fields = range(len(rows[0].type.fields))
-            return RowColumn(rows[0].type, [Column.concat([row.field(at) for row in rows]) for at in fields], valid)
+            length = sum(map(len, rows))
+            return RowColumn(rows[0].type, length, lambda at: Column.concat([row.field(at) for row in rows]), valid)
         return Column(columns[0].type, np.concatenate([column.values for column in columns]), valid)
 
 
@@ -183,31 +183,39 @@ def _boxed(values: Sequence[Value]) -> AnyArray:
 
 
 class RowColumn(Column):
-    """A ROW column held as one column per field; `values`, tuples, are made on first use and kept."""
+    """A ROW column held as one column per field, each made on first use by `make(field)`; `values`, tuples, too."""
 
-    __slots__ = ("_fields", "_values")
+    __slots__ = ("_fields", "_length", "_make", "_values")
 
-    def __init__(self, type_: Type, fields: Sequence[Column], valid: BoolArray | None) -> None:
+    def __init__(self, type_: Type, length: int, make: Callable[[int], Column], valid: BoolArray | None) -> None:
         self.type = type_
         self.valid = valid
-        self._fields = tuple(fields)
+        self._length = length
+        self._make = make
+        self._fields: dict[int, Column] = {}
         self._values: AnyArray | None = None
 
     def __len__(self) -> int:
-        return len(self._fields[0])
+        return self._length
+
+    def _held(self, index: int) -> Column:
+        """A field's column, whose rows may hold anything where the row is NULL."""
+        found = self._fields.get(index)
+        if found is None:
+            found = self._fields[index] = self._make(index)
+        return found
 
     def field(self, index: int) -> Column:
         """A field of every row; NULL where the row is."""
-        column = self._fields[index]
-        if self.valid is None:
-            return column
-        return column.masked(self.valid)
+        column = self._held(index)
+        return column if self.valid is None else column.masked(self.valid)
 
     @property
     def values(self) -> AnyArray:
         """Tuples, None for NULL."""
         if self._values is None:
-            rows: list[Any] = list(zip(*(column.to_list() for column in self._fields), strict=True))
+            fields = [self._held(index).to_list() for index in range(len(self.type.fields))]
+            rows: list[Any] = list(zip(*fields, strict=True))
             if self.valid is not None:
                 rows = [row if ok else None for row, ok in zip(rows, self.valid.tolist(), strict=True)]
             self._values = _boxed(rows)
@@ -219,13 +227,14 @@ class RowColumn(Column):
 
     def take(self, indices: AnyArray) -> Column:
         valid = None if self.valid is None else self.valid[indices]
-        return RowColumn(self.type, [column.take(indices) for column in self._fields], valid)
+        length = int(np.count_nonzero(indices)) if indices.dtype == np.bool_ else len(indices)
+        return RowColumn(self.type, length, lambda index: self._held(index).take(indices), valid)
 
     def masked(self, valid: BoolArray) -> Column:
-        return RowColumn(self.type, self._fields, valid if self.valid is None else self.valid & valid)
+        return RowColumn(self.type, self._length, self._held, valid if self.valid is None else self.valid & valid)
 
     def typed(self, type_: Type) -> Column:
-        return RowColumn(type_, self._fields, self.valid)
+        return RowColumn(type_, self._length, self._held, self.valid)
 
     def to_list(self) -> list[Value]:
         made: list[Value] = self.values.tolist()
@@ -255,6 +264,8 @@ class Batch:
 
     def take(self, indices: AnyArray) -> Batch:
         """The rows at `indices` (which must keep input order), with all marks."""
+        if indices.dtype == np.bool_:
+            indices = indices.nonzero()[0]  # once, not once a column
         return Batch(
             tuple(column.take(indices) for column in self.columns),
             self.kind[indices],

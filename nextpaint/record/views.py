@@ -100,3 +100,29 @@ def gather(buffer: ByteArray, start: npt.NDArray[np.int64], length: npt.NDArray[
         for byte in range(np.int64(length[row])):
             into[to + byte] = buffer[at + byte]
         to += np.int64(length[row])
+
+
+def same_text(views: Views, text: ByteArray) -> npt.NDArray[np.bool_]:
+    """Which rows are exactly these bytes."""
+    found = np.empty(len(views), np.bool_)
+    compare_text(views.buffer, np.ascontiguousarray(views.start), np.ascontiguousarray(views.length), text, found)
+    return found
+
+
+@kernel("void(const uint8[::1], const int64[::1], const int32[::1], const uint8[::1], boolean[::1])")
+def compare_text(
+    buffer: ByteArray,
+    start: npt.NDArray[np.int64],
+    length: npt.NDArray[np.int32],
+    text: ByteArray,
+    found: npt.NDArray[np.bool_],
+) -> None:
+    """Mark the rows that are exactly `text`."""
+    for row in range(start.size):
+        same = length[row] == text.size
+        at = start[row]
+        for byte in range(text.size if same else 0):
+            if buffer[at + byte] != text[byte]:
+                same = False
+                break
+        found[row] = same

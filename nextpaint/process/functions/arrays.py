@@ -6,6 +6,7 @@ Arrays count from 1. An index or key that is not there gives NULL. A ROW is a tu
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from nextpaint.process.functions.casts import widen
@@ -19,6 +20,7 @@ from nextpaint.process.functions.evaluation import (
     lift,
     made,
 )
+from nextpaint.record.columns import Column, RowColumn
 from nextpaint.record.types import Kind, Type
 from nextpaint.sql.plan import Call
 
@@ -72,7 +74,22 @@ def build_field(call: Call, operands: tuple[Operand, ...]) -> Operand:
     if name not in names:
         raise ValueError(f"the row has no field {name!r}; it has {', '.join(names)}")
     place = names.index(str(name))
-    return made(call.type, lift(call.type, lambda row: row[place], operands), operands)
+    rows, slowly = operands[0].column, lift(call.type, lambda row: row[place], operands)
+    if rows is None:
+        return made(call.type, slowly, operands)
+
+    def column(ev: Evaluation) -> Column:
+        row = rows(ev)
+        if isinstance(row, RowColumn):
+            return row.field(place)
+        values, valid = slowly(ev)
+        return Column(call.type, values, valid)
+
+    def kernel(ev: Evaluation) -> Held:
+        found = column(ev)
+        return found.values, found.valid
+
+    return replace(made(call.type, kernel, operands), column=column)
 
 
 def _at(values: list[Any], index: int) -> Any:

@@ -26,7 +26,9 @@ from nextpaint.process.functions.evaluation import (
     made,
     nulls,
 )
+from nextpaint.record.columns import TextColumn
 from nextpaint.record.types import BOOLEAN, DOUBLE, Kind, Type
+from nextpaint.record.views import same_text
 from nextpaint.sql.plan import Call
 
 _Compare = Callable[[Any, Any], Any]
@@ -80,8 +82,13 @@ def _object_kernel(compare: _Compare, left: Operand, right: Operand) -> Kernel:
     first, second = left.run, right.run
     if right.constant:
         wanted = right.value
+        places = left.column if isinstance(wanted, str) and compare in (operator.eq, operator.ne) else None
+        text = np.frombuffer(str(wanted).encode(), np.uint8)
 
         def against(ev: Evaluation) -> Held:
+            if places is not None and isinstance(column := places(ev), TextColumn):
+                same = same_text(column.views(), text)
+                return same if compare is operator.eq else ~same, column.valid
             values, valid = first(ev)
             cells = values.tolist()
             if valid is None:

@@ -137,9 +137,8 @@ def compile_expr(expr: Expr) -> Evaluator:
     """A function from the rows of an Evaluation to a column of `expr.type`. Raises ApplicationError."""
     operand = _compile(expr)
     type_ = expr.type
-    if isinstance(expr, ColumnRef):
-        index = expr.index
-        return lambda ev: ev.columns[index]
+    if operand.column is not None:
+        return operand.column
     run = _silent(operand)
 
     def evaluate(ev: Evaluation) -> Column:
@@ -215,7 +214,7 @@ def _compile(expr: Expr) -> Operand:
             column = ev.columns[index]
             return column.values, column.valid
 
-        return Operand(expr.type, read, frozenset({index}))
+        return Operand(expr.type, read, frozenset({index}), column=lambda ev: ev.columns[index])
     operands = tuple([_compile(each) for each in expr.args])
     builder = FUNCTIONS.get(expr.function)
     if builder is None:

@@ -100,6 +100,7 @@ class Operand:
     warns: bool = False
     constant: bool = False
     value: Value = field(default=None, compare=False)
+    column: Evaluator | None = field(default=None, compare=False)  # where it is a column or a field of one
 
     @property
     def is_null(self) -> bool:
