@@ -22,6 +22,7 @@ from nextpaint.process.operators.interval import IntervalJoin
 from nextpaint.process.operators.join import Join
 from nextpaint.process.operators.learning import EXPLORED_FIELDS, LearnerSpec, Learning
 from nextpaint.process.operators.lookup import LookupJoin
+from nextpaint.process.operators.match import PatternMatch
 from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Operator
 from nextpaint.process.operators.session import SessionAggregation
@@ -196,6 +197,7 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.IntervalJoin: ("interval", IntervalJoin),
     plan.WindowJoin: ("window_join", WindowJoin),
     plan.Expand: ("expand", Expand),
+    plan.Match: ("match", PatternMatch),
 }
 
 

@@ -22,6 +22,7 @@ from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.interval import IntervalJoin
 from nextpaint.process.operators.join import Join
 from nextpaint.process.operators.lookup import LookupJoin
+from nextpaint.process.operators.match import PatternMatch
 from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Change, Operator, Row
 from nextpaint.process.operators.session import SessionAggregation
@@ -45,6 +46,7 @@ HOLDING = (
     TemporalJoin,
     IntervalJoin,
     WindowJoin,
+    PatternMatch,
     WindowAggregation,
     SessionAggregation,
     SessionTable,
@@ -259,8 +261,8 @@ def _inputs(operator: Operator) -> tuple[Operator, ...]:
 
 def _reach(operator: Operator | None, columns: set[int]) -> bool:
     """Do these output columns, copied upstream, select rows at every operator that holds rows back?"""
-    if not _holds(operator):
-        return True
+    if not _holds(operator) or isinstance(operator, PatternMatch):
+        return not _holds(operator)  # what a row of a pattern may still become depends on rows to come
     match operator:
         case None:
             return True

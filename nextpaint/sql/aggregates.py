@@ -73,6 +73,18 @@ _RULES = {
 OVER_AGGREGATES = ("COUNT", "SUM", "AVG", "MIN", "MAX", "FIRST_VALUE", "LAST_VALUE", "LAG")
 
 
+def result_type(function: str, argument: Type | None, at: At) -> Type:
+    """The type of a plain aggregate call; `argument` None: of rows. Raises Refusal when it does not take that."""
+    rule = _RULES[function]
+    if argument is None:
+        if function != "COUNT":
+            raise Refusal(f"{function}(*) counts nothing", at, f"{function}(column)")
+        return types.BIGINT
+    if not rule.accepts(argument):
+        raise Refusal(f"{function} needs {rule.needs}, not {argument}", at)
+    return rule.result(argument)
+
+
 def is_aggregate(node: object) -> bool:
     """A plain aggregate call, without OVER."""
     return isinstance(node, syntax.Call) and node.name in AGGREGATES and node.over is None

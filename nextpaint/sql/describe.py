@@ -23,8 +23,10 @@ from nextpaint.sql.plan import (
     Join,
     Literal,
     LookupJoin,
+    Match,
     Node,
     OverAggregate,
+    PatternItem,
     Project,
     Rank,
     Scan,
@@ -104,6 +106,20 @@ def _expand(node: Expand) -> str:
     return f"Expand {node.function}({args}){more}{_residual(node)}"
 
 
+def _match(node: Match) -> str:
+    pattern = " ".join(each.variable + _quantifier(each) for each in node.pattern)
+    within = "" if node.within is None else f" within {node.within} ms"
+    skip = f"{node.skip} {node.skip_to}".strip().lower() if not node.skip_to else f"{node.skip.lower()} {node.skip_to}"
+    return f"Match ({pattern}){within} by ({_names(node.input, node.partition)}) skip {skip}"
+
+
+def _quantifier(item: PatternItem) -> str:
+    if (item.least, item.most) == (1, 1):
+        return ""
+    most = "" if item.most is None else item.most
+    return f"{{{item.least},{most}}}" + ("" if item.greedy else "?")
+
+
 def _sort(node: Sort | TimeSort) -> str:
     keys = ", ".join(_name(node.input, each.index) + (" DESC" if each.descending else "") for each in node.keys)
     limit = f" limit {node.limit}" if isinstance(node, Sort) and node.limit is not None else ""
@@ -165,6 +181,7 @@ _LINES: dict[type, Callable[[Any], str]] = {
     IntervalJoin: _join,
     WindowJoin: _join,
     Expand: _expand,
+    Match: _match,
     Sort: _sort,
     TimeSort: _sort,
     SetOperation: _set_operation,

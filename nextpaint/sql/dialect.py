@@ -84,6 +84,7 @@ _KINDS = {
     TokenType.HEX_STRING: Kind.HEX,
 }
 _SIGNS = frozenset("( ) [ ] , ; . + - * / % = < > <= >= <> || =>".split())
+_PATTERN_SIGNS = frozenset("? ?? { } | ^ $".split())  # of a text with MATCH_RECOGNIZE only
 _WORD = re.compile(r"[^\W\d][\w$]*\Z")
 _NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d+)?\Z")
 _CURES = {
@@ -113,8 +114,9 @@ def tokenize(text: str, file: str = "") -> list[Token]:
             "a string, quoted name or comment is not closed", place.at(offset), "close it with ', ` or */"
         ) from error
     result: list[Token] = []
+    signs = _SIGNS | _PATTERN_SIGNS if any(each.text.upper() == "MATCH_RECOGNIZE" for each in raw) else _SIGNS
     for each in raw:
-        token = _token(each, text, place)
+        token = _token(each, text, place, signs)
         joined = _fraction(result, token)
         if joined is not None:
             result[-1] = joined
@@ -124,12 +126,12 @@ def tokenize(text: str, file: str = "") -> list[Token]:
     return result
 
 
-def _token(each: RawToken, text: str, place: _Places) -> Token:
+def _token(each: RawToken, text: str, place: _Places, signs: frozenset[str]) -> Token:
     at = place.at(each.start)
     kind = _KINDS.get(each.token_type)
     if kind is None:
         kind = Kind.WORD if _WORD.match(each.text) else Kind.SIGN
-    refused = kind is Kind.SIGN and each.text not in _SIGNS
+    refused = kind is Kind.SIGN and each.text not in signs
     refused = refused or (kind is Kind.NUMBER and not _NUMBER.match(each.text))
     if kind is Kind.NUMBER and not refused:
         after = text[each.end + 1 : each.end + 2]

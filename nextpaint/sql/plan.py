@@ -432,6 +432,51 @@ class WindowJoin:
 
 
 @dataclass(frozen=True, slots=True)
+class PatternItem:
+    """A variable with how often it may follow itself; `most` None = without end."""
+
+    variable: str
+    least: int
+    most: int | None
+    greedy: bool
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A value of a match: `arg` on the last (LAST) or first (FIRST) row of a variable, `offset` rows from there; an
+    aggregate of `arg` over its rows (COUNT without: of rows); ROWTIME: the time of the match's last row. `variable`
+    empty: any."""
+
+    function: str
+    variable: str
+    arg: Expr | None
+    offset: int
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """MATCH_RECOGNIZE, one row per match. Output columns: the partition's, then the measures. Append-only.
+    `defines` and `measures` are over the values of `places`. `skip`: PAST, NEXT, FIRST or LAST (of `skip_to`).
+    `within`: ms that first and last row must be less than apart."""
+
+    schema: Schema
+    input: Node
+    partition: tuple[int, ...]
+    time: int
+    order: tuple[SortKey, ...]
+    pattern: tuple[PatternItem, ...]
+    defines: tuple[tuple[str, Expr], ...]
+    places: tuple[Place, ...]
+    measures: tuple[Expr, ...]
+    skip: str
+    skip_to: str
+    within: int | None
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Expand:
     """UNNEST or a table function: each row as often as `function` of `args` has rows, its kind kept.
     Output columns: all input columns, the function's columns, and its 1-based place where `ordinality`. `residual`: a
@@ -507,6 +552,7 @@ Node = (
     | LookupJoin
     | WindowJoin
     | Expand
+    | Match
     | Union
     | SetOperation
     | TimeSort

@@ -22,7 +22,21 @@ from nextpaint.sql.declarations import declare, settings_of, unparsed_names
 from nextpaint.sql.dialect import tokenize
 from nextpaint.sql.expression_grammar import parse_expression
 from nextpaint.sql.inserts import PlannedInsert, in_order, one_writer, plan_insert
-from nextpaint.sql.plan import At, Changes, Expr, Insert, Node, Program, Scan, Table, TemporalJoin, inputs_of
+from nextpaint.sql.plan import (
+    At,
+    Changes,
+    Expr,
+    Insert,
+    Join,
+    JoinKind,
+    Match,
+    Node,
+    Program,
+    Scan,
+    Table,
+    TemporalJoin,
+    inputs_of,
+)
 from nextpaint.sql.queries import distinct_names, plan_statement_query
 from nextpaint.sql.query_grammar import parse_query
 from nextpaint.sql.ranks import settled
@@ -210,6 +224,7 @@ def warnings(program: Program) -> list[Diagnostic]:
         found.append(_warning(At(), what, "use CONVERT_TZ or TO_TIMESTAMP_LTZ(text, format, zone) where a zone counts"))
     for insert in program.inserts:
         found.extend(_silent_sides(program, insert.root))
+        found.extend(_growing(insert.root))
         target = program.tables[insert.target]
         if (
             target.primary_key
@@ -225,6 +240,22 @@ def warnings(program: Program) -> list[Diagnostic]:
                 )
             )
     return list(dict.fromkeys(found))
+
+
+def _growing(node: Node) -> list[Diagnostic]:
+    """Operators whose work or memory nothing bounds."""
+    found: list[Diagnostic] = []
+    if isinstance(node, Join) and not node.left_keys:
+        cure = "an equality of both sides"
+        if node.kind is JoinKind.ANTI:
+            cure = "NOT IN is keyed when both columns are NOT NULL; NOT EXISTS always"
+        found.append(_warning(node.at, "this join has no equality: every row is compared with every other", cure))
+    if isinstance(node, Match) and node.within is None:
+        what = "a match may take for ever: its rows are kept until it does"
+        found.append(_warning(node.at, what, "WITHIN INTERVAL '1' HOUR; what must not happen is a journey's timer"))
+    for each in inputs_of(node):
+        found.extend(_growing(each))
+    return found
 
 
 def _silent_sides(program: Program, node: Node) -> list[Diagnostic]:

@@ -12,6 +12,7 @@ from nextpaint.sql.dialect import Kind
 from nextpaint.sql.expansion_grammar import parse_expansion, sees_expansion
 from nextpaint.sql.expression_grammar import parse_expression, parse_order_item, parse_window
 from nextpaint.sql.grouping_grammar import parse_grouping
+from nextpaint.sql.match_grammar import parse_match
 from nextpaint.sql.plan import At
 from nextpaint.sql.prediction_grammar import parse_prediction
 from nextpaint.sql.refusal import Refusal, near
@@ -45,7 +46,6 @@ WINDOW_FUNCTIONS: dict[str, tuple[tuple[str, bool], ...]] = {
 _LATER = {
     "OFFSET": "LIMIT n only",
     "FETCH": "use LIMIT n",
-    "MATCH_RECOGNIZE": "use a window aggregation or a journey",
     "TABLESAMPLE": "filter on a hash of the key",
     "PIVOT": "use CASE in aggregates",
     "UNPIVOT": "use UNION ALL",
@@ -254,7 +254,8 @@ def _table_primary(cursor: Cursor) -> Source:
         cursor.expect(")")
         return _window_alias(cursor, table)
     if cursor.sees("("):
-        return _derived(cursor)
+        derived = _derived(cursor)
+        return parse_match(cursor, derived) if cursor.sees("MATCH_RECOGNIZE") else derived
     if sees_expansion(cursor):
         return parse_expansion(cursor)
     if cursor.sees("VALUES"):
@@ -269,8 +270,11 @@ def _table_primary(cursor: Cursor) -> Source:
     alias, columns = _table_alias(cursor)
     if cursor.sees("FOR"):
         raise Refusal("FOR SYSTEM_TIME comes before the alias", cursor.at, "t FOR SYSTEM_TIME AS OF l.ts AS r")
+    named = TableName(name, alias, columns, as_of, start)
+    if cursor.sees("MATCH_RECOGNIZE"):
+        return parse_match(cursor, named)
     _refuse(cursor, _LATER)
-    return TableName(name, alias, columns, as_of, start)
+    return named
 
 
 def _table_name(cursor: Cursor) -> Ident:

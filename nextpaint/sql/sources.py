@@ -11,10 +11,11 @@ from nextpaint.sql import aggregates, syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.catalog import Catalog, named, unique_names
 from nextpaint.sql.joins import plan_joins
+from nextpaint.sql.matches import plan_match
 from nextpaint.sql.plan import At, Changes, ColumnRef, Expr, Node, Window, WindowKind
 from nextpaint.sql.predictions import prediction
 from nextpaint.sql.refusal import Refusal
-from nextpaint.sql.relation import PendingWindow, Relation, led_by, windowed_scope
+from nextpaint.sql.relation import PendingWindow, Relation, led_by, windowed_scope, with_window
 from nextpaint.sql.scope import Scope
 
 PlanQuery = Callable[["Environment", syntax.Query], Node]
@@ -50,6 +51,8 @@ def plan_source(env: Environment, source: syntax.Source, where: syntax.Expressio
                 source.at,
                 "FROM t CROSS JOIN UNNEST(t.items) AS u (item)",
             )
+        case syntax.MatchRecognize():
+            return plan_match(with_window(plan_source(env, source.source)), source, live=env.catalog.live)
         case syntax.Join():
             return plan_joins(partial(plan_source, env), source, where, live=env.catalog.live)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from nextpaint.record.types import Type
-from nextpaint.sql.plan import At
+from nextpaint.sql.plan import At, PatternItem
 
 _NOWHERE = At()
 
@@ -351,6 +351,22 @@ class Expansion:
 
 
 @dataclass(frozen=True, slots=True)
+class MatchRecognize:
+    """`skip`: (PAST, NEXT, FIRST or LAST, variable)."""
+
+    source: TableName | Derived
+    partition: tuple[Expression, ...]
+    order: tuple[OrderItem, ...]
+    measures: tuple[tuple[Expression, Ident], ...]
+    skip: tuple[str, Ident | None]
+    pattern: tuple[PatternItem, ...]
+    within: Expression | None
+    defines: tuple[tuple[Ident, Expression], ...]
+    alias: Ident | None = None
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Join:
     """`kind`: INNER LEFT RIGHT FULL. `on` is None for CROSS JOIN and between commas."""
 
@@ -372,7 +388,7 @@ class Prediction:
     at: At = field(default=_NOWHERE, compare=False)
 
 
-Source = TableName | Derived | WindowTable | Expansion | Prediction | Join
+Source = TableName | Derived | WindowTable | Expansion | MatchRecognize | Prediction | Join
 
 
 @dataclass(frozen=True, slots=True)

@@ -326,3 +326,13 @@ def test_a_program_that_waives_on_conflict_is_not_warned_about_it():
     waived = "SET 'table.exec.sink.require-on-conflict' = 'false';" + sql
     assert ["ON CONFLICT" in each.cure for each in warnings(plan_program([("a.sql", sql)], {}))] == [True]
     assert warnings(plan_program([("a.sql", waived)], {})) == []
+
+
+def test_what_nothing_bounds_is_said():
+    text = """CREATE TABLE o (i INT);
+    INSERT INTO o SELECT a.i FROM t AS a JOIN t AS b ON a.i < b.i;
+    CREATE TABLE p (i INT);
+    INSERT INTO p SELECT * FROM t MATCH_RECOGNIZE (ORDER BY ts MEASURES A.i AS i PATTERN (A B) DEFINE B AS B.i > 1);"""
+    said = [each.what for each in warnings(program(text))]
+    assert any("no equality" in each for each in said)
+    assert any("may take for ever" in each for each in said)
