@@ -93,9 +93,9 @@ def _statement(cursor: Cursor) -> Statement | None:
     word = cursor.current
     rule = _STATEMENTS.get(word.upper)
     if rule is None:
-        cure = _REFUSED.get(word.upper) or near(word.text or "?", _STATEMENTS)
+        cure = REFUSED.get(word.upper) or near(word.text or "?", _STATEMENTS)
         what = f"unknown statement {word}"
-        if word.upper in _REFUSED:
+        if word.upper in REFUSED:
             what = f"{word.upper} is not a statement of an application"
         raise Refusal(what, word.at, cure)
     return rule(cursor)
@@ -270,7 +270,7 @@ _STATEMENTS: dict[str, Callable[[Cursor], Statement | None]] = {
     "USE": _use,
 }
 
-_REFUSED = {
+REFUSED = {
     "SELECT": "write INSERT INTO a table SELECT ..., or ask a running node with `nextpaint sql`",
     "WITH": "write INSERT INTO a table WITH ...",
     "ALTER": "change the CREATE statement and apply the application",

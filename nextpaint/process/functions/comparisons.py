@@ -23,6 +23,7 @@ from nextpaint.process.functions.evaluation import (
     cells_of,
     constant,
     lanes,
+    lift,
     made,
     nulls,
 )
@@ -36,8 +37,23 @@ _Compare = Callable[[Any, Any], Any]
 
 def common(left: Operand, right: Operand) -> tuple[Operand, Operand]:
     """Both operands at the type they are compared in."""
+    if left.type.is_nested and right.type.is_nested:
+        return _frozen(left), _frozen(right)
     target = _common_type(left.type, right.type)
     return (left, right) if target is None else (_at(left, target), _at(right, target))
+
+
+def _frozen(operand: Operand) -> Operand:
+    """Arrays as tuples, however they came: a decoded one and a constructed one are equal."""
+    return made(operand.type, lift(operand.type, _tuples, (operand,)), (operand,))
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple([_tuples(each) for each in value])
+    if isinstance(value, dict):
+        return {_tuples(key): _tuples(each) for key, each in value.items()}
+    return value
 
 
 def _common_type(left: Type, right: Type) -> Type | None:

@@ -1,0 +1,297 @@
+"""Writes docs/sql.md from the code: statements, settings, functions, operators, and where we differ from Flink.
+
+.venv/bin/python scripts/sql_reference.py            writes the page
+.venv/bin/python scripts/sql_reference.py --check    status 1 when the page is not current
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from nextpaint.process.functions import (
+    angles,
+    arrays,
+    encodings,
+    json_text,
+    lists,
+    strings,
+    times,
+    words,
+    zones,
+)
+from nextpaint.process.functions import json as json_functions
+from nextpaint.record.types import Type
+from nextpaint.sql import settings, signatures, statement_grammar, tables
+from nextpaint.sql.reserved import RESERVED
+from nextpaint.sql.table_grammar import LIKE_PARTS
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs/sql.md"
+
+STATEMENTS = (
+    ("`CREATE [TEMPORARY] TABLE [IF NOT EXISTS] t (...) [COMMENT ..] [DISTRIBUTED ..] [PARTITIONED BY ..] [WITH ..] "
+     "[LIKE ..]`",
+     "columns `c T [NOT NULL] [PRIMARY KEY NOT ENFORCED]`, `c T METADATA [FROM 'key'] [VIRTUAL]`, `c AS expression`, "
+     "`WATERMARK FOR ts AS ts - INTERVAL ..`, `[CONSTRAINT n] PRIMARY KEY (..) NOT ENFORCED`; DISTRIBUTED and "
+     "PARTITIONED are "
+     "read and change nothing"),
+    ("`CREATE [TEMPORARY] VIEW [IF NOT EXISTS] v [(c, ..)] [COMMENT ..] AS query`", "a name for a query"),
+    ("`CREATE [TEMPORARY [SYSTEM]] FUNCTION f AS 'module.name' LANGUAGE PYTHON`",
+     "a scalar function of `module.py` in the application's folder, with `@function` or `@udf` of "
+     "`nextpaint.sql.user_functions`, over arrays or rows; what raises is a dead-letter row"),
+    ("`CREATE MODEL m INPUT (..) OUTPUT (score DOUBLE) WITH ('provider' = 'file', 'path' = .., 'sha256' = ..)`",
+     "a LightGBM (text), XGBoost (JSON) or ONNX file of the folder, for `ML_PREDICT`"),
+    ("`[EXECUTE] INSERT INTO t [(c, ..)] query [ON CONFLICT DO {NOTHING | ERROR | DEDUPLICATE}]`",
+     "a continuous statement; one per target; columns left out are NULL, computed ones are worked out"),
+    ("`EXECUTE STATEMENT SET BEGIN insert; ... END;`", "the same as its INSERTs"),
+    ("`SET 'key' = 'value'`, `RESET ['key']`", "settings, below; RESET takes back what its own file set above"),
+    ("`USE [CATALOG] ..`, `DROP .. IF EXISTS ..`", "at the head of a script: accepted where they change nothing"),
+    ("`SHOW ..`, `DESCRIBE ..`, `EXPLAIN ..`, `SET`",
+     "answered by `nextpaint sql` and `POST /v1/query`, not part of an application"),
+)  # fmt: skip
+
+# Functions typed by a rule of their own: usage, result, note.
+SPECIAL = {
+    "COALESCE": ("COALESCE(x, ...)", "common type", "the first that is not NULL"),
+    "IFNULL": ("IFNULL(x, y)", "common type", ""),
+    "NULLIF": ("NULLIF(x, y)", "type of x", ""),
+    "IF": ("IF(condition, x, y)", "common type", "a NULL condition gives y"),
+    "GREATEST": ("GREATEST(x, ...)", "common type", "NULL if any is NULL"),
+    "LEAST": ("LEAST(x, ...)", "common type", "NULL if any is NULL"),
+    "ROUND": ("ROUND(number[, digits])", "type of number", "half away from zero; a DECIMAL needs constant digits"),
+    "TRUNCATE": ("TRUNCATE(number[, digits])", "type of number", ""),
+    "MOD": ("MOD(x, y)", "type of y", "also x % y; the sign of x; a zero divisor fails its row"),
+    "TIMESTAMPADD": ("TIMESTAMPADD(unit, n, time)", "type of time", "the end of a month clamps"),
+    "JSON_VALUE": ("JSON_VALUE(text, 'path' [RETURNING T] [.. ON EMPTY] [.. ON ERROR])", "STRING or T",
+                   "a path is strict unless it says lax; T is STRING, BOOLEAN, INTEGER or DOUBLE"),
+    "JSON_QUERY": ("JSON_QUERY(text, 'path' [RETURNING ..] [WITH [CONDITIONAL] WRAPPER] [.. ON EMPTY] [.. ON ERROR])",
+                   "STRING or ARRAY<STRING>", "objects and arrays; keys come out sorted"),
+    "ROW": ("ROW(x, ...)", "ROW", "a field takes the name of its column"),
+    "ARRAY": ("ARRAY[x, ...]", "ARRAY", ""),
+    "MAP": ("MAP[k, v, ...]", "MAP", ""),
+    "ARRAY_CONTAINS": ("ARRAY_CONTAINS(array, x)", "BOOLEAN", "a NULL is looked for as any other value"),
+    "ARRAY_POSITION": ("ARRAY_POSITION(array, x)", "INT", "from 1; 0 = absent"),
+    "ARRAY_APPEND": ("ARRAY_APPEND(array, x)", "ARRAY", ""),
+    "ARRAY_PREPEND": ("ARRAY_PREPEND(array, x)", "ARRAY", ""),
+    "ARRAY_REMOVE": ("ARRAY_REMOVE(array, x)", "ARRAY", "every equal element"),
+    "ARRAY_UNION": ("ARRAY_UNION(a, b)", "ARRAY", "each element once, in order of arrival"),
+    "ARRAY_INTERSECT": ("ARRAY_INTERSECT(a, b)", "ARRAY", ""),
+    "ARRAY_EXCEPT": ("ARRAY_EXCEPT(a, b)", "ARRAY", ""),
+    "ARRAY_CONCAT": ("ARRAY_CONCAT(a, ...)", "ARRAY", ""),
+    "MAP_UNION": ("MAP_UNION(m, ...)", "MAP", "the last one wins"),
+    "JSON_OBJECT": ("JSON_OBJECT([KEY] k VALUE v, ... [{NULL | ABSENT} ON NULL])", "STRING", "keys come out sorted"),
+    "JSON_ARRAY": ("JSON_ARRAY(v, ... [{NULL | ABSENT} ON NULL])", "STRING",
+                   "NULLs are left out unless it says NULL ON NULL"),
+    "TYPEOF": ("TYPEOF(x)", "STRING", "the type, without NOT NULL"),
+    "PI": ("PI()", "DOUBLE", ""),
+    "E": ("E()", "DOUBLE", ""),
+    "CURRENT_DATABASE": ("CURRENT_DATABASE()", "STRING", "default_database"),
+    "INSTR": ("INSTR(text, part[, from[, nth]])", "INT", "from 1; 0 = absent; a negative start searches backwards"),
+    "TO_TIMESTAMP_LTZ": ("TO_TIMESTAMP_LTZ(number[, 0 or 3]) or (text[, format[, zone]])", "TIMESTAMP_LTZ(3)",
+                         "0 = seconds, 3 = milliseconds, the default"),
+    "DATE_FORMAT": ("DATE_FORMAT(time or its text, format)", "STRING", "Java's letters `y M d D H h m s S a E`"),
+    "LOG": ("LOG(x) or LOG(base, x)", "DOUBLE", ""),
+}  # fmt: skip
+NOTES = {
+    "SUBSTRING": "from 1; 0 is as 1; a negative start counts from the end",
+    "SPLIT_INDEX": "from 0; an empty separator splits at white space",
+    "SPLIT": "an empty separator gives the letters",
+    "CHAR_LENGTH": "code points",
+    "CONCAT_WS": "leaves NULLs out",
+    "REGEXP": "Java's syntax; a pattern that may never end is refused",
+    "REGEXP_EXTRACT": "group 0 unless said; NULL without a match",
+    "REGEXP_EXTRACT_ALL": "group 1 unless said",
+    "REGEXP_REPLACE": "the replacement is literal",
+    "PRINTF": "Java's format; one that does not fit gives NULL",
+    "HEX": "of a number its 64 bits",
+    "HASH_CODE": "as in Flink: of text the magnitude of Java's hashCode",
+    "CONVERT_TZ": "`yyyy-MM-dd HH:mm:ss`",
+    "UNIX_TIMESTAMP": "seconds; without arguments of the ledger's clock",
+    "ARRAY_SLICE": "from 1, both ends included, negative from the end",
+    "ARRAY_SORT": "ascending, NULLs first, unless said",
+    "ARRAY_JOIN": "leaves NULLs out unless a replacement is given",
+    "CURRENT_TIMESTAMP": "of the ledger's clock, so that a replay sees the same",
+    "PROCTIME": "of the ledger's clock",
+    "EXTRACT": "EXTRACT(unit FROM x); Sunday is DOW 1",
+    "TIMESTAMPDIFF": "TIMESTAMPDIFF(unit, from, to), toward zero",
+    "FLOOR": "also FLOOR(time TO unit)",
+    "CEIL": "also CEIL(time TO unit)",
+    "ELT": "from 1; NULL outside",
+    "STR_TO_MAP": "`,` and `=` unless said",
+    "PARSE_URL": "HOST PATH QUERY REF PROTOCOL FILE AUTHORITY USERINFO",
+}
+AGGREGATES = {
+    "COUNT": "`COUNT(*)`, `COUNT(x)`, `COUNT(DISTINCT x)`",
+    "SUM": "wraps as in Flink; of an INT is an INT",
+    "AVG": "of an integer is an integer, truncated",
+    "DECAYED_SUM": "`DECAYED_SUM(x, INTERVAL half-life)`: ours; fades with time, read as of the request",
+    "DECAYED_COUNT": "`DECAYED_COUNT(INTERVAL half-life)`: ours",
+    "LAST_N": "`LAST_N(x, n)`: ours; the last n by event time, an ARRAY",
+}
+GROUPS = (
+    ("Text", (strings, words)),
+    ("Bytes, spellings, checksums", (encodings,)),
+    ("JSON", (json_functions, json_text)),
+    ("Time", (times, zones)),
+    ("Collections", (arrays, lists)),
+    ("Angles", (angles,)),
+)
+DIFFERENCES = (
+    "A row whose expression fails (division by zero, CAST of wrong text) goes to the dead-letter topic with its "
+    "reason and the "
+    "statement goes on; Flink fails the job.",
+    "A NULL for a NOT NULL column does the same, or is dropped (`table.exec.sink.not-null-enforcer`); a NULL in "
+    "a PRIMARY KEY is a "
+    "key of its own.",
+    "Nothing depends on chance or on the machine's clock: UUID, RAND and RAND_INTEGER are refused, "
+    "CURRENT_TIMESTAMP and PROCTIME "
+    "read the ledger's clock.",
+    "The session's zone is UTC; another `table.local-time-zone` is warned about.",
+    "Constant text is STRING, not CHAR(n); times have at most millisecond precision.",
+    "Regular expressions that may never end are refused, and the text they search is bounded.",
+    "Catalogs, databases, connectors of other systems, Java functions and hints are refused.",
+    "Unknown settings and options are errors.",
+)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+
+
+def usage(name: str, signature: signatures.Signature) -> str:
+    """`NAME(text, integer[, integer])`."""
+    parts = ""
+    for kind, optional, repeated in signature.shape:
+        word = signatures.KIND_WORDS[kind].removeprefix("an ").removeprefix("a ")
+        comma = ", " if parts else ""
+        parts += f"[{comma}{word}]" if optional else comma + word + (", ..." if repeated else "")
+    return f"{name}({parts})"
+
+
+def function_row(name: str) -> tuple[str, str, str]:
+    """Usage, result, note of a function."""
+    if name in SPECIAL:
+        shown, result, note = SPECIAL[name]
+        return f"`{shown}`", result, note
+    signature = signatures.FUNCTIONS[name]
+    note = NOTES.get(name, NOTES.get(signature.name, "") if name == signature.name else "")
+    if name != signature.name:
+        note = f"as {signature.name}" + "".join(f" {key} {value}" for key, value in signature.options)
+    result = str(signature.result) if isinstance(signature.result, Type) else "as its argument"
+    return f"`{usage(name, signature)}`", result, note
+
+
+def functions() -> list[str]:
+    """Every function once, in groups by where it is evaluated."""
+    lines: list[str] = []
+    left = [*signatures.FUNCTIONS, *signatures.SPECIAL]
+    for title, modules in GROUPS:
+        known = {name for module in modules for name in module.FUNCTIONS}
+        own = [n for n in left if (signatures.FUNCTIONS[n].name if n in signatures.FUNCTIONS else n) in known]
+        left = [name for name in left if name not in own]
+        lines += [f"### {title}", "", *table(("call", "result", "note"), map(function_row, sorted(own))), ""]
+    lines += ["### Numbers and conditions", "", *table(("call", "result", "note"), map(function_row, sorted(left))), ""]
+    rows = [(f"`{name}`", AGGREGATES.get(name, "")) for name in signatures.AGGREGATES]
+    lines += ["### Aggregates", "", *table(("function", "note"), rows), ""]
+    elsewhere = [(f"`{name}`", cure) for name, cure in sorted(signatures.ELSEWHERE.items())]
+    return [*lines, "### Not here", "", *table(("people try", "here"), elsewhere), ""]
+
+
+def differences() -> list[str]:
+    """Ours by decision, and those found expression by expression."""
+    found: dict[str, str] = {}
+    for line in (ROOT / "tests/process/functions/flink_values.jsonl").read_text().splitlines():
+        case = json.loads(line)
+        if "differs" in case:
+            found.setdefault(case["differs"], case["expr"])
+    lines = [f"* {text}" for text in DIFFERENCES]
+    return [*lines, *(f"* {why[0].upper()}{why[1:]}: `{expr}`." for why, expr in found.items())]
+
+
+def operators() -> list[str]:
+    """The table of docs/internals/engine.md: one place for the operators' rules."""
+    text = (ROOT / "docs/internals/engine.md").read_text()
+    part = text.partition("## Operators and their rules")[2].partition("\n## ")[0]
+    return [line for line in part.splitlines() if line.startswith("|")]
+
+
+def page() -> str:
+    """The whole page."""
+    refused = [(f"`{name}`", cure) for name, cure in sorted(statement_grammar.REFUSED.items())]
+    known = [(f"`{key}`", what) for key, (what, _) in sorted(settings.SETTINGS.items())]
+    options = [(f"`{key}`", what) for key, (what, _) in sorted(settings.OPTIONS.items())]
+    carried = [(f"`{key}`", str(type_)) for key, type_ in tables.METADATA.items()]
+    lines = [
+        "# SQL reference",
+        "",
+        "Made from the code by `scripts/sql_reference.py`; edit there. The language is Flink SQL: what is here "
+        "means what it",
+        "means on Apache Flink 2.3, which answered the expressions in `tests/`; everything else is refused at "
+        "its place with",
+        "what to write instead.",
+        "",
+        "## Statements",
+        "",
+        *table(("statement", "meaning"), STATEMENTS),
+        "",
+        f"LIKE takes over {', '.join(LIKE_PARTS)}; the default is INCLUDING ALL OVERWRITING OPTIONS.",
+        "",
+        "Not statements of an application:",
+        "",
+        *table(("word", "instead"), refused),
+        "",
+        "### Metadata columns",
+        "",
+        *table(("key", "type"), carried),
+        "",
+        "### Settings",
+        "",
+        *table(("key", "meaning"), known),
+        "",
+        "Accepted without meaning, so that one text serves Flink too: keys that start with",
+        ", ".join(f"`{each}`" for each in settings.IGNORED) + ".",
+        "",
+        "### Table options",
+        "",
+        *table(("key", "meaning"), options),
+        "",
+        "## Operators: held back, late rows, live or final",
+        "",
+        *operators(),
+        "",
+        "## Functions",
+        "",
+        "A NULL argument gives NULL unless the note says otherwise.",
+        "",
+        *functions(),
+        "## Differences from Flink",
+        "",
+        *differences(),
+        "",
+        "## Reserved words",
+        "",
+        "Names only in backticks: " + ", ".join(sorted(RESERVED)) + ".",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Write or check."""
+    made = page()
+    if "--check" in sys.argv[1:]:
+        current = PAGE.exists() and PAGE.read_text() == made
+        if not current:
+            print("docs/sql.md is not current: run .venv/bin/python scripts/sql_reference.py", file=sys.stderr)
+        return 0 if current else 1
+    PAGE.write_text(made)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
