@@ -184,10 +184,11 @@ class Deciding:
         for experiment, surfaces in self.decider.experiments:
             assigned = experiment.assigned(subjects, reading)
             variant = experiment.base if assigned is None else assigned.variant
+            value = experiment.base if assigned is None else assigned.shown
             reason = "DEFAULT" if assigned is None else "SPLIT"
             metadata = {"surface": surfaces[0], "application": self._node.application.hash}
             flags.append(
-                {"key": experiment.name, "value": variant, "variant": variant, "reason": reason, "metadata": metadata}
+                {"key": experiment.name, "value": value, "variant": variant, "reason": reason, "metadata": metadata}
             )
         return flags
 

@@ -102,6 +102,14 @@ class Evaluating:
         decider = self._targets.get(application.hash)
         if decider is None:
             plain = target.but(target.name, experiment=None)
+            known = {each.name for each in application.design.learners}
+            missing = sorted(set(plain.needs().learners) - known)
+            if missing:
+                raise InvalidInput(
+                    f"{target.name!r} learns what the logged application did not keep: {missing[0]}",
+                    where=f"policy {target.explore}",
+                    cure="evaluate a policy without a reward, or one that learns the same per and reward",
+                )
             decider = Decider([plain], application.program.tables, self._clock, application.hash, self._rankers)
             self._targets[application.hash] = decider
         return decider

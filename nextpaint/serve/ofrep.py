@@ -3,8 +3,9 @@
     POST /ofrep/v1/evaluate/flags/{key}    {"context": {"targetingKey": "u1"}} -> {"key", "value", "variant", "reason"}
     POST /ofrep/v1/evaluate/flags          all flags, with ETag and If-None-Match
 
-A flag is an experiment, its value the name of the variant. `targetingKey` is the userId; `anonymousId` in the context
-names a device instead. Evaluating is not exposure: people count for a variant when its page was shown to them.
+A flag is an experiment, its value the variant to show; `variant` says `holdout` for people who count for none.
+`targetingKey` is the userId; `anonymousId` in the context names a device instead. Evaluating is not exposure: people
+count for a variant when its page was shown to them.
 """
 
 from __future__ import annotations

@@ -78,5 +78,8 @@ def test_the_command_prints_estimates_and_what_they_rest_on(node, capsys, tmp_pa
     other = written(explorer("PlackettLuce(1.0)", CHEAP), tmp_path / "other")
     assert main(["evaluate", "tried", "--data", str(folder / "node"), "--folder", str(other)]) == 0
     assert "PlackettLuce" in capsys.readouterr().out
+    learns = written(explorer('ThompsonSampling("category", reward)', CHEAP), tmp_path / "learns")
+    assert main(["evaluate", "tried", "--data", str(folder / "node"), "--folder", str(learns)]) == 2
+    assert "learns what the logged application did not keep" in capsys.readouterr().err
     assert main(["evaluate", "shelf", "--data", str(folder / "node"), "--reward", "chosen"]) == 2
     assert "no decision of 'shelf' was explored" in capsys.readouterr().err

@@ -29,7 +29,8 @@ def test_a_flag_says_the_variant_that_the_surface_answers_with(live):
         flag = evaluated(live, anonymousId=visitor)
         assert flag.status_code == 200
         assert flag.json() == {
-            "key": "exploration", "value": answer["experiment"]["variant"], "variant": answer["experiment"]["variant"],
+            "key": "exploration", "variant": answer["experiment"]["variant"],
+            "value": answer["experiment"]["variant"].replace("holdout", "off"),
             "reason": "SPLIT", "metadata": flag.json()["metadata"],
         }  # fmt: skip
         assert flag.json()["metadata"]["surface"] == "tried"

@@ -138,7 +138,8 @@ def test_what_may_not_be_shown_never_is_while_everything_changes(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_may_not_be_shown_never_is_in_ten_thousand_decisions(tmp_path):
-    told = watched(tmp_path, 10_000, seed=2)
-    assert told["tried", False] > 2_000
-    assert told["hurried", True] > 2_000
+@pytest.mark.parametrize("seed", [2, 3, 4, 5])
+def test_what_may_not_be_shown_never_is_in_ten_thousand_decisions(tmp_path, seed):
+    told = watched(tmp_path, 2_500, seed)
+    assert told["tried", False] > 500
+    assert told["hurried", True] > 500
