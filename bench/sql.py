@@ -68,6 +68,8 @@ class Bench:
     def node(self, query: Query, rows: int, kept: Path | None = None) -> Report:
         """One run of a node; {"refused": why} for a query it does not take yet."""
         directory = self.data / "node"
+        for name in query.inputs:
+            written(self.data, name, rows)  # not in the process that is measured
         command = [sys.executable, str(HERE / "rig" / "sql_node.py"), query.name, str(self.data), str(rows)]
         command += [str(directory), *(["--rows", str(kept)] if kept else [])]
         directory.mkdir(exist_ok=True)

@@ -1,5 +1,6 @@
 """The benches run, whatever the machine, and close with their ratios. What the ratios are is for people to judge."""
 
+import os
 import re
 import subprocess
 import sys
@@ -37,4 +38,27 @@ def test_a_bench_runs_and_prints_its_ratios(name, repo_root, tmp_path):
     ratios = {found[1]: float(found[2]) for found in RATIO.finditer(done.stdout)}
     assert set(ratios) == EXPECTED[name]
     assert all(value > 0 for value in ratios.values())
+    assert list(tmp_path.iterdir()) == [], "a bench leaves nothing behind"
+
+
+@pytest.mark.slow
+def test_the_sql_bench_measures_queries_and_leaves_nothing_behind(repo_root, tmp_path):
+    command = [
+        sys.executable,
+        "bench/sql.py",
+        "--rows",
+        "2000,6000",
+        "--runs",
+        "1",
+        "--no-flink",
+        "--queries",
+        "Q1,Q4,q2",
+    ]
+    done = subprocess.run(
+        command, cwd=repo_root, capture_output=True, text=True, timeout=180, check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = re.findall(r"^(\w+) +-?[\d.]+ us .+ MB, start [\d.]+ s$", done.stdout, re.MULTILINE)
+    assert lines == ["Q1", "Q4", "q2"]
     assert list(tmp_path.iterdir()) == [], "a bench leaves nothing behind"

@@ -72,8 +72,8 @@ async def measured(query: Query, inputs: Path, rows: int, data: Path, kept: Path
     ports = Ports(SystemClock(), SystemDisk(data), SystemRandom(), ThreadWorkers(loop.call_soon_threadsafe))
     node = Node.open(data, application(query), ports, NodeSettings(checkpoint_s=10), None)
     node.start()
-    start = time.process_time()
     paths = {name: written(inputs, name, rows).with_suffix(".batches") for name in query.inputs}
+    start = time.process_time()
     for topic, batch in interleaved(paths):
         node.append(Draft(topic, EntryKind.INPUT, [], batch=batch))
         while node.turns.waiting_records > WAITING_MAX or node.writer.pending_bytes > PENDING_MAX:
