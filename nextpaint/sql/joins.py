@@ -217,7 +217,8 @@ def joined(left: Node, right: Node, kind: JoinKind, condition: Sequence[Expr], a
 
 
 def _regular(left: Node, right: Node, kind: JoinKind, keys: Keys, more: tuple[Expr | None, At]) -> Node:
-    return Join(_schema(left.schema, right.schema, kind, keys), left, right, kind, *keys, *more)
+    residual, at = more
+    return Join(_schema(left.schema, right.schema, kind, keys), left, right, kind, *keys, residual, at=at)
 
 
 def _interval_join(left: Node, right: Node, kind: JoinKind, keys: Keys, more: tuple[Interval, Expr | None, At]) -> Node:

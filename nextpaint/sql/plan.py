@@ -381,7 +381,8 @@ class Join:
     """Regular join: all rows of both sides are kept and joined as they change.
     Output columns: all left columns, then all right columns; of SEMI and ANTI the left ones only.
     `nulls_match[i]`: key i compares with IS NOT DISTINCT FROM. Without keys every pair is a candidate.
-    `residual`: a further condition over the left columns followed by the right columns."""
+    `residual`: a further condition over the left columns followed by the right columns. `ttl_ms`: rows not written for
+    this long are forgotten; 0 = never."""
 
     schema: Schema
     left: Node
@@ -391,6 +392,7 @@ class Join:
     right_keys: tuple[int, ...]
     nulls_match: tuple[bool, ...] = ()
     residual: Expr | None = None
+    ttl_ms: int = 0
     at: At = field(default=At(), compare=False)
 
 

@@ -27,6 +27,7 @@ from nextpaint.sql.plan import (
     Expr,
     Filter,
     GroupAggregate,
+    Join,
     Literal,
     Node,
     OverAggregate,
@@ -252,7 +253,7 @@ def settled(node: Node, ttl_ms: int = 0) -> Node:
     some without event time. Raises Refusal where a rank has no upper bound."""
     if isinstance(node, Rank) and node.last is None:
         return _over(replace(node, input=settled(node.input, ttl_ms)))
-    if ttl_ms and isinstance(node, GroupAggregate | Rank | Deduplicate):
+    if ttl_ms and isinstance(node, GroupAggregate | Rank | Deduplicate | Join):
         node = replace(node, ttl_ms=ttl_ms)
     if isinstance(node, Union | SetOperation):
         inputs = tuple(settled(each, ttl_ms) for each in node.inputs)

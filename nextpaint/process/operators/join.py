@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from nextpaint.process.expiry import Expiry
 from nextpaint.process.operators.condition import Condition
 from nextpaint.process.operators.protocol import (
     ROW,
@@ -25,7 +26,7 @@ from nextpaint.process.operators.protocol import (
     StepContext,
     merged,
 )
-from nextpaint.process.operators.sides import Entry, JoinSide, Overlay, side_columns
+from nextpaint.process.operators.sides import Entry, JoinSide, Overlay, Written, side_columns
 from nextpaint.process.state import State, frozen
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, Batch
 from nextpaint.sql.plan import Join as JoinNode
@@ -52,6 +53,7 @@ class Join(Operator):
         self._padding = tuple((None,) * len(each.fields) for each in inputs)
         self._nested = tuple(any(type_.is_nested for type_ in each.types) for each in inputs)
         self._pads = (node.kind.pads_left, node.kind.pads_right)
+        self._expiry = Expiry(identity, node.ttl_ms, decimals, state) if node.ttl_ms else None
         self._condition = Condition(node.residual, joined, identity)
         self._clock = EventClock(state, identity, 2)
         self._sources = tuple(sources)
@@ -61,6 +63,8 @@ class Join(Operator):
         self._clock.restore()
         for side in self._sides:
             side.restore()
+        if self._expiry is not None:
+            self._expiry.restore()
 
     @property
     def kept(self) -> int:
@@ -78,12 +82,33 @@ class Join(Operator):
                 self._ordinal = self._ordinal + 1 if seq == self._last_seq else 0
                 self._last_seq = seq
                 moment = (seq, self._ordinal, context, clocks[port][value])
+                self._forget(moment[3])
                 for change in self._applied(self._sides, port, Change(kinds[port][value], rows[port][value]), moment):
                     out.add(change.kind, seq, change.row)
             elif self._clock.advance(port, value):
                 marks.append((seq, self._clock.watermark))
         batch = out.batch(inputs[LEFT].mark_seq[:0], inputs[LEFT].mark_wm[:0])
         return batch.with_marks([mark[0] for mark in marks], [mark[1] for mark in marks])
+
+    def _written(self, port: int, now_ms: int) -> Written:
+        expiry = self._expiry
+        assert expiry is not None
+
+        def told(row: Row, kept: bool) -> None:
+            if kept:
+                expiry.write((port, row), now_ms)
+            else:
+                expiry.forget((port, row))
+
+        return told
+
+    def _forget(self, now_ms: int) -> None:
+        """Drop the rows whose time to live is over; nothing is said about them."""
+        if self._expiry is not None:
+            for port, side in enumerate(self._sides):
+                side.written = self._written(port, now_ms)
+            for port, row in self._expiry.expired(now_ms):
+                self._sides[port].put(row, None)
 
     def _held(self, port: int, rows: list[Row]) -> list[Row]:
         return [frozen(row) for row in rows] if self._nested[port] else rows
@@ -97,8 +122,8 @@ class Join(Operator):
             return self._alone(port, change)
         partners = self._partners(sides[1 - port], key, port, change.row, moment)
         found = sum(entry.times for _, entry in partners)
-        if not _stored(sides[port], change, found, moment):
-            return []
+        if not _stored(sides[port], change, found, moment) and self._expiry is None:
+            return []  # with a time to live the row may have been forgotten: Flink takes its pairs back all the same
         if not self.node.kind.left_only:
             return self._joined(sides[1 - port], port, change, partners)
         if port == RIGHT:

@@ -6,7 +6,7 @@ Beside each row stands how many rows of the other side it meets, which is what p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from nextpaint.process.operators.protocol import Row
@@ -22,6 +22,9 @@ class Entry(NamedTuple):
     ordinal: int
 
 
+Written = Callable[[Row, bool], None]
+
+
 class JoinSide:
     """State: the cell given, row -> Entry. Derived: rows by join key."""
 
@@ -30,6 +33,7 @@ class JoinSide:
         self.keys = tuple(keys)
         self.never = tuple(key for key, null in zip(keys, nulls_match, strict=True) if not null)
         self._by_key: dict[Row, dict[Row, None]] = {}
+        self.written: Written | None = None  # told of each row that is written, or is gone
 
     def __len__(self) -> int:
         return len(self._cell)
@@ -60,6 +64,8 @@ class JoinSide:
     def put(self, row: Row, entry: Entry | None) -> None:
         """Set or, with None, remove a row."""
         key = self._key(row)
+        if self.written is not None:
+            self.written(row, entry is not None)
         if entry is None:
             self._cell.pop(row)
             rows = self._by_key[key]

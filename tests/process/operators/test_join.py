@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nextpaint.process.runner import Runner
 from nextpaint.record.columns import DELETE, INSERT, KIND_NAMES, UPDATE_AFTER, UPDATE_BEFORE
 from nextpaint.sql.plan import Join, JoinKind, Node
+from nextpaint.sql.planner import plan_program
+from tests.process.harness import cut, outputs_of, records, reloaded, runner_of, whole
 from tests.process.operators.driving import Driven, Event, Row, found, net, numbered, planned, run, same_at_every_cut
 
 TABLES = "CREATE TABLE l (k INT, v INT); CREATE TABLE r (k INT, w INT);"
@@ -171,3 +174,25 @@ def test_not_in_with_a_null_gives_nothing() -> None:
 def test_a_failing_condition_matches_nothing_and_is_reported() -> None:
     node = found(planned(TABLES, "SELECT l.k, w FROM l LEFT JOIN r ON l.k = r.k AND l.k / r.w > 0"), Join)
     assert net(run(node, [Event(0, INSERT, (1, 1)), Event(1, INSERT, (1, 0))])) == Counter([(1, 1, None, None)])
+
+
+def test_rows_not_written_for_their_time_to_live_are_forgotten() -> None:
+    """As in Flink a forgotten row meets nobody, and what was told about it stays."""
+    sql = """
+        SET 'table.exec.state.ttl' = '10 s';
+        CREATE TABLE l (k INT, v INT);
+        CREATE TABLE r (k INT, w INT);
+        CREATE TABLE pairs (k INT, v INT, w INT);
+        INSERT INTO pairs SELECT l.k, v, w FROM l JOIN r ON l.k = r.k;"""
+    moves = [("l", {"k": 1, "v": 1}), ("r", {"k": 1, "w": 1}), ("r", {"k": 1, "w": 2}), ("l", {"k": 1, "v": 2})]
+    arriving = records(moves, at_ms=1_000, step_ms=6_000)
+
+    def make() -> Runner:
+        return runner_of(plan_program([("test.sql", sql)], {}))
+
+    outputs = whole(make(), arriving)
+    assert [tuple(row.row.values()) for row in outputs] == [(1, 1, 1), (1, 2, 2)]
+    half = make()
+    first = whole(half, arriving[:2])
+    again = reloaded(half, make)
+    assert outputs_of([*first, *cut(again, arriving[2:], 1, 1)]) == outputs_of(outputs)
