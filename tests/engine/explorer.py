@@ -1,19 +1,24 @@
 """A shop whose shelf explores: the corner shop of one table with clicks that name their decision, and shoppers."""
 
 import random
+import time
 
+from nextpaint.engine.node import NodeSettings
 from nextpaint.govern.access import LOCAL
 from tests.engine.shop import CORNER_SURFACES, GOODS, asked, click, corner, ids
 
+# These tests share their machine with others: how far the node is behind is not what they are about.
+PATIENT = NodeSettings(lag_ms_max=10**9)
 EXPLORER_SQL = """
 CREATE VIEW chosen AS
 SELECT subject, decision_id, item_id, event, ts FROM events WHERE event IN ('Product Viewed', 'Product Clicked');
 """
 EXPLORER_SURFACES = """
 from nextpaint.decide import (EpsilonGreedy, Experiment, Examination, Flat, LinTS, LinUCB, Model, PlackettLuce, Rank,
-    Reward, ThompsonSampling)
+    Reward, ThompsonSampling, Window)
 reward = Reward("chosen", when="event = 'Product Clicked'", within="30 min")
-tried = shelf.but("tried", {features}explore={explore}, limit=5, experiment={experiment})
+wide = Window("WIDE", 60_000, 10_000, 30_000, 10_000, 60)  # a machine that stalls degrades nothing here
+tried = shelf.but("tried", window=wide, {features}explore={explore}, limit=5, experiment={experiment})
 """
 THOMPSON = 'ThompsonSampling(per="item_id", prior=Rank(strength=20), reward=reward)'
 GOODS_30 = [*GOODS, *({**each, "item_id": f"h{n}"} for n, each in enumerate(GOODS[:10]))]
@@ -38,6 +43,15 @@ def clicked(visitor, answer, item, **more):
     return click(visitor, item, "Product Clicked", properties=properties, **more)
 
 
+def patiently(http, method, path, **more):
+    """One call; a node that refuses early (429) has kept nothing and is asked again."""
+    while True:
+        answer = http.request(method, path, **more)
+        if answer.status_code != 429:
+            return answer
+        time.sleep(0.05)
+
+
 async def shop(engine, decisions, rates, seed=1, surface="tried", visitors=7):
     """Visitors who see the shelf and click by `rates` (item -> probability); gives the answers."""
     chance = random.Random(seed)
@@ -60,4 +74,15 @@ def learned(engine, surface="tried"):
     return found[0]
 
 
-__all__ = ["CORNER_SURFACES", "GOODS_30", "THOMPSON", "clicked", "explorer", "learned", "shop", "shown"]
+__all__ = [
+    "CORNER_SURFACES",
+    "GOODS_30",
+    "PATIENT",
+    "THOMPSON",
+    "clicked",
+    "explorer",
+    "learned",
+    "patiently",
+    "shop",
+    "shown",
+]

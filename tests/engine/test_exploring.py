@@ -10,7 +10,7 @@ import pytest
 from nextpaint.cli.commands import Directory
 from nextpaint.govern.access import LOCAL
 from nextpaint.process.operators.learning import Learning
-from tests.engine.explorer import GOODS_30, THOMPSON, clicked, explorer, learned, shop, shown
+from tests.engine.explorer import GOODS_30, PATIENT, THOMPSON, clicked, explorer, learned, patiently, shop, shown
 from tests.engine.shop import asked, ids, opened, written
 from tests.engine.test_kill import Process
 
@@ -27,7 +27,7 @@ def content(learner: Learning):
 
 def test_what_is_clicked_is_shown_more_and_every_decision_recomputes(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", explorer(), items=GOODS_30) as engine:
+        async with opened(tmp_path / "node", explorer(), items=GOODS_30, settings=PATIENT) as engine:
             answers = await shop(engine, 120, lambda item: 0.9 if item == "g3" else 0.05)
             learner = learned(engine)
             assert learner.counts["decisions"] == 120
@@ -45,7 +45,7 @@ def test_what_is_clicked_is_shown_more_and_every_decision_recomputes(tmp_path):
 
 def test_a_duplicate_click_moves_no_posterior(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", explorer(), items=GOODS_30) as engine:
+        async with opened(tmp_path / "node", explorer(), items=GOODS_30, settings=PATIENT) as engine:
             answer = await engine.decide(LOCAL, "tried", asked("v1"))
             item = ids(answer)[0]
             click = clicked("v1", answer, item)
@@ -70,7 +70,7 @@ def test_a_duplicate_click_moves_no_posterior(tmp_path):
 def test_what_was_learned_is_the_same_after_a_crash_from_a_checkpoint_and_from_nothing(tmp_path):
     async def main():
         application = experiment()
-        async with opened(tmp_path / "node", application, items=GOODS_30) as engine:
+        async with opened(tmp_path / "node", application, items=GOODS_30, settings=PATIENT) as engine:
             await shop(engine, 40, lambda item: 0.3, seed=1)
             engine.node.checkpoint_now()
             await shop(engine, 40, lambda item: 0.3, seed=2)
@@ -89,7 +89,7 @@ def test_what_was_learned_is_the_same_after_a_crash_from_a_checkpoint_and_from_n
 
 def test_a_person_stays_in_one_variant_and_the_variant_decides(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", experiment(), items=GOODS_30) as engine:
+        async with opened(tmp_path / "node", experiment(), items=GOODS_30, settings=PATIENT) as engine:
             seen = {}
             for n in range(60):
                 visitor = f"v{n % 20}"
@@ -117,9 +117,9 @@ def test_kill_9_in_the_middle_of_an_experiment_leaves_the_posterior_as_it_was(tm
                     http.put("/v1/items", json={"items": GOODS_30}).raise_for_status()
                 for n in range(40):
                     visitor = f"v{n % 5}"
-                    answer = http.post("/v1/decide/tried", json=asked(visitor)).json()
+                    answer = patiently(http, "POST", "/v1/decide/tried", json=asked(visitor)).json()
                     calls = [shown(visitor, answer), clicked(visitor, answer, ids(answer)[n % 5])]
-                    http.post("/v1/batch", json={"batch": calls}).raise_for_status()
+                    patiently(http, "POST", "/v1/batch", json={"batch": calls}).raise_for_status()
                     told.append(answer["decision_id"])
                 process.end(signal.SIGKILL)
             process = Process(folder, tmp_path / "data")

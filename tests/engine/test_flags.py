@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.engine.explorer import GOODS_30, clicked, explorer, shown
+from tests.engine.explorer import GOODS_30, PATIENT, clicked, explorer, patiently, shown
 from tests.engine.shop import LiveNode, asked, ids
 
 EXPERIMENT = 'Experiment("exploration", holdout=0.1, variants={"on": {}, "off": {"explore": None}})'
@@ -12,7 +12,9 @@ EXPERIMENT = 'Experiment("exploration", holdout=0.1, variants={"on": {}, "off": 
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory):
-    with LiveNode(tmp_path_factory.mktemp("flags") / "node", explorer(experiment=EXPERIMENT), items=GOODS_30) as live:
+    with LiveNode(
+        tmp_path_factory.mktemp("flags") / "node", explorer(experiment=EXPERIMENT), items=GOODS_30, settings=PATIENT
+    ) as live:
         yield live
 
 
@@ -24,8 +26,8 @@ def test_a_flag_says_the_variant_that_the_surface_answers_with(live):
     for n in range(8):
         visitor = f"v{n}"
         page = {"type": "page", "anonymousId": visitor, "messageId": f"page {n}"}
-        live.http.post("/v1/batch", json={"batch": [page]}).raise_for_status()
-        answer = live.http.post("/v1/decide/tried", json=asked(visitor)).json()
+        patiently(live.http, "POST", "/v1/batch", json={"batch": [page]}).raise_for_status()
+        answer = patiently(live.http, "POST", "/v1/decide/tried", json=asked(visitor)).json()
         flag = evaluated(live, anonymousId=visitor)
         assert flag.status_code == 200
         assert flag.json() == {
@@ -63,7 +65,7 @@ def test_thompson_propensities_are_estimated_after_the_answer_with_their_error(l
     """The work rests between two decisions, so some are left out and counted."""
     found, made = None, 0
     while found is None and made < 300:
-        answer = live.http.post("/v1/decide/tried", json=asked("stranger", profiled=False)).json()
+        answer = patiently(live.http, "POST", "/v1/decide/tried", json=asked("stranger", profiled=False)).json()
         assert [each["propensity"] for each in answer["items"]] == [None] * 5
         made += 1
         time.sleep(0.02)
@@ -79,10 +81,10 @@ def test_what_each_variant_earned_and_what_exploration_knows_can_be_read(live):
     for n in range(30):
         visitor = f"shopper{n}"
         page = {"type": "page", "anonymousId": visitor, "messageId": f"shopper page {n}"}
-        live.http.post("/v1/batch", json={"batch": [page]}).raise_for_status()
-        answer = live.http.post("/v1/decide/tried", json=asked(visitor)).json()
+        patiently(live.http, "POST", "/v1/batch", json={"batch": [page]}).raise_for_status()
+        answer = patiently(live.http, "POST", "/v1/decide/tried", json=asked(visitor)).json()
         calls = [shown(visitor, answer)] + [clicked(visitor, answer, ids(answer)[0])] * (n % 2)
-        live.http.post("/v1/batch", json={"batch": calls}).raise_for_status()
+        patiently(live.http, "POST", "/v1/batch", json={"batch": calls}).raise_for_status()
     live.run(live.engine.node.settled())
     (found,) = live.http.get("/v1/experiments").json()["experiments"]
     assert (found["experiment"], found["control"], found["surfaces"]) == ("exploration", "off", ["tried"])

@@ -11,13 +11,14 @@ from collections import Counter
 
 import pytest
 
-from tests.engine.explorer import EXPLORER_SQL, GOODS_30, shown
+from tests.engine.explorer import EXPLORER_SQL, GOODS_30, PATIENT, patiently, shown
 from tests.engine.shop import LiveNode, asked, corner, ids
 
 SURFACES = """
 from nextpaint.decide import NotSeen, Reward, ThompsonSampling, Window
 reward = Reward("chosen", within="30 min")
-tried = shelf.but("tried", retrieve=[Top("goods", by="price", k=50)], limit=5,
+wide = Window("WIDE", 60_000, 10_000, 30_000, 10_000, 60)
+tried = shelf.but("tried", window=wide, retrieve=[Top("goods", by="price", k=50)], limit=5,
     require=["goods.stock > 0", "goods.price > 0", NotSeen("impressions", times=1, within="1 h")],
     explore=ThompsonSampling("item_id", reward))
 hurried = tried.but("hurried", window=Window("HURRIED", 500, 100, 0, 400, 5))
@@ -81,46 +82,52 @@ class Changer(threading.Thread):
     def switch(self, key, why, out, path, body):
         if not out:
             self.forbidden.remove(key, why)
-        self.http.put(path, json=body).raise_for_status()
+        patiently(self.http, "PUT", path, json=body).raise_for_status()
         if out:
             self.forbidden.add(key, why)
 
     def rule(self, key, why, put, body):
         path = f"/v1/rules/*/{body['kind']}-{key}"
         if put:
-            self.http.put(path, json={"owner": "anna", "reason": "test", **body}).raise_for_status()
+            patiently(self.http, "PUT", path, json={"owner": "anna", "reason": "test", **body}).raise_for_status()
             if why:
                 self.forbidden.add(key, why)
         else:
             self.forbidden.remove(key, why)
-            assert self.http.delete(path).status_code in (200, 404)
+            assert patiently(self.http, "DELETE", path).status_code in (200, 404)
 
 
 def watched(tmp_path, decisions, seed):
     """Makes the decisions; gives what was answered by which surface, and asserts that nothing forbidden was."""
     chance = random.Random(seed)
     forbidden, seen, told = Forbidden(), {}, Counter()
-    with LiveNode(tmp_path / "node", corner(EXPLORER_SQL, SURFACES), items=GOODS_30) as live:
+    reached = {}  # a batch is answered when it is durable: what a visitor saw counts from its position on
+    with LiveNode(tmp_path / "node", corner(EXPLORER_SQL, SURFACES), items=GOODS_30, settings=PATIENT) as live:
         changer = Changer(type(live.http)(base_url=live.url, timeout=30), forbidden, seed)
         changer.start()
         try:
             for n in range(decisions):
                 visitor, surface = f"v{n % 40}", chance.choice(["tried", "hurried"])
                 before = forbidden.now()
-                answer = live.http.post(f"/v1/decide/{surface}", json=asked(visitor)).json()
+                answer = patiently(
+                    live.http, "POST", f"/v1/decide/{surface}", json=asked(visitor, **reached.get(visitor, {}))
+                ).json()
                 still = {item for (item, _), _ in before & forbidden.now()}
                 page = ids(answer)
                 assert not still & set(page), (n, surface, still & set(page))
-                assert not seen.get(visitor, set()) & set(page), (n, "seen")
+                assert "stale" in answer or not seen.get(visitor, set()) & set(page), (n, "seen")
                 assert len(page) == len(set(page))
                 told[surface, bool(answer["degraded"])] += 1
                 told["sponsored"] += sum("sponsored" in item for item in answer["items"])
                 if page and chance.random() < 0.2:
-                    live.http.post("/v1/batch", json={"batch": [shown(visitor, answer, page[:2])]}).raise_for_status()
+                    done = patiently(live.http, "POST", "/v1/batch", json={"batch": [shown(visitor, answer, page[:2])]})
+                    reached[visitor] = {"position": done.json()["position"]}
                     seen.setdefault(visitor, set()).update(page[:2])
                 if len(seen.get(visitor, ())) > 12:
                     seen.pop(visitor)
-                    live.http.post("/v1/batch", json={"batch": [{"type": "page", "anonymousId": visitor}]})
+                    patiently(
+                        live.http, "POST", "/v1/batch", json={"batch": [{"type": "page", "anonymousId": visitor}]}
+                    )
         finally:
             changer.stopped.set()
             changer.join(60)

@@ -13,7 +13,7 @@ from nextpaint.cli import main
 from nextpaint.engine.registry import Upload, promoted, rolled_back
 from nextpaint.govern.access import LOCAL
 from nextpaint.record.errors import InvalidInput, NotFound
-from tests.engine.explorer import GOODS_30, explorer, shop
+from tests.engine.explorer import GOODS_30, PATIENT, explorer, shop
 from tests.engine.forests import CHEAP, DEAR, FOREIGN
 from tests.engine.shop import LiveNode, asked, click, ids, opened, written
 
@@ -31,7 +31,7 @@ def identity(data):
 
 def test_a_promotion_is_in_force_from_one_position_and_so_is_its_rollback(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", ranked(), items=GOODS_30) as engine:
+        async with opened(tmp_path / "node", ranked(), items=GOODS_30, settings=PATIENT) as engine:
 
             async def page():
                 answer = await engine.decide(LOCAL, "tried", asked("v1"))
@@ -65,7 +65,7 @@ def test_a_promotion_is_in_force_from_one_position_and_so_is_its_rollback(tmp_pa
 
 def test_a_canary_ranks_its_share_of_people_and_each_person_always_alike(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", ranked(), items=GOODS_30) as engine:
+        async with opened(tmp_path / "node", ranked(), items=GOODS_30, settings=PATIENT) as engine:
             await engine.promote(LOCAL, "ctr", Upload("ctr.txt", DEAR))
             await engine.promote(LOCAL, "ctr", Upload("ctr.txt", CHEAP, None, 0.3))
             by_visitor = {}
@@ -88,7 +88,7 @@ def test_a_canary_ranks_its_share_of_people_and_each_person_always_alike(tmp_pat
 
 def test_a_shadow_ranks_nobody_and_is_compared(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", ranked(), items=GOODS_30) as engine:
+        async with opened(tmp_path / "node", ranked(), items=GOODS_30, settings=PATIENT) as engine:
             await engine.promote(LOCAL, "ctr", Upload("ctr.txt", DEAR))
             await engine.promote(LOCAL, "ctr", Upload("ctr.txt", CHEAP, None, 1.0, True))
             answer = await engine.decide(LOCAL, "tried", asked("v1"))
@@ -105,7 +105,7 @@ def test_a_shadow_ranks_nobody_and_is_compared(tmp_path):
 
 def test_a_model_that_does_not_fit_is_refused_and_so_is_an_application_it_would_not_fit(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", ranked(), items=GOODS_30) as engine:
+        async with opened(tmp_path / "node", ranked(), items=GOODS_30, settings=PATIENT) as engine:
             with pytest.raises(InvalidInput, match="needs margin; the surface has heat, price"):
                 await engine.promote(LOCAL, "ctr", Upload("ctr.txt", FOREIGN))
             with pytest.raises(InvalidInput):
@@ -127,7 +127,7 @@ def test_a_model_that_does_not_fit_is_refused_and_so_is_an_application_it_would_
 
 def test_an_item_owes_its_place_to_the_feature_without_which_it_would_fall(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", ranked(), items=GOODS_30) as engine:
+        async with opened(tmp_path / "node", ranked(), items=GOODS_30, settings=PATIENT) as engine:
             await engine.promote(LOCAL, "ctr", Upload("ctr.txt", DEAR))
             answer = await engine.decide(LOCAL, "tried", asked("v1"))
             record = engine._explaining.record(answer["decision_id"])
@@ -154,7 +154,7 @@ def logged(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
 
     async def run():
-        async with opened(folder / "node", ranked("EpsilonGreedy(0.5)"), items=GOODS_30) as engine:
+        async with opened(folder / "node", ranked("EpsilonGreedy(0.5)"), items=GOODS_30, settings=PATIENT) as engine:
             await shop(engine, 60, lambda item: 0.5 if item in ("g1", "g19") else 0.1, seed=3)
 
     asyncio.run(run())
@@ -180,7 +180,7 @@ def test_a_training_set_is_what_was_logged_with_what_became_of_it(logged, tmp_pa
 
 def test_check_says_whether_the_models_in_force_fit(tmp_path, capsys):
     async def run():
-        async with opened(tmp_path / "node", ranked(), items=GOODS_30) as engine:
+        async with opened(tmp_path / "node", ranked(), items=GOODS_30, settings=PATIENT) as engine:
             await engine.promote(LOCAL, "ctr", Upload("ctr.txt", CHEAP))
 
     asyncio.run(run())
@@ -204,7 +204,7 @@ def test_the_commands_promote_and_roll_back_over_http(tmp_path, capsys):
     file = tmp_path / "ctr.txt"
     file.write_bytes(CHEAP)
     file.with_suffix(".lineage.json").write_text('{"rows": 3}')
-    with LiveNode(tmp_path / "node", ranked(), items=GOODS_30) as live:
+    with LiveNode(tmp_path / "node", ranked(), items=GOODS_30, settings=PATIENT) as live:
         body = {"file": "ctr.txt", "data": base64.b64encode(CHEAP).decode(), "lineage": {"rows": 3}}
         promoted_ = live.http.put("/v1/models/ctr", json=body)
         assert promoted_.status_code == 200, promoted_.text
