@@ -27,7 +27,7 @@ from nextpaint.govern.access import LOCAL
 from nextpaint.models.embedding import HashEncoder
 from nextpaint.ports import Ports, SystemClock, SystemDisk, SystemRandom, ThreadWorkers
 
-SHORT, LONG = 10_000, 40_000  # events; one decision to twenty
+SHORT, LONG = 5_000, 20_000  # events; one decision to twenty
 AFTER = 1_000  # events after the checkpoint
 AT_ONCE = 20
 

@@ -22,8 +22,8 @@ EXPECTED = {
         "apply in steps of 1/100",
     },
     "start": {
-        "start/plain read, 10000 events",
-        "start/plain read, 40000 events",
+        "start/plain read, 5000 events",
+        "start/plain read, 20000 events",
         "start long/short",
     },
 }

@@ -1,4 +1,4 @@
-"""Group commit: whatever arrives while one frame is being synced forms the next. There is no timer.
+"""Group commit: whatever arrives while one frame is being synced forms the next. There is no timer in here.
 
 So a lone record waits for one sync, and under load a frame carries all that one sync's time brought: low latency
 and high throughput come from the same rule, which also keeps at most one frame un-synced (recovery relies on that).
@@ -87,6 +87,7 @@ class Writer:
         self._partitions: set[Partition] = set()  # names known to be writable
         self._soon = soon
         self._leaving = False
+        self.company = 0  # how many appends somebody waits for were in the last frame that had one
         self._error: LedgerError | None = None
 
     # --- appending ------------------------------------------------------------------------------------------
@@ -246,6 +247,8 @@ class Writer:
             return
         self._next = _Pending()
         self._flying = pending
+        waiting = sum(done is not None for _, _, done, _ in pending.waiting)
+        self.company = waiting or self.company
         self._workers.submit(lambda: self._ledger.write(pending.draft), self._written)
 
     def _written(self, frame: Frame | None, error: BaseException | None) -> None:

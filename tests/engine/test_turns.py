@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from nextpaint.engine.node import NodeSettings
 from nextpaint.engine.turns import Turns
 from nextpaint.govern.access import LOCAL
 from nextpaint.ports import SimulatedClock, SystemClock
@@ -68,5 +70,29 @@ def test_a_clock_that_stands_still_makes_no_slice_of_infinite_size():
             turns.extend([Arriving(seq, 0, "t", None, None, True)])
             turns.drain()
         assert len(applied) == 5_000
+
+    asyncio.run(run())
+
+
+def test_who_writes_alone_waits_for_nobody_and_many_share_frames(tmp_path):
+    async def run():
+        settings = NodeSettings(frame_gap_ms=50, lag_ms_max=60_000)
+        async with opened(tmp_path / "node", corner(), items=GOODS, settings=settings) as engine:
+            loop, frames = asyncio.get_running_loop(), engine.node.observed.frames
+            delayed = []
+            later = loop.call_later
+            engine.node.loop = SimpleNamespace(
+                call_soon=loop.call_soon, create_future=loop.create_future,
+                call_later=lambda delay, call: (delayed.append(delay), later(delay, call))[1],
+            )  # fmt: skip
+            for _ in range(10):
+                await engine.ingest(LOCAL, [click("v", "g1")])
+            assert delayed == []
+            before = frames.total
+            await asyncio.gather(*(engine.ingest(LOCAL, [click("v", "g1")]) for _ in range(40)))
+            assert frames.total - before <= 3
+            await asyncio.gather(*(engine.ingest(LOCAL, [click("v", "g1")]) for _ in range(40)))
+            assert delayed and max(delayed) <= 0.05
+            engine.node.loop = loop
 
     asyncio.run(run())
