@@ -23,13 +23,10 @@ from nextpaint.process.operators.join import Join
 from nextpaint.process.operators.learning import EXPLORED_FIELDS, LearnerSpec, Learning
 from nextpaint.process.operators.lookup import LookupJoin
 from nextpaint.process.operators.match import PatternMatch
-from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Operator
-from nextpaint.process.operators.session import SessionAggregation
 from nextpaint.process.operators.set_operation import SetComparison
 from nextpaint.process.operators.stateless import Filter, Forward, Project, Union
 from nextpaint.process.operators.table import GroupedTable, MaterialisedTable
-from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.time_sort import SortByTime
 from nextpaint.process.operators.together import BoughtTogether
 from nextpaint.process.operators.top import TopN
@@ -183,7 +180,7 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.Project: ("project", Project),
     plan.Union: ("union", Union),
     plan.GroupAggregate: ("group", choice.group),
-    plan.OverAggregate: ("over", OverAggregation),
+    plan.OverAggregate: ("over", choice.over),
     plan.WindowTable: ("window_table", window_table),
     plan.WindowedAggregate: ("windowed", WindowAggregation),
     plan.Rank: ("top", TopN),
@@ -191,7 +188,7 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.WindowRank: ("window_rank", WindowTopN),
     plan.SetOperation: ("set", SetComparison),
     plan.TimeSort: ("sort", SortByTime),
-    plan.TemporalJoin: ("temporal", TemporalJoin),
+    plan.TemporalJoin: ("temporal", choice.temporal),
     plan.LookupJoin: ("lookup", LookupJoin),
     plan.Join: ("join", Join),
     plan.IntervalJoin: ("interval", IntervalJoin),
@@ -326,7 +323,7 @@ class _Builder:
     def _maker(self, node: Node) -> tuple[str, Maker]:
         if isinstance(node, plan.WindowAggregate):
             session = node.window.kind is WindowKind.SESSION
-            return ("session", SessionAggregation) if session else ("window", choice.window)
+            return ("session", choice.session) if session else ("window", choice.window)
         return _OPERATORS[type(node)]
 
     def _indexes(self) -> None:

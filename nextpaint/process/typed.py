@@ -34,6 +34,7 @@ _FORMAT = 1
 _EXPORTED = 256
 _NO_NULLS: npt.NDArray[np.bool_] = np.empty(0, np.bool_)
 _KINDS = {Kind.BOOLEAN: TRUTH, Kind.STRING: STRING, Kind.BYTES: BYTES}
+_PYTHON = (int, float, (bool, int), str, bytes)  # by kind
 FIELDS_MAX = 60
 
 
@@ -247,18 +248,28 @@ class TypedCell(Cell):
     def __len__(self) -> int:
         return int(self.meta[paged.ROWS])
 
-    def digests(self, rows: Words) -> Words:
-        """The hashes of the key fields of packed rows."""
+    def digests(self, rows: Words, keys: Words | None = None) -> Words:
+        """The hashes of the key fields of packed rows; `keys` says where those are when the rows are not the cell's."""
         found = np.empty((len(rows), 2), np.int64)
-        packing.hash_packed(rows, self._key_fields, found)
+        packing.hash_packed(rows, self._key_fields if keys is None else keys, found)
         return found
 
     def find(self, key: Sequence[Value]) -> int:
         """The slot of a key, -1 when there is none; its fields are then in the packing's one row."""
+        if not self.may_hold(key):
+            return -1
         rows = self.packing.one(key)
         packing.hash_packed(rows, self._key_fields, self._digest)
         slot: int = cells.cell_find(self.meta, self._digest[0, 0], self._digest[0, 1], rows[0])
         return slot
+
+    def may_hold(self, key: Sequence[Value]) -> bool:
+        """Are these values of the key's types? A key of others is not there."""
+        kinds = self.packing.kinds[: self.keys]
+        return len(key) == self.keys and all(
+            value is None or (isinstance(value, _PYTHON[kind]) and (kind != WORD or -(2**63) <= value < 2**63))  # type: ignore[operator]
+            for kind, value in zip(kinds, key, strict=True)
+        )
 
     def get(self, key: Key, default: Immutable = None) -> Immutable:
         if self.find(key) < 0:
@@ -364,6 +375,39 @@ class TypedCell(Cell):
         if not cells.cell_check(self.meta, body):
             raise ValueError(f"cell {self.name}: a damaged page")
         self.run(cells.cell_load, len(body), body)
+
+
+class TypedLists(TypedCell):
+    """Several rows under one key: a value is a tuple of what the rows say, in order of their first two fields."""
+
+    def get(self, key: Key, default: Immutable = None) -> Immutable:
+        if not self.may_hold(key):
+            return default
+        rows = self.packing.one(key)
+        packing.hash_packed(rows, self._key_fields, self._digest)
+        low, high = self._digest[0].tolist()
+        found = np.empty((8, self.packing.width), np.int64)
+        while (count := cells.cell_find_all(self.meta, low, high, found)) > len(found):
+            found = np.empty((count, self.packing.width), np.int64)
+        if not count:
+            return default
+        return self._listed([fields[self.keys :] for fields in self.packing.values(found, count)])
+
+    def _listed(self, found: list[list[Any]]) -> tuple[Immutable, ...]:
+        return tuple(self._shape[0](fields) for fields in sorted(found, key=lambda fields: fields[:2]))
+
+    def __contains__(self, key: Key) -> bool:
+        return self.get(key) is not None
+
+    def items(self) -> Iterator[tuple[Key, Immutable]]:
+        by_key: dict[Key, list[list[Value]]] = {}
+        for _, fields in self.rows():
+            by_key.setdefault(tuple(fields[: self.keys]), []).append(fields[self.keys :])
+        for key, found in by_key.items():
+            yield key, self._listed(found)
+
+    def put(self, key: Key, value: Immutable) -> None:
+        raise TypeError(f"cell {self.name} is written by its operator's kernel only")
 
 
 def _salt(name: str) -> tuple[int, int]:

@@ -73,27 +73,29 @@ class TypedAggregates:
     """The program of a node's aggregates over a state row whose accumulators begin at field `first`.
 
     `inputs`: the input columns that kernels are given, packed in this order (`packing`): `keys` first. `lead`: fields
-    of one word before them, for the kernel to fill."""
+    of one word before them, for the kernel to fill. `stored`: arguments are read from state rows that hold all input
+    columns after `lead` fields, beginning at the word of NULL bits."""
 
     def __init__(
         self, aggregates: Sequence[Aggregate], calls: Sequence[_Call], types: Sequence[Type], keys: Sequence[int],
-        first: int, lead: int = 0,
+        first: int, lead: int = 0, stored: bool = False,
     ) -> None:  # fmt: skip
         used = {each for aggregate in aggregates for each in (*aggregate.args, aggregate.filter) if each is not None}
-        self.inputs = (*keys, *sorted(used - set(keys)))
+        self.inputs = tuple(range(len(types))) if stored else (*keys, *sorted(used - set(keys)))
         self.packing = Packing([*[WORD] * lead, *(_known(types[each]) for each in self.inputs)])
         self.kinds = tuple(kind for call in calls for kind in call.kinds)
         self.result_types = tuple(each.type for each in aggregates)
         self._results = Packing([_known(each) for each in self.result_types])
         self._calls = calls
+        places = range(1, len(self.packing.kinds) + 1) if stored else self.packing.at
         lines, at = [], first
         for aggregate, call in zip(aggregates, calls, strict=True):
             argument = lead + self.inputs.index(aggregate.args[0]) if aggregate.args else 0
             condition = lead + self.inputs.index(aggregate.filter) if aggregate.filter is not None else -1
             lines.append(
                 [
-                    call.what, call.how, self.packing.at[argument] if aggregate.args else 0, argument,
-                    self.packing.at[condition] if condition >= 0 else -1, condition, FIRST_FIELD + at, at,
+                    call.what, call.how, places[argument] if aggregate.args else 0, argument,
+                    places[condition] if condition >= 0 else -1, condition, FIRST_FIELD + at, at,
                     INTEGER_BITS.get(aggregate.type.kind, 0),
                 ]
             )  # fmt: skip
@@ -143,7 +145,7 @@ def _known(type_: Type) -> int:
 
 def typed_aggregates(
     aggregates: Sequence[Aggregate], types: Sequence[Type], keys: Sequence[int], first: int, *, retracts: bool = False,
-    lead: int = 0,
+    lead: int = 0, stored: bool = False,
 ) -> TypedAggregates | None:  # fmt: skip
     """The program of a node's aggregates, or None. `types`: of its input; `retracts`: rows may be taken back."""
     calls: list[_Call] = []
@@ -153,4 +155,4 @@ def typed_aggregates(
         if call is None or retracted or (each.filter is not None and types[each.filter].kind is not Kind.BOOLEAN):
             return None
         calls.append(call)
-    return TypedAggregates(aggregates, calls, types, keys, first, lead)
+    return TypedAggregates(aggregates, calls, types, keys, first, lead, stored)

@@ -6,7 +6,7 @@ hands the clock back. Timers and scratch are derived: `armed` makes room to set 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,25 +15,18 @@ from nextpaint.process.kernels import paged, timeline, timers
 from nextpaint.process.kernels.paged import ROOM_DUE, ROOM_OUT, ROOM_TIMERS
 from nextpaint.process.operators.protocol import EventClock
 from nextpaint.process.typed import TypedCell, entered
-from nextpaint.record.columns import Batch
 
 Words = npt.NDArray[np.int64]
 _OUT_ROWS = 64
 _DUE = 64
 
 
-class Timeline:
-    """One operator's. `out`: rows put out, packed; `results`: their finished aggregates; `seq`: of what caused each."""
+class Timers:
+    """Timers of one kind, derived from state."""
 
-    __slots__ = ("_blocks", "_clock", "_directory", "cursor", "due", "out", "queue", "results", "seq")
+    __slots__ = ("_blocks", "_directory", "queue")
 
-    def __init__(self, clock: EventClock, width: int, result_width: int) -> None:
-        self._clock = clock
-        self.cursor = np.zeros(timeline.CURSOR, np.int64)
-        self.due = np.empty(_DUE, np.int64)
-        self.out = np.empty((_OUT_ROWS, width), np.int64)
-        self.results = np.empty((_OUT_ROWS, result_width), np.int64)
-        self.seq = np.empty(_OUT_ROWS, np.int64)
+    def __init__(self) -> None:
         self.clear_timers()
 
     def clear_timers(self) -> None:
@@ -47,9 +40,9 @@ class Timeline:
         """Forget all timers and make room for this many."""
         self.clear_timers()
         while self.queue[timers.ROOM] < count:
-            self._more_timers()
+            self.more_timers()
 
-    def _more_timers(self) -> None:
+    def more_timers(self) -> None:
         self._blocks.append(np.empty(timers.BLOCK_TIMERS * timers.TIMER_WORDS, np.int64))
         self._directory = entered(self._directory, len(self._blocks) - 1, [self._blocks[-1].ctypes.data])
         self.queue[timers.BLOCKS] = self._directory.ctypes.data
@@ -59,29 +52,57 @@ class Timeline:
         """The time of the first timer."""
         return int(self._blocks[0][0]) if self.queue[timers.COUNT] else None
 
+    @property
+    def waiting(self) -> int:
+        """How many timers are set."""
+        return int(self.queue[timers.COUNT])
+
+
+class Timeline(Timers):
+    """One operator's. `out`: rows put out, packed; `results`: their finished aggregates; `seq`: of what caused each."""
+
+    __slots__ = ("_clock", "cursor", "due", "out", "results", "seq")
+
+    def __init__(self, clock: EventClock, width: int, result_width: int) -> None:
+        super().__init__()
+        self._clock = clock
+        self.cursor = np.zeros(timeline.CURSOR, np.int64)
+        self.due = np.empty(_DUE, np.int64)
+        self.out = np.empty((_OUT_ROWS, width), np.int64)
+        self.results = np.empty((_OUT_ROWS, result_width), np.int64)
+        self.seq = np.empty(_OUT_ROWS, np.int64)
+
     def begin(self) -> None:
         """Put the cursor before the first row and mark of a batch, under the clock's watermark."""
         self.cursor[:] = 0
         self.cursor[timeline.WATERMARK] = self._clock.watermark
-        self.cursor[timeline.INPUT : timeline.INPUT + 1] = self._clock.inputs[0]
+        inputs = self._clock.inputs
+        self.cursor[timeline.INPUT : timeline.INPUT + len(inputs)] = inputs
 
-    def run(self, cell: TypedCell, batch: Batch, call: Callable[[], None]) -> None:
-        """Call a kernel until it has come to the end of the batch and nothing is due."""
-        meta = cell.meta
+    def run(self, cells: Sequence[tuple[TypedCell, Timers]], call: Callable[[], None]) -> None:
+        """Call a kernel until it has come to the end of the batch and nothing is due. `cells`: each with the timers
+        whose lack is said there; lack of output is said in the first."""
+        for cell, _ in cells:
+            cell.meta[paged.NEED] = paged.NOTHING
         while True:
-            meta[paged.NEED] = paged.NOTHING
             call()
-            need = meta[paged.NEED]
-            if need == paged.NOTHING:
+            lacking = [(cell, timed) for cell, timed in cells if cell.meta[paged.NEED] != paged.NOTHING]
+            if not lacking:
                 break
-            if need == ROOM_OUT:
-                self._more_out()
-            elif need == ROOM_TIMERS:
-                self._more_timers()
-            elif need == ROOM_DUE:
-                self.due = np.concatenate([self.due, np.empty(int(meta[paged.NEED_SIZE]), np.int64)])
-            else:
-                cell.provide()
+            for cell, timed in lacking:
+                self._provide(cell, timed)
+
+    def _provide(self, cell: TypedCell, timed: Timers) -> None:
+        need, size = int(cell.meta[paged.NEED]), int(cell.meta[paged.NEED_SIZE])
+        if need == ROOM_OUT:
+            self._more_out()
+        elif need == ROOM_TIMERS:
+            timed.more_timers()
+        elif need == ROOM_DUE:
+            self.due = np.concatenate([self.due, np.empty(max(size, len(self.due)), np.int64)])
+        else:
+            cell.provide()
+        cell.meta[paged.NEED] = paged.NOTHING
 
     def _more_out(self) -> None:
         self.out = np.concatenate([self.out, np.empty_like(self.out)])
@@ -90,10 +111,10 @@ class Timeline:
 
     def end(self) -> int:
         """Hand the clock back; gives how many rows were put out."""
-        self._clock.moved(
-            self.cursor[timeline.INPUT : timeline.INPUT + 1].tolist(), int(self.cursor[timeline.WATERMARK])
-        )
-        return int(self.cursor[timeline.OUT])
+        cursor = self.cursor.tolist()
+        inputs = cursor[timeline.INPUT : timeline.INPUT + len(self._clock.inputs)]
+        self._clock.moved(inputs, cursor[timeline.WATERMARK])
+        return int(cursor[timeline.OUT])
 
     @property
     def late(self) -> int:

@@ -28,6 +28,7 @@ from nextpaint.process.kernels.paged import (
     STRING,
     append,
     find,
+    find_next,
     insert,
     is_live,
     lacking,
@@ -59,6 +60,19 @@ def cell_find(meta: Words, low: int, high: int, packed: Words) -> int:
     if slot >= 0:
         read_fields(meta, row_at(meta, slot), packed.ctypes.data)
     return slot
+
+
+@kernel("int64(int64[::1], int64, int64, int64[:,::1])")
+def cell_find_all(meta: Words, low: int, high: int, packed: Words) -> int:
+    """Fields of all rows under a key, as many as there is room for; gives how many there are."""
+    count = 0
+    slot = find(meta, low, high)
+    while slot >= 0:
+        if count < packed.shape[0]:
+            read_fields(meta, row_at(meta, slot), packed[count].ctypes.data)
+        count += 1
+        slot = find_next(meta, slot)
+    return count
 
 
 @kernel("int64(int64[::1], const int64[:,::1], const int64[:,::1], int64)")

@@ -219,6 +219,19 @@ def find(meta: Meta, low: int, high: int) -> Any:
 
 
 @inner
+def find_next(meta: Meta, slot: Any) -> Any:
+    """The next slot under the key of a slot, -1 when there is none: for tables with several rows under one key."""
+    first = row_at(meta, slot)
+    slot = load(first + 8 * NEXT) - 1
+    while slot >= 0:
+        row = row_at(meta, slot)
+        if load(row) == load(first) and load(row + 8) == load(first + 8):
+            return slot
+        slot = load(row + 8 * NEXT) - 1
+    return -1
+
+
+@inner
 def touch(meta: Meta, slot: Any) -> Any:
     """Before a row of a slot's page changes: mark the page, and save it if a running snapshot has not."""
     page = page_at(meta, slot)

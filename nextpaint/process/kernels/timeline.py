@@ -3,9 +3,9 @@
 The shape every operator with event time shares. A kernel's loop asks `moment` what comes next and says `passed` when it
 is done with it; everything that was done stays done when a kernel comes back early for room.
 
-    cursor      ROW: next row | MARK: next mark | WATERMARK: of the operator | INPUT: its input's last mark | OUT: rows
-                put out | LATE: rows dropped | SEQ: of the mark that is being answered | DUE, DUE_COUNT: of the slots
-                that fire now, how many have and how many there are | 9...: an operator's own
+    cursor      ROW: next row | MARK: next mark | WATERMARK: of the operator | OUT: rows put out | LATE: rows dropped
+                SEQ: of the mark that is being answered | DUE, DUE_COUNT: of the slots that fire now, how many have and
+                how many there are | INPUT: the last mark of an input, and of a second | 10...: an operator's own
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nextpaint.process.kernels.memory import compared, load
-from nextpaint.process.kernels.paged import FIRST_FIELD, NULLS, SPEC, SPEC_WORDS, STRING, string_at
+from nextpaint.process.kernels.paged import FIRST_FIELD, NULLS, SPEC, SPEC_WORDS, STRING, row_at, string_at
 from nextpaint.record.columns import IDLE
 from nextpaint.record.compiled import inner
 
-ROW, MARK, WATERMARK, INPUT, OUT, LATE, SEQ, DUE, DUE_COUNT = range(9)
-CURSOR = 12
+ROW, MARK, WATERMARK, OUT, LATE, SEQ, DUE, DUE_COUNT, INPUT = range(9)
+CURSOR = 24
 TAKE_ROW, TAKE_MARK, ENDED = range(3)
 
 Words = npt.NDArray[np.int64]
@@ -111,3 +111,47 @@ def keys_compared(meta: Any, left: Any, right: Any, first: int, fields: int) -> 
         if difference != 0:
             return difference
     return 0
+
+
+@inner
+def sorted_slots(meta: Any, due: Any, count: int, first: int, fields: int) -> None:
+    """Sort `due[:count]`, slots, by key fields; the rest of `due` is scratch of at least the same length."""
+    width = 1
+    while width < count:
+        for low in range(0, count, 2 * width):
+            middle, high = min(low + width, count), min(low + 2 * width, count)
+            left, right = low, middle
+            for place in range(low, high):
+                take_left = right >= high
+                if left < middle and not take_left:
+                    a, b = row_at(meta, due[left]), row_at(meta, due[right])
+                    take_left = keys_compared(meta, a, b, first, fields) <= 0
+                if take_left:
+                    due[count + place] = due[left]
+                    left += 1
+                else:
+                    due[count + place] = due[right]
+                    right += 1
+        for place in range(count):
+            due[place] = due[count + place]
+        width *= 2
+
+
+@inner
+def sorted_pairs(due: Any, count: int) -> None:
+    """Sort `count` pairs of words at the start of `due` by their first; behind them is scratch for as many."""
+    width = 1
+    while width < count:
+        for low in range(0, count, 2 * width):
+            middle, high = min(low + width, count), min(low + 2 * width, count)
+            left, right = low, middle
+            for place in range(count + low, count + high):
+                if left < middle and (right >= high or due[2 * left] <= due[2 * right]):
+                    due[2 * place], due[2 * place + 1] = due[2 * left], due[2 * left + 1]
+                    left += 1
+                else:
+                    due[2 * place], due[2 * place + 1] = due[2 * right], due[2 * right + 1]
+                    right += 1
+        for place in range(2 * count):
+            due[place] = due[2 * count + place]
+        width *= 2

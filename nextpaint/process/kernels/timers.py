@@ -12,7 +12,7 @@ from nextpaint.process.kernels.memory import load, store
 from nextpaint.process.kernels.paged import ROOM_TIMERS, lacking
 from nextpaint.record.compiled import inner
 
-BLOCKS, COUNT, ROOM = range(3)
+BLOCKS, COUNT, ROOM, ORDER = range(4)  # ORDER: of the timer set last, for whoever numbers them
 QUEUE = 4
 BLOCK_TIMERS = 2048
 TIMER_WORDS = 3
@@ -64,6 +64,12 @@ def first_time(queue: Queue) -> Any:
 def first_slot(queue: Queue) -> Any:
     """The slot of the first timer; there is one."""
     return load(_at(queue, 0) + 16)
+
+
+@inner
+def first_order(queue: Queue) -> Any:
+    """The order of the first timer; there is one."""
+    return load(_at(queue, 0) + 8)
 
 
 @inner

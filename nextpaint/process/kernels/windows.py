@@ -38,9 +38,9 @@ from nextpaint.process.kernels.timeline import (
     SEQ,
     TAKE_MARK,
     WATERMARK,
-    keys_compared,
     mark_passed,
     moment,
+    sorted_slots,
 )
 from nextpaint.process.kernels.timers import COUNT, first_slot, first_time, pop, push, room_for_timers
 from nextpaint.record.compiled import inner, kernel
@@ -48,7 +48,7 @@ from nextpaint.record.compiled import inner, kernel
 Words = npt.NDArray[np.int64]
 TUMBLE, HOP, CUMULATE = range(3)
 KIND, SIZE, STEP, OFFSET, TIME, TIME_FIELD, KEYS = range(7)
-INNER, COUNTED = 9, 10  # of the cursor: windows of the row that are done, and whether any was open
+INNER, COUNTED = 10, 11  # of the cursor: windows of the row that are done, and whether any was open
 
 
 @inner
@@ -66,30 +66,6 @@ def _bounds(window: Any, time: int) -> Any:
         return begin, begin + size, 1
     end = begin + ((time - begin) // step + 1) * step
     return begin, end, (begin + size - end) // step + 1
-
-
-@inner
-def sorted_slots(meta: Any, due: Any, count: int, first: int, fields: int) -> None:
-    """Sort `due[:count]`, slots, by key fields; the rest of `due` is scratch of at least the same length."""
-    width = 1
-    while width < count:
-        for low in range(0, count, 2 * width):
-            middle, high = min(low + width, count), min(low + 2 * width, count)
-            left, right = low, middle
-            for place in range(low, high):
-                take_left = right >= high
-                if left < middle and not take_left:
-                    a, b = row_at(meta, due[left]), row_at(meta, due[right])
-                    take_left = keys_compared(meta, a, b, first, fields) <= 0
-                if take_left:
-                    due[count + place] = due[left]
-                    left += 1
-                else:
-                    due[count + place] = due[right]
-                    right += 1
-        for place in range(count):
-            due[place] = due[count + place]
-        width *= 2
 
 
 @inner

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nextpaint.process.operators import typed_group, typed_window
+from nextpaint.process.operators import typed_group, typed_over, typed_session, typed_temporal, typed_window
 from nextpaint.process.operators.group import GroupAggregate
+from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Operator
+from nextpaint.process.operators.session import SessionAggregation
+from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.window import WindowAggregation
 from nextpaint.process.state import State
 from nextpaint.sql import plan
@@ -27,3 +30,25 @@ def window(identity: str, node: plan.WindowAggregate, sources: Sequence[Operator
     if program is None:
         return WindowAggregation(identity, node, sources, state)
     return typed_window.TypedWindow(identity, node, sources, state, program)
+
+
+def session(identity: str, node: plan.WindowAggregate, sources: Sequence[Operator], state: State) -> SessionAggregation:
+    """SESSION."""
+    program = typed_session.fitting(node)
+    if program is None:
+        return SessionAggregation(identity, node, sources, state)
+    return typed_session.TypedSession(identity, node, sources, state, program)
+
+
+def temporal(identity: str, node: plan.TemporalJoin, sources: Sequence[Operator], state: State) -> TemporalJoin:
+    """FOR SYSTEM_TIME AS OF a left row's time."""
+    made = typed_temporal.TypedTemporalJoin if typed_temporal.fitting(node) else TemporalJoin
+    return made(identity, node, sources, state)
+
+
+def over(identity: str, node: plan.OverAggregate, sources: Sequence[Operator], state: State) -> OverAggregation:
+    """OVER frames."""
+    program = typed_over.fitting(node)
+    if program is None:
+        return OverAggregation(identity, node, sources, state)
+    return typed_over.TypedOver(identity, node, sources, state, program)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Protocol
 
 from nextpaint.process.aggregates import Accumulators
 from nextpaint.process.operators.protocol import (
@@ -34,6 +35,26 @@ Held = tuple[int, int, int]  # time, seq, ordinal: the order rows are handled in
 Frame = tuple[int, tuple[tuple[int, Row], ...], tuple[object, ...]]  # last fired time, kept rows, accumulators
 
 
+class _FrameTable(Protocol):
+    def get(self, partition: Row) -> Frame | None: ...
+    def put(self, partition: Row, frame: Frame) -> None: ...
+
+
+class _Tried:
+    """Frames with changes that are only tried: a live reading fires what is held, and the state stays."""
+
+    def __init__(self, frames: _FrameTable) -> None:
+        self._frames = frames
+        self._changed: dict[Row, Frame] = {}
+
+    def get(self, partition: Row) -> Frame | None:
+        changed = self._changed.get(partition)
+        return changed if changed is not None else self._frames.get(partition)
+
+    def put(self, partition: Row, frame: Frame) -> None:
+        self._changed[partition] = frame
+
+
 class OverAggregation(Operator):
     """State: `held`, (time, seq, ordinal) -> row not fired yet; `frames`, partition -> Frame. A bounded frame keeps
     rows, an unbounded one keeps accumulators. Derived: heaps of held rows and of frames to clean, held rows by
@@ -46,15 +67,18 @@ class OverAggregation(Operator):
         self._range = node.preceding if node.unit == "RANGE" else None
         self._rows = node.preceding if node.unit == "ROWS" else None
         self._accumulators = Accumulators(node.aggregates, node.input.schema.types, node.order)
-        decimals = any(each.has_decimals for each in self.types)
-        self._held = state.cell(identity, "held", decimals=decimals)
-        self._frames = state.cell(identity, "frames", decimals=decimals)
+        self._cells(state)
         self._clock = EventClock(state, identity, 1)
         self._source = sources[0]
         self._due: list[Held] = []
         self._by_partition: dict[Row, list[Held]] = {}
         self._clean: list[tuple[int, _Ordered]] = []
         self._last_seq, self._ordinal = -1, 0
+
+    def _cells(self, state: State) -> None:
+        decimals = any(each.has_decimals for each in self.types)
+        self._held = state.cell(self.id, "held", decimals=decimals)
+        self._frames = state.cell(self.id, "frames", decimals=decimals)
 
     @property
     def bounded(self) -> bool:
@@ -116,8 +140,11 @@ class OverAggregation(Operator):
             self._unindex(held, self._partition(row))
             due.append((held, row))
         for _, same_time in groupby(due, key=lambda each: each[0][0]):
-            for row, results in self._fired(list(same_time)):
+            peers = list(same_time)
+            for row, results in self._fired(peers, self._frames):
                 out.add(INSERT, seq, row + results)
+            for partition in {self._partition(row): None for _, row in peers} if self._range is not None else ():
+                self._arm_cleaning(peers[0][0][0], partition)
 
     def _unindex(self, held: Held, partition: Row) -> None:
         waiting = self._by_partition[partition]
@@ -125,32 +152,31 @@ class OverAggregation(Operator):
         if not waiting:
             del self._by_partition[partition]
 
-    def _fired(self, peers: list[tuple[Held, Row]]) -> list[tuple[Row, tuple[Value, ...]]]:
+    def _fired(self, peers: list[tuple[Held, Row]], frames: _FrameTable) -> list[tuple[Row, tuple[Value, ...]]]:
         """Rows of one time with their results, in arrival order."""
         time = peers[0][0][0]
         if self.node.unit == "ROWS":
-            return [(row, self._advanced(self._partition(row), time, [row])) for _, row in peers]
+            return [(row, self._advanced(frames, self._partition(row), time, [row])) for _, row in peers]
         by_partition: dict[Row, list[Row]] = {}
         for _, row in peers:
             by_partition.setdefault(self._partition(row), []).append(row)
-        results = {partition: self._advanced(partition, time, rows) for partition, rows in by_partition.items()}
+        results = {each: self._advanced(frames, each, time, rows) for each, rows in by_partition.items()}
         return [(row, results[self._partition(row)]) for _, row in peers]
 
-    def _advanced(self, partition: Row, time: int, rows: list[Row]) -> tuple[Value, ...]:
+    def _advanced(self, frames: _FrameTable, partition: Row, time: int, rows: list[Row]) -> tuple[Value, ...]:
         """Add rows of one time to a frame; gives the results at that time."""
-        _, kept, accs = self._frames.get(partition) or (0, (), self._accumulators.zero)
+        _, kept, accs = frames.get(partition) or (0, (), self._accumulators.zero)
         if not self.bounded:
             for row in rows:
                 accs = self._accumulators.add(accs, row)
-            self._frames.put(partition, (time, (), accs))
+            frames.put(partition, (time, (), accs))
             return self._accumulators.results(accs, time)
         kept = (*kept, *((time, row) for row in rows))
         if self._range is not None:
             kept = tuple(each for each in kept if each[0] >= time - self._range)
         else:
             kept = kept[-(self._rows or 0) - 1 :]
-        self._frames.put(partition, (time, kept, ()))
-        self._arm_cleaning(time, partition)
+        frames.put(partition, (time, kept, ()))
         return self._over(kept, time)
 
     def _over(self, kept: Sequence[tuple[int, Row]], as_of: int | None) -> tuple[Value, ...]:
@@ -201,21 +227,9 @@ class OverAggregation(Operator):
         waiting = self._waiting(select, as_of)
         if not waiting:
             return []
-        partitions = {self._partition(row) for _, row in waiting}
-        before = {partition: self._frames.get(partition) for partition in partitions}
-        watchers, self._frames.watchers = self._frames.watchers, []
-        arm, self._clean = self._clean, []
-        changes = []
-        try:
-            for _, same_time in groupby(waiting, key=lambda each: each[0][0]):
-                changes += [Change(INSERT, row + results) for row, results in self._fired(list(same_time))]
-        finally:
-            for partition, frame in before.items():
-                if frame is None:
-                    self._frames.pop(partition)
-                else:
-                    self._frames.put(partition, frame)
-            self._frames.watchers, self._clean = watchers, arm
+        frames, changes = _Tried(self._frames), list[Change]()
+        for _, same_time in groupby(waiting, key=lambda each: each[0][0]):
+            changes += [Change(INSERT, row + results) for row, results in self._fired(list(same_time), frames)]
         return changes
 
     def recounted(self, partition: Row, as_of: int) -> tuple[Value, ...]:

@@ -23,7 +23,7 @@ from nextpaint.process.operators.protocol import (
     StepContext,
     in_order,
 )
-from nextpaint.process.state import State
+from nextpaint.process.state import Cell, State
 from nextpaint.record.columns import INSERT, Batch
 from nextpaint.sql.plan import WindowAggregate
 
@@ -41,10 +41,13 @@ class SessionAggregation(Operator):
         self.keys = node.keys
         self._gap = node.window.size
         self._accumulators = Accumulators(node.aggregates, node.input.schema.types, node.time)
-        self._sessions = state.cell(identity, "sessions", decimals=any(each.has_decimals for each in self.types))
+        self._sessions = self._made(node, state)
         self._clock = EventClock(state, identity, 1)
         self._source = sources[0]
         self._timers: list[tuple[int, bytes, Row]] = []
+
+    def _made(self, node: WindowAggregate, state: State) -> Cell:
+        return state.cell(self.id, "sessions", decimals=any(each.has_decimals for each in self.types))
 
     def restore(self) -> None:
         self._clock.restore()

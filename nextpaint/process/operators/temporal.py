@@ -25,7 +25,7 @@ from nextpaint.process.operators.protocol import (
     merged,
     settled,
 )
-from nextpaint.process.state import State
+from nextpaint.process.state import Cell, State
 from nextpaint.record.columns import DELETE, MAX_WATERMARK, Batch, Value
 from nextpaint.sql.plan import TemporalJoin as TemporalNode
 
@@ -44,14 +44,16 @@ class TemporalJoin(Operator):
         self._keys = (node.right_keys, node.left_keys)
         self._padding: Row = (None,) * len(node.right.schema.fields)
         self._residual = predicate(node.residual) if node.residual is not None else None
-        decimals = any(each.has_decimals for each in self.types)
-        self._left = state.cell(identity, "left", decimals=decimals)
-        self._versions = state.cell(identity, "versions", decimals=decimals)
+        self._left, self._versions = self._cells(node, state)
         self._clock = EventClock(state, identity, 2)
         self._sources = tuple(sources)
         self._due: list[tuple[int, int, int]] = []
         self._indexes: dict[int, dict[Value, dict[tuple[int, int], None]]] = {}
         self._last_seq, self._ordinal = -1, 0
+
+    def _cells(self, node: TemporalNode, state: State) -> tuple[Cell, Cell]:
+        decimals = any(each.has_decimals for each in self.types)
+        return tuple(state.cell(self.id, name, decimals=decimals) for name in ("left", "versions"))  # type: ignore[return-value]
 
     def restore(self) -> None:
         self._clock.restore()
@@ -168,7 +170,7 @@ class TemporalJoin(Operator):
             return [self._left.get(place) for place in sorted(place for place, _ in self._left.items())]
         column = min(columns)
         places = sorted(self._index(column).get(columns[column], ()))
-        rows = [self._left.get(place) for place in places]
+        rows = [row for place in places if (row := self._left.get(place)) is not None]
         return [each for each in rows if all(each[1][at] == value for at, value in columns.items())]
 
     def _index(self, column: int) -> dict[Value, dict[tuple[int, int], None]]:

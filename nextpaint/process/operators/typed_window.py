@@ -70,7 +70,7 @@ class TypedWindow(WindowAggregation):
         rows, kept = program.packing.rows([batch.columns[each] for each in program.inputs], len(batch))
         line.begin()
         line.run(
-            cell, batch,
+            ((cell, line),),
             lambda: windows.window_step(
                 cell.meta, line.queue, line.cursor, line.due, self._window, rows, self._key_fields, program.program,
                 batch.seq, batch.mark_seq, batch.mark_wm, line.out, line.results, line.seq,

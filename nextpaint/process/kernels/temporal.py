@@ -1,0 +1,261 @@
+"""Event-time temporal join: left rows wait in one table, the versions of right keys are rows of another.
+
+A left row is found by its timer; the versions of a right key share its hash. At one seq: left rows, right rows, left
+marks, right marks, as `operators.protocol.merged` has it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nextpaint.process.kernels.memory import clear, load, store
+from nextpaint.process.kernels.packing import absorb_keys, absorb_word, hash_begun, hash_ended
+from nextpaint.process.kernels.paged import (
+    FIRST_FIELD,
+    ROOM_DUE,
+    ROOM_OUT,
+    append,
+    find,
+    find_next,
+    lacking,
+    read_fields,
+    row_at,
+    touch,
+    unlink,
+)
+from nextpaint.process.kernels.timeline import DUE, DUE_COUNT, INPUT, LATE, OUT, SEQ, WATERMARK, sorted_pairs
+from nextpaint.process.kernels.timers import (
+    COUNT,
+    ORDER,
+    first_order,
+    first_slot,
+    first_time,
+    pop,
+    push,
+    room_for_timers,
+)
+from nextpaint.record.columns import DELETE, IDLE, UPDATE_AFTER, UPDATE_BEFORE
+from nextpaint.record.compiled import inner, kernel
+
+Words = npt.NDArray[np.int64]
+Kinds = npt.NDArray[np.int8]
+
+# Of `join`: where a packed left row has its time (word, field), fields of a waiting row, key fields of a version, its
+# fields, the word of a packed version at which its columns begin, words of it, whether rows without a version leave.
+LEFT_TIME, LEFT_FIELD, LEFT_FIELDS, KEYS, FIELDS, COLUMNS_AT, WIDTH, OUTER = range(8)
+# Of the cursor: the next of each input's rows and marks, marks put out, and the ordinal of the row taken last.
+LEFT_ROW, RIGHT_ROW, LEFT_MARK, RIGHT_MARK, MARKS, LAST_SEQ, ORDINAL = range(12, 19)
+
+_ENDED, _LEFT, _RIGHT, _LEFT_MARK, _RIGHT_MARK = range(5)
+
+
+@inner
+def _moment(cursor: Any, seqs: Any) -> Any:
+    """Which of rows and marks of both inputs comes next. `seqs`: of left rows, right rows, left marks, right marks."""
+    found, best = _ENDED, np.int64(0)
+    left, right, left_mark, right_mark = seqs
+    if cursor[LEFT_ROW] < left.size:
+        found, best = _LEFT, left[cursor[LEFT_ROW]]
+    if cursor[RIGHT_ROW] < right.size and (found == _ENDED or right[cursor[RIGHT_ROW]] < best):
+        found, best = _RIGHT, right[cursor[RIGHT_ROW]]
+    if cursor[LEFT_MARK] < left_mark.size and (found == _ENDED or left_mark[cursor[LEFT_MARK]] < best):
+        found, best = _LEFT_MARK, left_mark[cursor[LEFT_MARK]]
+    if cursor[RIGHT_MARK] < right_mark.size and (found == _ENDED or right_mark[cursor[RIGHT_MARK]] < best):
+        found = _RIGHT_MARK
+    return found
+
+
+@inner
+def _left_taken(meta: Any, queue: Any, cursor: Any, join: Any, rows: Any, kinds: Any, seq: Any, ordinals: Any) -> Any:
+    """Let a left row wait; `ordinals` says which it is of its seq, -1 for a late one. False when room lacks."""
+    at = cursor[LEFT_ROW]
+    if rows[at, 0] >> join[LEFT_FIELD] & 1 or rows[at, join[LEFT_TIME]] <= cursor[WATERMARK]:
+        ordinals[at] = -1
+        cursor[LATE] += 1
+        cursor[LEFT_ROW] += 1
+        return True
+    if not room_for_timers(meta, queue, 1):
+        return False
+    ordinal = cursor[ORDINAL] + 1 if seq[at] == cursor[LAST_SEQ] else 0
+    packed = rows[at].ctypes.data
+    store(packed + 8, seq[at])
+    store(packed + 16, ordinal)
+    store(packed + 24, np.int64(kinds[at]))
+    low, high = hash_ended(absorb_word(absorb_word(hash_begun(), seq[at]), ordinal))
+    slot = append(meta, low, high, packed, join[LEFT_FIELDS])
+    if slot < 0:
+        return False
+    cursor[LAST_SEQ], cursor[ORDINAL] = seq[at], ordinal
+    ordinals[at] = ordinal
+    queue[ORDER] += 1
+    push(queue, rows[at, join[LEFT_TIME]], queue[ORDER], slot)
+    cursor[LEFT_ROW] += 1
+    return True
+
+
+@inner
+def _version_at(versions: Any, low: int, high: int, time: int, place: int) -> Any:
+    """The newest version of a key at or before a time; -1: none."""
+    found, newest = -1, np.int64(0)
+    slot = find(versions, low, high)
+    while slot >= 0:
+        this = load(row_at(versions, slot) + 8 * place)
+        if this <= time and (found < 0 or this > newest):
+            found, newest = slot, this
+        slot = find_next(versions, slot)
+    return found
+
+
+@inner
+def _right_taken(versions: Any, cursor: Any, join: Any, rows: Any, digests: Any, kinds: Any) -> Any:
+    """Add a version and drop those no left row can ask for any more; False when room lacks."""
+    at, keys = cursor[RIGHT_ROW], join[KEYS]
+    low, high = digests[at, 0], digests[at, 1]
+    after = at + 1
+    paired = kinds[at] == UPDATE_BEFORE and after < rows.shape[0] and kinds[after] == UPDATE_AFTER
+    paired = paired and digests[after, 0] == low and digests[after, 1] == high
+    if paired or rows[at, 0] >> keys & 1:
+        cursor[RIGHT_ROW] += 1
+        return True
+    time_at = join[COLUMNS_AT] - 2
+    time = rows[at, time_at]
+    if kinds[at] == DELETE or kinds[at] == UPDATE_BEFORE:
+        rows[at, time_at + 1] = 1
+        clear(rows[at].ctypes.data + 8 * join[COLUMNS_AT], 8 * (join[WIDTH] - join[COLUMNS_AT]))
+        rows[at, 0] |= (1 << join[FIELDS]) - (1 << keys + 2)
+    place = FIRST_FIELD + keys
+    old = _version_at(versions, low, high, time, place)
+    if old >= 0 and load(row_at(versions, old) + 8 * place) == time:
+        if not touch(versions, old):
+            return False
+        unlink(versions, old)
+    if append(versions, low, high, rows[at].ctypes.data, join[FIELDS]) < 0:
+        return False
+    kept = _version_at(versions, low, high, cursor[WATERMARK], place)
+    while kept >= 0:
+        time = load(row_at(versions, kept) + 8 * place)
+        older = _version_at(versions, low, high, time - 1, place)
+        if older < 0:
+            break
+        if not touch(versions, older):
+            return False
+        unlink(versions, older)
+    cursor[RIGHT_ROW] += 1
+    return True
+
+
+@inner
+def _advanced(cursor: Any, port: int, mark: int) -> Any:
+    """Take a mark of an input; did the combined watermark rise?"""
+    cursor[INPUT + port] = mark
+    left, right = cursor[INPUT], cursor[INPUT + 1]
+    if left == IDLE and right == IDLE:
+        return False
+    combined = right if left == IDLE else left if right == IDLE else min(left, right)
+    if combined <= cursor[WATERMARK]:
+        return False
+    cursor[WATERMARK] = combined
+    return True
+
+
+@inner
+def _released(queue: Any, cursor: Any, due: Any) -> None:
+    """The left rows whose time has come into `due`, in the order they came in."""
+    count = 0
+    while queue[COUNT] and first_time(queue) <= cursor[WATERMARK]:
+        due[2 * count], due[2 * count + 1] = first_order(queue), first_slot(queue)
+        count += 1
+        pop(queue)
+    sorted_pairs(due, count)
+    cursor[DUE], cursor[DUE_COUNT] = 0, count
+
+
+@inner
+def _joined(meta: Any, versions: Any, cursor: Any, join: Any, slot: int, keys: Any, out: Any, right: Any) -> Any:
+    """Put a left row out with its version; False when room lacks."""
+    if not touch(meta, slot):
+        return False
+    count, place = cursor[OUT], FIRST_FIELD + join[KEYS]
+    read_fields(meta, row_at(meta, slot), out[count].ctypes.data)
+    null = False
+    for key in range(keys.shape[0]):
+        null = null or out[count, 0] >> keys[key, 2] & 1 != 0
+    found = -1
+    if not null:
+        low, high = hash_ended(absorb_keys(hash_begun(), out, count, keys))
+        found = _version_at(versions, low, high, out[count, join[LEFT_TIME]], place)
+    if found >= 0 and load(row_at(versions, found) + 8 * place + 8) != 0:
+        found = -1
+    if found >= 0:
+        read_fields(versions, row_at(versions, found), right[count].ctypes.data)
+    elif join[OUTER]:
+        right[count, :] = 0
+        right[count, 0] = (1 << join[FIELDS]) - 1
+    unlink(meta, slot)
+    if found >= 0 or join[OUTER]:
+        cursor[OUT] += 1
+    return True
+
+
+@kernel(
+    "void(int64[::1], int64[::1], int64[::1], int64[::1], int64[::1], const int64[::1],"
+    " int64[:,::1], const int8[::1], const int64[::1], int64[::1], const int64[:,::1],"
+    " int64[:,::1], const int64[:,::1], const int8[::1], const int64[::1],"
+    " const int64[::1], const int64[::1], const int64[::1], const int64[::1],"
+    " int64[:,::1], int64[:,::1], int64[::1], int64[:,::1])"
+)
+def temporal_step(
+    meta: Words, versions: Words, queue: Words, cursor: Words, due: Words, join: Words,
+    left: Words, left_kind: Kinds, left_seq: Words, ordinals: Words, left_keys: Words,
+    right: Words, digests: Words, right_kind: Kinds, right_seq: Words,
+    left_mark_seq: Words, left_mark_wm: Words, right_mark_seq: Words, right_mark_wm: Words,
+    out: Words, out_right: Words, out_seq: Words, out_marks: Words,
+) -> None:  # fmt: skip
+    """A batch of each input through the join, from where `cursor` stands. Output: the waiting row that was released,
+    its version, the seq of the mark that released it; and the marks at which the combined watermark rose."""
+    seqs = (left_seq, right_seq, left_mark_seq, right_mark_seq)
+    while True:
+        if cursor[DUE] < cursor[DUE_COUNT]:
+            if cursor[OUT] == out_seq.size:
+                lacking(meta, ROOM_OUT, 1)
+                return
+            out_seq[cursor[OUT]] = cursor[SEQ]
+            slot = due[2 * cursor[DUE] + 1]
+            if not _joined(meta, versions, cursor, join, slot, left_keys, out, out_right):
+                return
+            cursor[DUE] += 1
+            continue
+        if queue[COUNT] and first_time(queue) <= cursor[WATERMARK]:
+            if due.size < 4 * queue[COUNT]:
+                lacking(meta, ROOM_DUE, 4 * queue[COUNT])
+                return
+            _released(queue, cursor, due)
+            continue
+        what = _moment(cursor, seqs)
+        if what == _ENDED:
+            return
+        if what == _LEFT:
+            if not _left_taken(meta, queue, cursor, join, left, left_kind, left_seq, ordinals):
+                return
+        elif what == _RIGHT:
+            if not _right_taken(versions, cursor, join, right, digests, right_kind):
+                return
+        else:
+            port = 0 if what == _LEFT_MARK else 1
+            mark = cursor[LEFT_MARK + port]
+            cursor[LEFT_MARK + port] += 1
+            cursor[SEQ] = left_mark_seq[mark] if port == 0 else right_mark_seq[mark]
+            if _advanced(cursor, port, left_mark_wm[mark] if port == 0 else right_mark_wm[mark]):
+                out_marks[cursor[MARKS], 0], out_marks[cursor[MARKS], 1] = cursor[SEQ], cursor[WATERMARK]
+                cursor[MARKS] += 1
+
+
+@kernel("void(const int64[::1], int64[::1], const int64[::1], int64)")
+def temporal_armed(meta: Words, queue: Words, slots: Words, place: int) -> None:
+    """Set the timers of waiting rows, given in the order they came in; `place`: the word of a row that has its time."""
+    for at in range(slots.size):
+        queue[ORDER] += 1
+        push(queue, load(row_at(meta, slots[at]) + 8 * place), queue[ORDER], slots[at])
