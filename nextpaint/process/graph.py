@@ -247,9 +247,10 @@ class _Builder:
             return
         root = self._stage(insert.root)
         if table.primary_key:
-            operator: Operator = MaterialisedTable(
-                f"table/{table.name}/{identity}", table.fields, table.primary_key, [root.operator], self.graph.state
-            )
+            operator: Operator = choice.table(
+                f"table/{table.name}/{identity}", table.fields, table.primary_key, [root.operator], self.graph.state,
+                quiet=table.name not in self._scanned,
+            )  # fmt: skip
         else:
             operator = Forward(f"topic/{table.name}/{identity}", [each.type for each in table.fields], [root.operator])
         stage = Stage(operator, (root,), None if table.name in self._feeding else table.name)

@@ -156,20 +156,22 @@ PLAIN: Shape = (tuple, lambda value: value)
 class TypedCell(Cell):
     """Fields: the key's, then the value's. `shape`: how a value is made of its fields, and its fields of a value.
     `links`: words per row after the fields that are layout, zero in a new row; rebuilt by whoever uses them. `hashed`:
-    the order in which the key fields are hashed, when it is not theirs."""
+    the order in which the key fields are hashed, when it is not theirs. `whole`: a value is made of all fields, the
+    key's as well."""
 
     __slots__ = (
-        "_arena", "_cursor", "_digest", "_directory", "_heap", "_heap_free", "_kept", "_key_fields", "_segments",
-        "_shape", "_spec", "_waiting", "keys", "link_at", "meta", "packing",
+        "_arena", "_cursor", "_digest", "_directory", "_from", "_heap", "_heap_free", "_kept", "_key_fields",
+        "_segments", "_shape", "_spec", "_waiting", "keys", "link_at", "meta", "packing",
     )  # fmt: skip
 
     def __init__(
         self, name: str, kinds: Sequence[int], keys: int, shape: Shape = PLAIN, links: int = 0,
-        hashed: Sequence[int] | None = None,
+        hashed: Sequence[int] | None = None, whole: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(name)
         self.packing = Packing(kinds)
         self.keys = keys
+        self._from = 0 if whole else keys
         self._key_fields = self.packing.keys(range(keys) if hashed is None else hashed)
         self._shape = shape
         self.link_at = paged.FIRST_FIELD + len(kinds)
@@ -275,7 +277,7 @@ class TypedCell(Cell):
         if self.find(key) < 0:
             return default
         fields = self.packing.values(self.packing._one, 1)[0]  # noqa: SLF001  found there
-        return self._shape[0](fields[self.keys :])
+        return self._shape[0](fields[self._from :])
 
     def __contains__(self, key: Key) -> bool:
         return self.find(key) >= 0
@@ -299,7 +301,7 @@ class TypedCell(Cell):
 
     def items(self) -> Iterator[tuple[Key, Immutable]]:
         for _, fields in self.rows():
-            yield tuple(fields[: self.keys]), self._shape[0](fields[self.keys :])
+            yield tuple(fields[: self.keys]), self._shape[0](fields[self._from :])
 
     def rows(self) -> Iterator[tuple[int, list[Value]]]:
         """(slot, fields) of every row."""

@@ -390,12 +390,18 @@ def same_fields(meta: Meta, row: Address, packed: Address) -> Any:
             if held != load(given):
                 return False
         else:
-            length = load(given + 8)
-            if held & 0xFFFFFFFF != length:
-                return False
-            if length and not _same_bytes(string_at(meta, held), load(given), length):
+            if not same_string(meta, held, given):
                 return False
     return True
+
+
+@inner
+def same_string(meta: Meta, held: int, given: Address) -> Any:
+    """Is a string of the heap, by its reference, that of a packed field?"""
+    length = load(given + 8)
+    if held & 0xFFFFFFFF != length:
+        return False
+    return length == 0 or _same_bytes(string_at(meta, held), load(given), length)
 
 
 @inner

@@ -5,14 +5,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nextpaint.process.operators import typed_group, typed_over, typed_session, typed_temporal, typed_window
+from nextpaint.process.operators import (
+    typed_group,
+    typed_over,
+    typed_session,
+    typed_table,
+    typed_temporal,
+    typed_window,
+)
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Operator
 from nextpaint.process.operators.session import SessionAggregation
+from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.window import WindowAggregation
 from nextpaint.process.state import State
+from nextpaint.record.types import Field
 from nextpaint.sql import plan
 
 
@@ -52,3 +61,12 @@ def over(identity: str, node: plan.OverAggregate, sources: Sequence[Operator], s
     if program is None:
         return OverAggregation(identity, node, sources, state)
     return typed_over.TypedOver(identity, node, sources, state, program)
+
+
+def table(
+    identity: str, fields: Sequence[Field], key: tuple[int, ...], sources: Sequence[Operator], state: State, *,
+    quiet: bool,
+) -> MaterialisedTable:  # fmt: skip
+    """A table by key; `quiet` when nobody reads its changelog."""
+    made = typed_table.QuietTable if quiet and typed_table.fitting(fields, key) else MaterialisedTable
+    return made(identity, fields, key, sources, state)

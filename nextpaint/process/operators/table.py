@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.protocol import Change, Operator, Output, Row, Select, StepContext, settled
 from nextpaint.process.operators.stateless import Project
-from nextpaint.process.state import State, frozen
+from nextpaint.process.state import Cell, State, frozen
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE, Batch
 from nextpaint.record.types import Field
 
@@ -25,9 +25,12 @@ class MaterialisedTable(Operator):
         super().__init__(identity, [each.type for each in fields])
         self.names = tuple(each.name for each in fields)
         self.key = key
-        self.rows = state.cell(identity, "rows", decimals=any(each.has_decimals for each in self.types))
+        self.rows = self._made(state)
         self.source = sources[0] if sources else None
         self._nested = any(each.type.is_nested for each in fields)
+
+    def _made(self, state: State) -> Cell:
+        return state.cell(self.id, "rows", decimals=any(each.has_decimals for each in self.types))
 
     def key_of(self, row: Row) -> Row:
         return tuple(row[index] for index in self.key)
