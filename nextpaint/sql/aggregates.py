@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from nextpaint.record import types
-from nextpaint.record.types import Kind, Type, array, decimal
+from nextpaint.record.types import Field, Kind, Type, array, decimal
 from nextpaint.sql import coercion, syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.plan import Aggregate, At, Changes, Expr, Literal
@@ -58,6 +59,14 @@ def _same(type_: Type) -> Type:
     return type_
 
 
+def _plain_number(type_: Type) -> bool:
+    return type_.is_numeric and type_.kind is not Kind.DECIMAL
+
+
+def _counted(type_: Type) -> Type:
+    return array(types.row(Field("item", type_), Field("n", types.BIGINT, False)))
+
+
 _RULES = {
     "COUNT": _Rule(_any, "a value", lambda _type: types.BIGINT),
     "SUM": _Rule(_number, "a number", _sum),
@@ -68,7 +77,19 @@ _RULES = {
     "LAST_VALUE": _Rule(_any, "a value", _same),
     "DECAYED_SUM": _Rule(_number, "a number", lambda _type: types.DOUBLE),
     "LAST_N": _Rule(_any, "a value", array),
+    **dict.fromkeys(
+        ("STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP"), _Rule(_plain_number, "an integer or a DOUBLE", _same)
+    ),
+    "ARRAY_AGG": _Rule(_any, "a value", array),
+    "TOP_N_COUNTS": _Rule(_ordered, "a value with an order", _counted),
+    "APPROX_COUNT_DISTINCT": _Rule(_ordered, "a value with an order", lambda _type: types.BIGINT),
+    "APPROX_QUANTILE": _Rule(_number, "a number", lambda _type: types.DOUBLE),
 }
+
+# What cannot take rows back: sketches that have forgotten which rows they saw.
+_ONE_WAY = ("TOP_N_COUNTS", "APPROX_COUNT_DISTINCT")
+TOP_N_MAX = 1_000
+QUANTILE_PARTS = 1_000_000  # see process.aggregates
 
 OVER_AGGREGATES = ("COUNT", "SUM", "AVG", "MIN", "MAX", "FIRST_VALUE", "LAST_VALUE", "LAG")
 
@@ -114,7 +135,7 @@ class AggregateCalls:
         for inner in syntax.walk((node.args, node.filter)):
             if is_aggregate(inner):
                 raise Refusal("aggregates cannot be nested", inner.at, "aggregate a query over the first aggregation")
-        if node.name in _TIMED and self._changes is not Changes.APPEND:
+        if node.name in (*_TIMED, *_ONE_WAY) and self._changes is not Changes.APPEND:
             raise Refusal(f"{node.name} over rows that are updated", node.at, "aggregate the stream of events itself")
         condition: int | None = None
         if node.filter is not None:
@@ -125,6 +146,8 @@ class AggregateCalls:
             return Aggregate("COUNT", (), types.BIGINT, False, condition, 0, node.at)
         if node.name == "LAG":
             return self._lag(node)
+        if node.name == "LISTAGG":
+            return self._listed(node, condition)
         args, parameter = self._parameter(node)
         if node.name == "DECAYED_COUNT":
             return Aggregate(node.name, (), types.DOUBLE, False, condition, parameter, node.at)
@@ -134,7 +157,7 @@ class AggregateCalls:
         value = self._binder.value(args[0])
         if not rule.accepts(value.type):
             raise Refusal(f"{node.name} needs {rule.needs}, not {value.type}", value.at)
-        if node.name == "DECAYED_SUM":
+        if node.name in ("DECAYED_SUM", "APPROX_QUANTILE"):
             value = coercion.cast(value, types.DOUBLE, value.at)
         if node.distinct:
             self._check_distinct(node, value)
@@ -175,10 +198,43 @@ class AggregateCalls:
             if not (isinstance(size, Literal) and isinstance(size.value, int) and 1 <= size.value <= LAST_N_MAX):
                 raise Refusal(f"LAST_N needs a constant from 1 to {LAST_N_MAX}", node.args[1].at)
             return node.args[:1], size.value
+        if node.name == "TOP_N_COUNTS":
+            return self._constant(node, "TOP_N_COUNTS(item_id, 10)", 1, TOP_N_MAX)
+        if node.name == "APPROX_QUANTILE":
+            return self._constant(node, "APPROX_QUANTILE(price, 0.95)", 0, 1, QUANTILE_PARTS)
         return node.args, 0
 
+    def _constant(
+        self, node: syntax.Call, usage: str, low: int, high: int, parts: int = 1
+    ) -> tuple[tuple[syntax.Expression, ...], int]:
+        """The first argument, and the second as a constant from `low` to `high`, in `parts`."""
+        if len(node.args) != 2:
+            raise Refusal(f"{node.name} takes 2 arguments", node.at, usage)
+        value = self._binder.value(node.args[1])
+        held = value.value if isinstance(value, Literal) else None
+        number = isinstance(held, int | float | Decimal) and not isinstance(held, bool)
+        if not number or not low <= held <= high or (parts == 1 and not isinstance(held, int)):  # type: ignore[operator]
+            raise Refusal(f"{node.name} needs a constant from {low} to {high}", node.args[1].at, usage)
+        return node.args[:1], round(held * parts)  # type: ignore[operator, arg-type]
+
+    def _listed(self, node: syntax.Call, condition: int | None) -> Aggregate:
+        """LISTAGG(text [, separator])."""
+        usage = "LISTAGG(text) or LISTAGG(text, '; ')"
+        if not 1 <= len(node.args) <= 2 or node.distinct:
+            raise Refusal("LISTAGG takes a text and a separator, no DISTINCT", node.at, usage)
+        value = self._binder.value(node.args[0])
+        separator: Expr = (
+            self._binder.value(node.args[1]) if len(node.args) > 1 else Literal(types.STRING, ",", node.at)
+        )
+        if value.type.kind is not Kind.STRING or not (
+            isinstance(separator, Literal) and isinstance(separator.value, str)
+        ):
+            raise Refusal(f"LISTAGG joins texts with a constant text, not {value.type}", node.args[0].at, usage)
+        args = (self._inputs.add(value), self._inputs.add(separator))
+        return Aggregate("LISTAGG", args, types.STRING, False, condition, 0, node.at)
+
     def _check_distinct(self, node: syntax.Call, value: Expr) -> None:
-        if node.name in (*_TIMED, "FIRST_VALUE", "LAST_VALUE"):
+        if node.name not in ("COUNT", "SUM", "AVG", "MIN", "MAX", "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP"):
             raise Refusal(f"{node.name} takes no DISTINCT", node.at)
         if not is_orderable(value.type.kind):
             raise Refusal(f"DISTINCT of {value.type} is not supported", value.at, "use one of its fields")

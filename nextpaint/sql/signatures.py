@@ -260,6 +260,8 @@ SPECIAL = (
 
 AGGREGATES = (
     "COUNT", "SUM", "AVG", "MIN", "MAX", "FIRST_VALUE", "LAST_VALUE", "DECAYED_SUM", "DECAYED_COUNT", "LAST_N",
+    "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP", "LISTAGG", "ARRAY_AGG", "TOP_N_COUNTS", "APPROX_COUNT_DISTINCT",
+    "APPROX_QUANTILE",
 )  # fmt: skip
 
 # What a `Call` of a plan may be named: the evaluator implements exactly these.
@@ -290,10 +292,9 @@ ELSEWHERE = {
     "LAG": "write LAG(x) OVER (PARTITION BY k ORDER BY ts)",
     "LEAD": "a stream does not know the next row",
     "GROUP_CONCAT": "use LAST_N(x, n)",
-    "LISTAGG": "use LAST_N(x, n)",
-    "COLLECT": "use LAST_N(x, n)",
-    "ARRAY_AGG": "use LAST_N(x, n)",
-    "APPROX_COUNT_DISTINCT": "use COUNT(DISTINCT x)",
+    "COLLECT": "use ARRAY_AGG(x)",
+    "STDDEV": "use STDDEV_SAMP(x)",
+    "VARIANCE": "use VAR_SAMP(x)",
     "JSON_EXTRACT": "use JSON_VALUE(json, '$.path')",
     "GET_JSON_OBJECT": "use JSON_VALUE(json, '$.path')",
     "OCTET_LENGTH": "use CHAR_LENGTH(HEX(text)) / 2",

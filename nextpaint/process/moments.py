@@ -1,0 +1,58 @@
+"""Variance and standard deviation: (count, mean, sum of squared distances), updated row by row.
+
+Source: B. P. Welford, Note on a method for calculating corrected sums of squares and products, Technometrics 4 (1962);
+two accumulators merge as T. F. Chan, G. H. Golub and R. J. LeVeque (1979) give it. Uses + - * / and sqrt only, in the
+order of rows. Of integers the result is an integer, truncated, as in Flink.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from nextpaint.record.columns import Value
+
+Moments = tuple[int, float, float]
+
+ZERO: Moments = (0, 0.0, 0.0)
+
+
+def add(acc: Moments, values: tuple[Value, ...], time: int) -> Moments:
+    value: Any = values[0]
+    if value is None:
+        return acc
+    count, mean, squares = acc
+    count += 1
+    distance = value - mean
+    mean += distance / count
+    return (count, mean, squares + distance * (value - mean))
+
+
+def retract(acc: Moments, values: tuple[Value, ...], time: int) -> Moments:
+    value: Any = values[0]
+    if value is None:
+        return acc
+    count, mean, squares = acc
+    if count <= 1:
+        return ZERO
+    before = mean - (value - mean) / (count - 1)
+    return (count - 1, before, max(squares - (value - before) * (value - mean), 0.0))
+
+
+def merge(a: Moments, b: Moments) -> Moments:
+    if not a[0] or not b[0]:
+        return a if a[0] else b
+    count = a[0] + b[0]
+    distance = b[1] - a[1]
+    mean = a[1] + distance * b[0] / count
+    return (count, mean, a[2] + b[2] + distance * distance * a[0] * b[0] / count)
+
+
+def result(acc: Moments, sample: bool, root: bool, whole: bool) -> Value:
+    """NULL over no value, of a sample also over one."""
+    count, _, squares = acc
+    if count <= sample:
+        return None
+    variance = squares / (count - sample)
+    found = math.sqrt(variance) if root else variance
+    return int(found) if whole else found
