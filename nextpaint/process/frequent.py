@@ -21,6 +21,7 @@ def kept(n: int) -> int:
 
 
 def add(acc: Counts, value: Any, n: int) -> Counts:
+    """One more row with `value`; at the bound it takes the place and the count of the rarest."""
     for index, (each, count) in enumerate(acc):
         if each == value:
             return (*acc[:index], (value, count + 1), *acc[index + 1 :])
@@ -31,6 +32,7 @@ def add(acc: Counts, value: Any, n: int) -> Counts:
 
 
 def merge(a: Counts, b: Counts, n: int) -> Counts:
+    """Counts of both, cut to the bound; values keep the order in which they came in."""
     total = dict(a)
     for value, count in b:
         total[value] = total.get(value, 0) + count

@@ -18,6 +18,7 @@ ZERO: Moments = (0, 0.0, 0.0)
 
 
 def add(acc: Moments, values: tuple[Value, ...], time: int) -> Moments:
+    """A row more; NULL is left out."""
     value: Any = values[0]
     if value is None:
         return acc
@@ -29,6 +30,7 @@ def add(acc: Moments, values: tuple[Value, ...], time: int) -> Moments:
 
 
 def retract(acc: Moments, values: tuple[Value, ...], time: int) -> Moments:
+    """A row taken back; NULL is left out."""
     value: Any = values[0]
     if value is None:
         return acc
@@ -40,6 +42,7 @@ def retract(acc: Moments, values: tuple[Value, ...], time: int) -> Moments:
 
 
 def merge(a: Moments, b: Moments) -> Moments:
+    """The moments of the rows of both."""
     if not a[0] or not b[0]:
         return a if a[0] else b
     count = a[0] + b[0]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from itertools import accumulate
 
 from nextpaint.process.kernels.exact_math import exp, log
 
@@ -25,6 +26,7 @@ Counts = tuple[tuple[Bucket, int], ...]
 
 
 def bucket_of(value: float) -> Bucket:
+    """The bucket of a finite value."""
     size = abs(value)
     if size < SMALLEST:
         return (0, 0)
@@ -44,6 +46,7 @@ def count(acc: Counts, value: float, step: int) -> Counts:
 
 
 def merge(a: Counts, b: Counts) -> Counts:
+    """The counts of the rows of both."""
     total = dict(a)
     for bucket, times in b:
         total[bucket] = total.get(bucket, 0) + times
@@ -55,10 +58,8 @@ def quantile(acc: Counts, q: float) -> float | None:
     rows = sum(times for _, times in acc)
     if not rows:
         return None
-    rank, seen = q * (rows - 1), 0
-    for (sign, index), times in acc:
-        seen += times
-        if seen > rank:
-            break
+    rank = q * (rows - 1)
+    seen = accumulate(times for _, times in acc)
+    sign, index = next(bucket for (bucket, _), total in zip(acc, seen, strict=True) if total > rank)
     # The point of the bucket that is as far from both its ends, relative to the value.
     return sign * 2.0 * exp(index * sign * LOG_G) / (1.0 + G)
