@@ -149,7 +149,7 @@ DIFFERENCES = (
     "Nothing depends on chance or on the machine's clock: UUID, RAND and RAND_INTEGER are refused, "
     "CURRENT_TIMESTAMP and PROCTIME "
     "read the ledger's clock.",
-    "The session's zone is UTC; another `table.local-time-zone` is warned about.",
+    "Windows over TIMESTAMP_LTZ in a session zone other than UTC are refused.",
     "Constant text is STRING, not CHAR(n); times have at most millisecond precision.",
     "Regular expressions that may never end are refused, and the text they search is bounded.",
     "Catalogs, databases, connectors of other systems, Java functions and hints are refused.",

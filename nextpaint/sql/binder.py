@@ -18,6 +18,7 @@ from nextpaint.sql.operators import arithmetic, case_call, comparison_operands, 
 from nextpaint.sql.plan import At, Call, ColumnRef, Expr, Literal
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.scope import Names, field_of
+from nextpaint.sql.user_functions import in_force
 
 Replace = Callable[[syntax.Expression], Expr | None]
 
@@ -211,6 +212,10 @@ class Binder:
             return operand
         if operand.type.kind is Kind.NULL:
             return Literal(node.type, None, node.at)
+        operand = coercion.local(operand, node.type)
+        if node.type.kind is Kind.TIMESTAMP_LTZ and operand.type.kind is not Kind.TIMESTAMP_LTZ and in_force().zone:
+            inner = types.Type(Kind.TIMESTAMP, precision=node.type.precision)
+            return coercion.instant(Call(inner, word, (operand,), at=node.at), node.type, node.at)
         return Call(node.type, word, (operand,), at=node.at)
 
     def item(self, node: syntax.Item) -> Expr:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from nextpaint.record import types
 from nextpaint.record.types import INTEGERS, Kind, Type, decimal
 from nextpaint.sql.plan import At, Call, Expr, Literal
+from nextpaint.sql.user_functions import in_force
 
 _PRECISION_MAX = 38
 _SCALE_MIN = 6
@@ -200,9 +201,29 @@ def castable(source: Type, target: Type) -> bool:
     return False
 
 
+_ZONELESS = (Kind.STRING, Kind.TIMESTAMP, Kind.DATE)
+
+
+def local(expr: Expr, target: Type) -> Expr:
+    """An instant on its way to something without a zone: what clocks of the session's zone show."""
+    zone = in_force().zone
+    if not zone or expr.type.kind is not Kind.TIMESTAMP_LTZ or target.kind not in (*_ZONELESS, Kind.TIME):
+        return expr
+    shown = Type(Kind.TIMESTAMP, precision=expr.type.precision)
+    return Call(shown, "WALL_CLOCK", (expr,), (("zone", zone),), expr.at)
+
+
+def instant(expr: Expr, target: Type, at: At) -> Expr:
+    """When clocks of the session's zone show a TIMESTAMP."""
+    return Call(target, "INSTANT", (expr,), (("zone", in_force().zone),), at)
+
+
 def cast(expr: Expr, target: Type, at: At) -> Expr:
     """`expr` as `target`: itself when it is held the same way, a folded constant, or a CAST call."""
+    expr = local(expr, target)
     source = expr.type
+    if target.kind is Kind.TIMESTAMP_LTZ and source.kind in _ZONELESS and in_force().zone:
+        return instant(cast(expr, Type(Kind.TIMESTAMP, precision=target.precision), at), target, at)
     if source.kind is Kind.NULL or (isinstance(expr, Literal) and expr.value is None):
         return Literal(target, None, at)
     if source == target or (source.kind is Kind.STRING and target.kind is Kind.STRING and not target.length):

@@ -141,6 +141,7 @@ def _date_format(binder: Bind, node: syntax.Call) -> Expr:
     time, pattern = binder.value(node.args[0]), binder.value(node.args[1])
     if time.type.kind is Kind.STRING:
         time = Call(types.TIMESTAMP, "TO_TIMESTAMP", (time,), at=time.at)
+    time = coercion.local(time, types.TIMESTAMP)
     if not time.type.is_time:
         raise Refusal(f"DATE_FORMAT needs a timestamp here, not {time.type}", time.at, "CAST it AS TIMESTAMP(3)")
     if pattern.type.kind is not Kind.STRING:

@@ -94,7 +94,15 @@ def _by_signature(binder: Bind, node: syntax.Call, signature: signatures.Signatu
         kind = shape[min(index, len(shape) - 1)][0]
         args.append(argument(binder, node.name, each, kind))
     options.update(signature.options)
+    zone = in_force().zone
+    if zone and signature.name in ("UNIX_TIMESTAMP", "FROM_UNIXTIME"):
+        options["zone"] = zone
+    if zone and signature.name in ("LOCALTIMESTAMP", "CURRENT_DATE", "CURRENT_TIME"):
+        now = Call(types.TIMESTAMP_LTZ, "CURRENT_TIMESTAMP", (), at=node.at)
+        shown = coercion.cast(now, types.TIMESTAMP, node.at)
+        return coercion.cast(shown, signature.returns(()), node.at)
     if signature.name in ("EXTRACT",):
+        args[0] = coercion.local(args[0], types.TIMESTAMP)
         _check_unit(str(options.get("unit")), args[0].type, node.at)
     if signature.name.startswith("REGEXP") and isinstance(args[1], Literal):
         _check_pattern(str(args[1].value), args[1].at)
@@ -159,7 +167,9 @@ def _check_unit(unit: str, type_: Type, at: At) -> None:
 def _round_time(binder: Bind, node: syntax.Call, unit: str) -> Expr:
     value = argument(binder, node.name, node.args[0], "t")
     _check_unit(unit, value.type, node.at)
-    return Call(value.type, f"{node.name}_TIME", (value,), (("unit", unit),), node.at)
+    shown = coercion.local(value, types.TIMESTAMP)
+    made = Call(shown.type, f"{node.name}_TIME", (shown,), (("unit", unit),), node.at)
+    return made if shown is value else coercion.instant(made, value.type, node.at)
 
 
 # ---------------------------------------------------------------- rules of their own

@@ -72,7 +72,9 @@ def plan_program(
     statements: list[definitions.Statement] = []
     for file, text in sources:
         statements.extend(parse_statements(file, text, findings.append))
-    code = resolved(statements, library, findings)
+    zone = settings_of(statements, []).get("table.local-time-zone", "UTC")
+    zone = "" if zone.upper() in ("UTC", "Z", "GMT", "ETC/UTC") else zone
+    code = replace(resolved(statements, library, findings), zone=zone)
     with in_force_inside(code):
         program = _program(sources, statements, builtins, asked, findings)
     return replace(program, code=code)
@@ -218,10 +220,6 @@ def _diagnostics(findings: Sequence[Refusal], files: Sequence[str]) -> list[Diag
 def warnings(program: Program) -> list[Diagnostic]:
     """What is allowed and probably not meant, with places."""
     found: list[Diagnostic] = []
-    zone = program.settings.get("table.local-time-zone", "UTC")
-    if zone.upper() not in ("UTC", "Z", "GMT", "ETC/UTC"):
-        what = f"instants are shown and read in UTC, not in {zone}"
-        found.append(_warning(At(), what, "use CONVERT_TZ or TO_TIMESTAMP_LTZ(text, format, zone) where a zone counts"))
     for insert in program.inserts:
         found.extend(_silent_sides(program, insert.root))
         found.extend(_growing(insert.root))

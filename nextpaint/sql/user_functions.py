@@ -96,11 +96,13 @@ class Library(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """Functions by their name in upper case (SQL finds functions in any case), models by their name."""
+    """Functions by their name in upper case (SQL finds functions in any case), models by their name; `zone`: the
+    session's time zone, empty for UTC."""
 
     functions: Mapping[str, UserFunction] = field(default_factory=dict)
     models: Mapping[str, UserModel] = field(default_factory=dict)
     continuous: bool = True
+    zone: str = ""
 
 
 _IN_FORCE: ContextVar[InForce] = ContextVar("user_functions", default=InForce())  # noqa: B039  frozen

@@ -82,7 +82,7 @@ def comparison(compare: _Compare, left: Operand, right: Operand) -> Operand:
     left, right = common(left, right)
     if left.is_null or right.is_null:
         return constant(BOOLEAN, None)
-    if left.type.dtype == object:
+    if object in (left.type.dtype, right.type.dtype):
         return made(BOOLEAN, _object_kernel(compare, left, right), (left, right))
     first, second = lanes((left, right))
 
