@@ -131,6 +131,38 @@ AGGREGATES = {
     "DECAYED_COUNT": "`DECAYED_COUNT(INTERVAL half-life)`: ours",
     "LAST_N": "`LAST_N(x, n)`: ours; the last n by event time, an ARRAY",
 }
+OWN = """## Functions and models of your own
+
+```python
+# features.py, beside the SQL
+from nextpaint.sql.user_functions import function
+
+@function("DOUBLE", inputs=["STRING", "DOUBLE"])        # arrays in, one value per row out; NULL is None
+def boosted(category, price):
+    return [None if p is None else 2 * p if c == "toys" else p for c, p in zip(category, price)]
+```
+
+```sql
+CREATE FUNCTION boosted AS 'features.boosted' LANGUAGE PYTHON;
+CREATE MODEL ctr INPUT (heat DOUBLE, price DOUBLE) OUTPUT (score DOUBLE)
+  WITH ('provider' = 'file', 'path' = 'models/ctr.txt', 'sha256' = '...');
+INSERT INTO scored SELECT item_id, boosted(category, price), score
+FROM ML_PREDICT(TABLE candidates, MODEL ctr, DESCRIPTOR(heat, price));
+```
+
+* A function is called once per batch with a NumPy array per argument (of objects where a NULL may be), or per row
+  with `rowwise=True`. Types may be annotations instead: `int` (BIGINT), `float` (DOUBLE), `str`, `bool`, `bytes`, or
+  text that names a SQL type.
+* PyFlink's `@udf` works as well; `nextpaint.sql.user_functions.udf` has its name and arguments where PyFlink is not
+  installed.
+* When a batch raises, its rows are tried one by one: those that raise are dead-letter rows with the reason.
+* Only Python and model files that the SQL names are read from the folder; they are part of the application's content
+  hash, so a replay finds the code it ran. A module cannot import its neighbours. A model file has at most 8 MB.
+* `exact=False` (`deterministic=False`) says that two runs may differ: such a function, and an ONNX model, may be
+  asked in a query but not in a continuous statement. Trees (LightGBM, XGBoost) are scored exactly, without their
+  libraries.
+* Table and aggregate functions in Python are not supported yet.
+"""
 GROUPS = (
     ("Text", (strings, words)),
     ("Bytes, spellings, checksums", (encodings,)),
@@ -269,6 +301,8 @@ def page() -> str:
         "A NULL argument gives NULL unless the note says otherwise.",
         "",
         *functions(),
+        *OWN.splitlines(),
+        "",
         "## Differences from Flink",
         "",
         *differences(),
@@ -282,14 +316,9 @@ def page() -> str:
 
 
 def main() -> int:
-    """Write or check."""
-    made = page()
-    if "--check" in sys.argv[1:]:
-        current = PAGE.exists() and PAGE.read_text() == made
-        if not current:
-            print("docs/sql.md is not current: run .venv/bin/python scripts/sql_reference.py", file=sys.stderr)
-        return 0 if current else 1
-    PAGE.write_text(made)
+    """Write the page, or another file of it."""
+    place = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
+    place.write_text(page())
     return 0
 
 
