@@ -137,7 +137,8 @@ OWN = """## Functions and models of your own
 # features.py, beside the SQL
 from nextpaint.sql.user_functions import function
 
-@function("DOUBLE", inputs=["STRING", "DOUBLE"])        # arrays in, one value per row out; NULL is None
+
+@function("DOUBLE", inputs=["STRING", "DOUBLE"])  # arrays in, one value per row out; NULL is None
 def boosted(category, price):
     return [None if p is None else 2 * p if c == "toys" else p for c, p in zip(category, price)]
 ```

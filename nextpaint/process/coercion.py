@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from nextpaint.record.columns import Value
 from nextpaint.record.types import INTEGER_BITS, INTEGERS, Kind, Type
@@ -52,7 +53,15 @@ def _integer(value: Json, type_: Type) -> Value:
 
 def _real(value: Json, type_: Type) -> Value:
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if number else None
+    if not number:
+        return None
+    return single(float(value)) if type_.kind is Kind.FLOAT else float(value)
+
+
+def single(value: float) -> float:
+    """The nearest FLOAT: 32 bits, infinite where they do not reach."""
+    with np.errstate(over="ignore"):
+        return float(np.float32(value))
 
 
 def _bytes(value: Json, type_: Type) -> Value:

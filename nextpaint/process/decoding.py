@@ -170,6 +170,9 @@ class JsonDecoder:
                 type_, len(made.odd), lambda index: self._column(made, first + index, fields[index].type), valid
             )
         values = made.reals[node] if kind == REAL else made.words[node]
+        if type_.kind is Kind.FLOAT:
+            with np.errstate(over="ignore"):
+                values = values.astype(np.float32).astype(np.float64)
         return Column(type_, values.astype(np.bool_) if kind == BOOLEAN else values, valid)
 
     def _text(self, made: _Pass, node: int, type_: Type, valid: BoolArray | None) -> Column:

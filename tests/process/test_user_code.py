@@ -206,3 +206,11 @@ def test_models_are_checked(old, new, said):
     sql = DECLARED % DIGEST + PREDICT
     assert old in sql
     assert any(said in each for each in refused(sql.replace(old, new, 1), **{"models/ctr.txt": MODEL}))
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_a_float_has_32_bits_however_many_records_come(count):
+    sql = "CREATE TABLE s (f FLOAT); CREATE TABLE made (d DOUBLE); INSERT INTO made SELECT CAST(f AS DOUBLE) FROM s"
+    made, dead = run(sql, [{"f": 0.1}] * count)
+    assert made == [(0.10000000149011612,)] * count
+    assert not dead
