@@ -198,7 +198,7 @@ def grow(keys: int) -> Grown:
             else:
                 snapshot.slice(SNAPSHOT_ROWS)
             slices.append((time.thread_time_ns() - before) / 1e6)
-    held = sum(cell.bytes_held for cell in state.cells.values())
+    held = sum(cell.size_bytes() for cell in state.cells.values())
     used = rss() - at_first
     return Grown(
         keys, spent[0] / keys / 1e3, spent[1] / len(later) / 1e3, held / keys, used / keys, sorted(slices), snapshots

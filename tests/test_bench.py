@@ -62,3 +62,13 @@ def test_the_sql_bench_measures_queries_and_leaves_nothing_behind(repo_root, tmp
     lines = re.findall(r"^(\w+) +-?[\d.]+ us .+ MB, start [\d.]+ s$", done.stdout, re.MULTILINE)
     assert lines == ["Q1", "Q4", "q2"]
     assert list(tmp_path.iterdir()) == [], "a bench leaves nothing behind"
+
+
+@pytest.mark.slow
+def test_the_bench_of_keys_runs_and_prints_its_ratios(repo_root):
+    command = [sys.executable, "bench/keys.py", "--events", "400", "--keys", "100000"]
+    done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    ratios = {found[1]: float(found[2]) for found in RATIO.finditer(done.stdout)}
+    assert {"GROUP BY general/typed at 2000", "bytes per key, most keys / fewest"} <= set(ratios)
+    assert len(ratios) == 12

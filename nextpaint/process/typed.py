@@ -58,7 +58,7 @@ def keyable(types: Sequence[Type]) -> bool:
 class Packing:
     """Rows of some field kinds as words: field i is `width` words in all before it, after the word of NULL bits."""
 
-    __slots__ = ("_memory", "_one", "_reals", "at", "kinds", "width")
+    __slots__ = ("_memory", "_none", "_one", "_reals", "at", "kinds", "width")
 
     def __init__(self, kinds: Sequence[int]) -> None:
         self.kinds = tuple(kinds)
@@ -67,6 +67,7 @@ class Packing:
         for kind in self.kinds:
             self.at.append(self.width)
             self.width += 2 if kind >= STRING else 1
+        self._none = np.zeros((0, self.width), np.int64)
         self._one = np.zeros((1, self.width), np.int64)
         self._reals = self._one.view(np.float64)
         self._memory: list[Any] = []
@@ -78,8 +79,10 @@ class Packing:
     def rows(self, columns: Sequence[Column], size: int) -> tuple[Words, list[Any]]:
         """`size` rows of columns, packed, and what must be kept alive while those are used. Where there are fewer
         columns than fields they are the last ones, and the first are zero."""
-        rows = np.zeros((size, self.width), np.int64)
         kept: list[Any] = []
+        if not size:
+            return self._none, kept
+        rows = np.zeros((size, self.width), np.int64)
         lead = len(self.kinds) - len(columns)
         for field, (column, kind) in enumerate(zip(columns, self.kinds[lead:], strict=True), start=lead):
             valid = _NO_NULLS if column.valid is None else column.valid
@@ -197,8 +200,9 @@ class TypedCell(Cell):
         self._more_rows()
 
     def size_bytes(self) -> int:
-        """The memory of rows and texts, with what is free in it."""
-        return sum(each.nbytes for each in (*self._segments, *self._kept, self._heap, self._directory))
+        """The memory that rows, index and strings have taken, with what is free in it."""
+        row = 8 * int(self.meta[paged.WIDTH]) + paged.ROWS_AT // paged.SEGMENT_ROWS
+        return int(self.meta[paged.HIGH]) * row + int(self.meta[paged.HEAP_AT]) * paged.UNIT
 
     # ------------------------------------------------------------ room
 
@@ -239,12 +243,6 @@ class TypedCell(Cell):
         self.meta[paged.HEAP_AT] = first * paged.HEAP_UNITS
         self.meta[paged.HEAP_END] = (first + segments) * paged.HEAP_UNITS
 
-    @property
-    def bytes_held(self) -> int:
-        """Memory in use for rows, index and strings."""
-        rows = int(self.meta[paged.HIGH]) * (8 * int(self.meta[paged.WIDTH]) + paged.ROWS_AT // paged.SEGMENT_ROWS)
-        return rows + int(self.meta[paged.HEAP_USED]) * paged.UNIT
-
     # ------------------------------------------------------------ a cell's own
 
     def __len__(self) -> int:
@@ -253,6 +251,8 @@ class TypedCell(Cell):
     def digests(self, rows: Words, keys: Words | None = None) -> Words:
         """The hashes of the key fields of packed rows; `keys` says where those are when the rows are not the cell's."""
         found = np.empty((len(rows), 2), np.int64)
+        if not len(rows):
+            return found
         packing.hash_packed(rows, self._key_fields if keys is None else keys, found)
         return found
 

@@ -121,7 +121,7 @@ def test_freed_rows_and_strings_are_used_again() -> None:
         cell.put(("key", number), (None, None, None, "z" * 100))
         cell.pop(("key", number))
     assert cell.meta[paged.HIGH] == 1
-    assert cell.bytes_held < 400
+    assert cell.size_bytes() < 400
     assert not cell.meta[paged.HEAP_USED]
 
 
