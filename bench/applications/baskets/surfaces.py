@@ -16,39 +16,54 @@ GRID = {
     "shop": ("d3", "d7", "d14"),
     "power": (0.25, 0.5, 0.75, 1.0),
     "demand": (0.05, 0.1, 0.2),
-    "similar": (0.0, 0.02, 0.05),
+    "together": (0.02, 0.05, 0.1),
+    "similar": (0.01, 0.03, 0.05),
 }
 
 
-def surface(name: str, own: str, shop: str, power: float, demand: float, similar: float) -> Surface:
+ABLATIONS = ("no_own", "no_together", "no_similar")
+
+
+def surface(
+    name: str, own: str, shop: str, power: float, demand: float, together: float, similar: float, without: str = ""
+) -> Surface:
+    retrieve = {
+        "no_own": Own("bought", by=own, k=400),
+        "demand": Top("trending", by=shop, k=100),
+        "no_together": BoughtTogether("orders", to="recent.items", k=100, half_life="30 d"),
+        "no_similar": Similar("item_vectors", to=session, k=50),
+    }
+    features = {
+        "no_own": ("again", f"bought.{own} * POWER(trending.{shop} + 0.01, CAST({power} AS DOUBLE))", 1.0),
+        "demand": ("demand", f"trending.{shop}", demand),
+        "no_together": ("together", retrieve["no_together"], together),
+        "no_similar": ("similarity", session, similar),
+    }
+    kept = [each for name, each in features.items() if name != without]
     return Surface(
-        name,
+        f"{name}_{without}" if without else name,
         window=EMAIL,
         purpose="personalisation",
         items="catalog",
         limit=100,
-        retrieve=[
-            Own("bought", by=own, k=400),
-            Top("trending", by=shop, k=100),
-            BoughtTogether("orders", to="recent.items", k=100, half_life="30 d"),
-            Similar("item_vectors", to=session, k=50),
-        ],
+        retrieve=[each for name, each in retrieve.items() if name != without],
         require=[],
-        features={
-            "again": f"bought.{own} * POWER(trending.{shop} + 0.01, CAST({power} AS DOUBLE))",
-            "demand": f"trending.{shop}",
-            "similarity": session,
-        },
-        rank=Weighted(again=1.0, demand=demand, similarity=similar),
+        features={name: source for name, source, _ in kept},
+        rank=Weighted(**{name: weight for name, _, weight in kept}),
         cold=Top("trending", by=shop, k=100),
         fallback=Nothing(),
     )
 
 
 def configurations() -> list[Surface]:
+    """Every setting of the sample, whole and with one part taken away."""
     every = list(product(*GRID.values()))
     chosen = random.Random(20261125).sample(every, 24)
-    return [surface(f"tuned_{number}", *settings) for number, settings in enumerate(chosen)]
+    return [
+        surface(f"tuned_{number}", *settings, without=without)
+        for number, settings in enumerate(chosen)
+        for without in ("", *ABLATIONS)
+    ]
 
 
 tuned = configurations()
