@@ -16,32 +16,39 @@ from nextpaint.ports import Workers
 from nextpaint.process.graph import VECTORS
 from nextpaint.process.operators.vectors import TextVectors
 from nextpaint.record.codec import Record
-from nextpaint.stream.frame import Draft, EntryKind
+from nextpaint.stream.frame import Draft, Entry, EntryKind, Frame
 
 TEXTS_AT_ONCE = 16  # about 25 ms of one worker: fine-grained enough to share two cores with everything else
+
+Append = Callable[[Draft, Callable[[Frame, Entry, int], None]], None]
 
 _encode = msgspec.json.Encoder().encode
 
 
 class VectorWork:
-    """Keeps the vectors of all text columns complete. `append` writes a draft to the ledger."""
+    """Keeps the vectors of all text columns complete. `append` writes a draft to the ledger and calls back when it is
+    durable."""
 
-    def __init__(self, embedder: Embedder, workers: Workers, append: Callable[[Draft], None]) -> None:
+    def __init__(self, embedder: Embedder, workers: Workers, append: Append) -> None:
         self._embedder = embedder
         self._workers = workers
         self._append = append
         self._busy = False
-        self._sent: set[str] = set()  # computed, not applied yet
+        self._sent: set[str] = set()  # computed, not durable yet or not applied yet
+        self._durable: set[str] = set()  # those of them that are durable
         self.failed: str | None = None
 
     def poke(self, sources: list[TextVectors], now_ms: int) -> None:
-        """Start a piece of work if any text waits and none is being computed."""
+        """Start a piece of work if any text waits and none is being computed. Called when nothing durable waits to be
+        applied: a text that still waits though its vector is durable came back after the vector was applied (a title
+        that changed to and fro), and is computed again."""
+        self._sent -= self._durable
+        self._durable.clear()
         if self._busy or self.failed:
             return
         waiting = (each for source in sources for each in source.waiting() if each[0] not in self._sent)
         texts = dict(islice(waiting, TEXTS_AT_ONCE))
         if not texts:
-            self._sent.clear() if not any(source.missing for source in sources) else None
             return
         self._busy = True
         contents = list(texts)
@@ -53,7 +60,7 @@ class VectorWork:
                 return
             records = [_record(content, vector, now_ms) for content, vector in zip(contents, vectors, strict=True)]
             self._sent.update(contents)
-            self._append(Draft(VECTORS.name, EntryKind.INPUT, records))
+            self._append(Draft(VECTORS.name, EntryKind.INPUT, records), lambda *_: self._durable.update(contents))
 
         self._workers.submit(lambda: self._embedder.encode(list(texts.values())), done)
 

@@ -1,0 +1,35 @@
+"""Vectors of texts that change while they are computed."""
+
+from types import SimpleNamespace
+
+from nextpaint.engine.background import VectorWork
+from nextpaint.models.embedding import HashEncoder
+from nextpaint.ports import InlineWorkers
+
+
+class Texts:
+    """The text column of an item table: what waits for a vector."""
+
+    def __init__(self):
+        self.texts = {}
+
+    @property
+    def missing(self):
+        return len(self.texts)
+
+    def waiting(self):
+        return iter(self.texts.items())
+
+
+def test_a_text_that_comes_back_after_its_vector_was_applied_is_computed_again():
+    texts, sent = Texts(), []
+    work = VectorWork(HashEncoder(), InlineWorkers(), lambda draft, durable: sent.append((draft, durable)))
+    texts.texts = {"a": "red lantern"}
+    work.poke([texts], 0)
+    work.poke([texts], 0)
+    assert len(sent) == 1, "on its way: not computed twice"
+    texts.texts = {}  # the title changed, so the vector was for nobody when it was applied
+    sent[0][1](SimpleNamespace(), SimpleNamespace(), 0)
+    texts.texts = {"a": "red lantern"}  # and changed back
+    work.poke([texts], 0)
+    assert len(sent) == 2
