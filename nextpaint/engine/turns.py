@@ -17,7 +17,7 @@ from nextpaint.ports import Clock
 from nextpaint.record.runs import Run
 
 SLICE_MS = 2.0  # a decision waits at most this long for a slice to end
-DECIDE_MS_MAX = 40.0  # decisions of one turn; then records are applied and sockets are read
+DECIDE_MS_MAX = 15.0  # decisions of one turn; then the loop delivers what became durable, and their answers leave
 CATCH_UP_MS = 8.0  # a slice while thousands of records wait and no decision did: larger steps cost less a record
 SLICES_MS_MIN = 4.0  # slices of one turn at least, when records wait
 DECISION_SHARE = 0.7  # applying keeps 30 % of the thread even when decisions alone could fill it
