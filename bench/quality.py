@@ -36,8 +36,10 @@ class Bars:
 
     def __init__(self) -> None:
         self.failed: list[str] = []
+        self.read = 0
 
     def above(self, what: str, low: float, bound: float) -> None:
+        self.read += 1
         passed = low > bound
         print(f"{'PASS' if passed else 'FAIL'}  {what}: lower bound {low:+.4f}, to be above {bound:g}")
         if not passed:
@@ -200,7 +202,11 @@ async def main() -> int:
             else:
                 await task(path, Path(held) / name, bars)
         encoders_compared()
-    print(f"\n{len(bars.failed)} bars failed" if bars.failed else "\nno bar failed")
+    print(
+        f"\n{len(bars.failed)} of {bars.read} bars failed"
+        if bars.read
+        else "\nno bar was read: name the files of the tasks"
+    )
     return 1 if bars.failed else 0
 
 
