@@ -43,7 +43,7 @@ class Sessions:
         import pyarrow.parquet  # an optional extra
 
         rows = pyarrow.parquet.read_table(path).sort_by("event_time").to_pylist()
-        views = [_view(row) for row in rows]
+        views = [_view(row) for row in rows if row["user_session"]]  # one row of the set has no session
         visited: dict[str, set[str]] = defaultdict(set)
         targets = []
         for place, view in enumerate(views):
