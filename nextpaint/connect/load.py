@@ -68,7 +68,11 @@ class KindReport(msgspec.Struct, frozen=True):
 
 
 class LoadReport(msgspec.Struct, frozen=True):
-    """What a run saw. `fraction_inside` is inside / sent decisions; `sync` is None without a directory to probe."""
+    """What a run saw. `fraction_inside` is inside / sent decisions; `sync` is None without a directory to probe.
+
+    `commit` is what decisions waited for their record to be durable, from its append to the loop's return to it, as the
+    node counts it over its life; None when the node does not say.
+    """
 
     url: str
     seconds: float
@@ -81,10 +85,19 @@ class LoadReport(msgspec.Struct, frozen=True):
     fraction_degraded: float
     candidates: dict[str, int]
     sync: Latencies | None
+    commit: Latencies | None = None
 
     @property
     def errors(self) -> int:
         return sum(kind.errors for kind in self.kinds.values())
+
+
+class _NodeLatencies(msgspec.Struct):
+    commit: Latencies | None = None
+
+
+class _Status(msgspec.Struct):
+    latency: _NodeLatencies = msgspec.field(default_factory=_NodeLatencies)
 
 
 class _Item(msgspec.Struct):
@@ -161,7 +174,7 @@ async def load(settings: LoadSettings) -> LoadReport:
     sync = None if probe is None else await _probe_result(probe)
     if settings.acknowledged is not None:
         settings.acknowledged.write_text("".join(f"{each}\n" for each in run.acknowledged))
-    return _report(settings, streams, run, sync)
+    return _report(settings, streams, run, (sync, await _commit_waits(settings, host, port)))
 
 
 def _streams(settings: LoadSettings, authority: str, traffic: Traffic, run: _Run) -> list[Stream]:
@@ -192,7 +205,9 @@ def _streams(settings: LoadSettings, authority: str, traffic: Traffic, run: _Run
     ]
 
 
-def _report(settings: LoadSettings, streams: list[Stream], run: _Run, sync: Latencies | None) -> LoadReport:
+def _report(
+    settings: LoadSettings, streams: list[Stream], run: _Run, disk: tuple[Latencies | None, Latencies | None]
+) -> LoadReport:
     kinds = {
         stream.name: KindReport(
             stream.sent,
@@ -218,7 +233,8 @@ def _report(settings: LoadSettings, streams: list[Stream], run: _Run, sync: Late
         fraction_inside=round(run.inside / decisions, 6),
         fraction_degraded=round(run.degraded / decisions, 6),
         candidates=candidates,
-        sync=sync,
+        sync=disk[0],
+        commit=disk[1],
     )
 
 
@@ -237,8 +253,9 @@ def to_text(report: LoadReport) -> str:
     for name, kind in report.kinds.items():
         counts = f"{name:12}{kind.sent:>9}{kind.ok:>9}{kind.refused:>9}{kind.errors:>8}"
         lines.append(counts + _cells(kind.latency) + f"{kind.lag.p99_ms:>9.2f}")
-    if report.sync is not None:
-        lines.append(f"{'fdatasync':12}{report.sync.count:>9}{report.sync.count:>9}{'':>17}" + _cells(report.sync))
+    for name, waits in (("fdatasync", report.sync), ("commit wait", report.commit)):
+        if waits is not None:
+            lines.append(f"{name:12}{waits.count:>9}{waits.count:>9}{'':>17}" + _cells(waits))
     lines.append(
         f"{report.surface}: {report.fraction_inside:.2%} inside {report.window_ms:g} ms, "
         f"degraded {report.degraded} ({report.fraction_degraded:.2%}, not counted as inside)"
@@ -281,11 +298,21 @@ async def _items(settings: LoadSettings, host: str, port: int) -> list[str]:
     return items
 
 
+async def _commit_waits(settings: LoadSettings, host: str, port: int) -> Latencies | None:
+    try:
+        status, body = await _request(settings, host, port, "GET /console/api/status")
+    except NextpaintError:  # gone by now: what was measured before is worth more than this line
+        return None
+    return msgspec.json.decode(body, type=_Status).latency.commit if status == 200 else None
+
+
 async def _post(settings: LoadSettings, host: str, port: int, path: str, body: bytes) -> tuple[int, bytes]:
+    return await _request(settings, host, port, f"POST {path}", body)
+
+
+async def _request(settings: LoadSettings, host: str, port: int, what: str, body: bytes = b"") -> tuple[int, bytes]:
     key = f"Authorization: Bearer {settings.api_key}\r\n" if settings.api_key else ""
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n{key}Content-Length: {len(body)}\r\n\r\n"
-    )
+    head = f"{what} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n{key}Content-Length: {len(body)}\r\n\r\n"
     try:
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(head.encode() + body)

@@ -40,7 +40,7 @@ class Stub:
                 body = await reader.readexactly(length)
                 path = head.split(b" ")[1].decode()
                 self.paths.append(path)
-                self.bodies.append(json.loads(body))
+                self.bodies.append(json.loads(body or b"null"))
                 await self.stalled.wait()
                 status, answer = self.answer(path)
                 writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%b" % (status, len(answer), answer))
@@ -54,6 +54,9 @@ class Stub:
     def answer(self, path):
         if path == "/v1/query":
             return 200, json.dumps({"rows": [[str(n)] for n in range(100)]}).encode()
+        if path == "/console/api/status":
+            waits = {"count": 50, "p50_ms": 1.0, "p99_ms": 2.5, "p999_ms": 4.0, "max_ms": 5.0}
+            return 200, json.dumps({"latency": {"commit": waits, "decide": waits}}).encode()
         if path.startswith("/v1/decide"):
             return self.status, json.dumps(self.decision).encode()
         return self.status, b'{"success":true}'
@@ -96,6 +99,7 @@ def test_a_run_reports_events_decisions_echo_and_syncs(tmp_path):
     assert (report.fraction_inside, report.window_ms) == (1.0, 100)
     assert report.kinds["echo"].ok > 20
     assert report.sync is not None and report.sync.count >= 1
+    assert report.commit is not None and report.commit.p99_ms == 2.5
     assert len((tmp_path / "acknowledged").read_text().split()) == report.kinds["events"].ok
     assert list(tmp_path.iterdir()) == [tmp_path / "acknowledged"]
     events = [body for path, body in zip(stub.paths, stub.bodies, strict=True) if path == "/v1/track"]
@@ -103,6 +107,7 @@ def test_a_run_reports_events_decisions_echo_and_syncs(tmp_path):
     assert {"Product Viewed", "Product Clicked", "Impression"} <= {body["event"] for body in events}
     assert json.loads(to_json(report))["kinds"]["events"]["latency"]["p99_ms"] >= 0
     assert "100.00% inside 100 ms" in to_text(report) and "fdatasync" in to_text(report)
+    assert "commit wait" in to_text(report)
 
 
 def test_degraded_refused_and_failed_decisions_are_not_inside():
