@@ -164,7 +164,7 @@ def ours(name: str, world: World) -> Ours:
     if name == "ThompsonSampling":
         return Ours(ThompsonSampling("item_id", REWARD, **shared, **fading), world, half_life_ms)
     if name == "EpsilonGreedy(0.1)":
-        return Ours(EpsilonGreedy(0.1, REWARD, **shared, **fading), world, half_life_ms)
+        return Ours(EpsilonGreedy(0.1, reward=REWARD, **shared, **fading), world, half_life_ms)
     return Ours(LinTS(REWARD, per="item_id", spread=0.15, **shared, **fading), world, half_life_ms)
 
 

@@ -6,78 +6,47 @@ Without a reward the best is the ranker's; with one it is the posterior mean.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from nextpaint.decide.binder import Binder
 from nextpaint.decide.candidates import Candidates, FloatArray
 from nextpaint.decide.context import Context
-from nextpaint.decide.examination import Examination
-from nextpaint.decide.learner import SHARED, BoundLearner, Learns, Per, belief, check_shared, descending
-from nextpaint.decide.policy import Drawn, no_numbers
-from nextpaint.decide.prior import Prior, Rank
+from nextpaint.decide.learner import descending
+from nextpaint.decide.policy import Drawn
 from nextpaint.decide.propensity import MARGINAL, epsilon_greedy_marginals
-from nextpaint.decide.requirements import Needs
-from nextpaint.decide.reward import Reward
+from nextpaint.decide.scored import BoundScored, Scored
 from nextpaint.process.kernels.exact_chance import key_of, uniforms
 from nextpaint.record.columns import IntArray
 
 
 @dataclass(frozen=True)
-class EpsilonGreedy:
-    """`EpsilonGreedy(0.1)`: a tenth of the places by chance. See `ThompsonSampling` for the other settings."""
+class EpsilonGreedy(Scored):
+    """`EpsilonGreedy(0.1)`: a tenth of the places by chance."""
 
     epsilon: float
-    reward: Reward | None = None
-    per: Per = "item_id"
-    prior: Prior = field(default_factory=Rank)
-    examination: Examination = field(default_factory=Examination)
-    half_life: str | None = None
-    pool: int = 100
-    floor: float = 0.0
     label = "epsilon greedy"
 
     def __str__(self) -> str:
-        learned = f", {self.learns}, {self.prior}, {self.examination}" if self.learns else ""
-        return f"EpsilonGreedy({self.epsilon:g}{learned}, pool={self.pool})"
-
-    @property
-    def learns(self) -> Learns | None:
-        return None if self.reward is None else Learns(self.per, self.reward, self.half_life)
-
-    def needs_of(self, surface: str, needs: Needs) -> None:
-        if self.learns is not None:
-            self.learns.needs(surface, needs)
+        return f"EpsilonGreedy({self.epsilon:g}{self.printed()})"
 
     def bind_to(self, surface: str, features: tuple[str, ...], binder: Binder) -> BoundEpsilonGreedy | None:
-        check_shared(self.pool, self.floor, self.prior, self.examination, binder)
+        learner = self.bound_learner(surface, binder)
         if not 0.0 < self.epsilon <= 1.0:
             binder.error(f"EpsilonGreedy({self.epsilon!r})", "write a number above 0 and at most 1")
-        learner = None if self.learns is None else self.learns.bind(surface, binder)
-        return BoundEpsilonGreedy(self.epsilon, learner, self.prior, self.examination, self.pool, self.floor)
+        return BoundEpsilonGreedy(learner, self.prior, self.examination, self.pool, self.floor, self.epsilon)
 
 
 @dataclass(frozen=True)
-class BoundEpsilonGreedy:
+class BoundEpsilonGreedy(BoundScored):
     """A running `EpsilonGreedy`."""
 
     epsilon: float
-    learner: BoundLearner | None
-    prior: Prior
-    examination: Examination
-    pool: int
-    floor: float
 
     def draw(self, candidates: Candidates, context: Context) -> Drawn:
         size = len(candidates)
-        if self.learner is None:
-            arms, values, trials = [SHARED] * size, candidates.scores, no_numbers(size)
-            means = priors = no_numbers(size)
-        else:
-            arms = self.learner.arms(candidates, context)
-            known = belief(self.learner, self.prior, arms, candidates, context)
-            values, means, priors, trials = known.means, known.means, known.priors, known.trials
+        arms, values, means, priors, trials = self.valued(candidates, context)
         greedy = descending(values)
         ranks = _filled(size, min(size, context.limit), self.epsilon, context.seed)
         propensities = epsilon_greedy_marginals(self.epsilon, ranks[: context.limit], size)

@@ -7,78 +7,47 @@ probability of each place given those above it is exact, and their product is th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from nextpaint.decide.binder import Binder
 from nextpaint.decide.candidates import Candidates, FloatArray
 from nextpaint.decide.context import Context
-from nextpaint.decide.examination import Examination
-from nextpaint.decide.learner import SHARED, BoundLearner, Learns, Per, belief, check_shared, descending, keys_of
-from nextpaint.decide.policy import Drawn, no_numbers, pages_by
-from nextpaint.decide.prior import Prior, Rank
+from nextpaint.decide.learner import descending, keys_of
+from nextpaint.decide.policy import Drawn, pages_by
 from nextpaint.decide.propensity import CONDITIONAL, plackett_luce_conditionals
-from nextpaint.decide.requirements import Needs
-from nextpaint.decide.reward import Reward
+from nextpaint.decide.scored import BoundScored, Scored
 from nextpaint.process.kernels.exact_chance import gumbels, repeated
 from nextpaint.process.kernels.exact_math import exp_array
 
 
 @dataclass(frozen=True)
-class PlackettLuce:
+class PlackettLuce(Scored):
     """`PlackettLuce(temperature=0.1)`: scores count relative to the largest one, so at 0.1 the best item is e^10 times
     as likely to come first as one with score 0, and e times as likely as one with nine tenths of its score."""
 
     temperature: float = 0.1
-    reward: Reward | None = None
-    per: Per = "item_id"
-    prior: Prior = field(default_factory=Rank)
-    examination: Examination = field(default_factory=Examination)
-    half_life: str | None = None
-    pool: int = 100
-    floor: float = 0.0
     label = "plackett-luce"
 
     def __str__(self) -> str:
-        learned = f", {self.learns}, {self.prior}, {self.examination}" if self.learns else ""
-        return f"PlackettLuce(temperature={self.temperature:g}{learned}, pool={self.pool})"
-
-    @property
-    def learns(self) -> Learns | None:
-        return None if self.reward is None else Learns(self.per, self.reward, self.half_life)
-
-    def needs_of(self, surface: str, needs: Needs) -> None:
-        if self.learns is not None:
-            self.learns.needs(surface, needs)
+        return f"PlackettLuce(temperature={self.temperature:g}{self.printed()})"
 
     def bind_to(self, surface: str, features: tuple[str, ...], binder: Binder) -> BoundPlackettLuce | None:
-        check_shared(self.pool, self.floor, self.prior, self.examination, binder)
+        learner = self.bound_learner(surface, binder)
         if not 0.01 <= self.temperature <= 100.0:
             binder.error(f"PlackettLuce(temperature={self.temperature!r})", "write a number from 0.01 to 100")
-        learner = None if self.learns is None else self.learns.bind(surface, binder)
-        return BoundPlackettLuce(self.temperature, learner, self.prior, self.examination, self.pool, self.floor)
+        return BoundPlackettLuce(learner, self.prior, self.examination, self.pool, self.floor, self.temperature)
 
 
 @dataclass(frozen=True)
-class BoundPlackettLuce:
+class BoundPlackettLuce(BoundScored):
     """A running `PlackettLuce`."""
 
     temperature: float
-    learner: BoundLearner | None
-    prior: Prior
-    examination: Examination
-    pool: int
-    floor: float
 
     def draw(self, candidates: Candidates, context: Context) -> Drawn:
-        size = len(candidates)
-        means = priors = trials = no_numbers(size)
-        arms, values = [SHARED] * size, candidates.scores
-        if self.learner is not None:
-            arms = self.learner.arms(candidates, context)
-            known = belief(self.learner, self.prior, arms, candidates, context)
-            values, means, priors, trials = known.means, known.means, known.priors, known.trials
+        arms, values, means, priors, trials = self.valued(candidates, context)
         logits = self._logits(values)
         noise = gumbels(context.seed, keys_of(candidates.keys()), 0)
         order = descending(logits + noise)

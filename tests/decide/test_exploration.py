@@ -53,7 +53,7 @@ def many(policy, count, reading=None, **changes):
 
 ALL = [
     ThompsonSampling("item_id", REWARD),
-    EpsilonGreedy(0.3, REWARD),
+    EpsilonGreedy(0.3, reward=REWARD),
     EpsilonGreedy(0.3),
     PlackettLuce(0.5),
     LinTS(REWARD),

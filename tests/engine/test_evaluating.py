@@ -12,7 +12,7 @@ from nextpaint.ports import SystemClock
 from tests.engine.explorer import GOODS_30, PATIENT, explorer, shop
 from tests.engine.shop import ids, opened, written
 
-EPSILON = "EpsilonGreedy(0.8, reward, pool=8)"
+EPSILON = "EpsilonGreedy(0.8, reward=reward, pool=8)"
 PRICED = 'features={"price": "goods.price"}, rank=Weighted(price=1.0), '
 CHEAP = 'features={"price": "goods.price"}, rank=Weighted(price=-1.0), '
 
