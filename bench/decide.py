@@ -23,8 +23,8 @@ from rig.figures import ROUNDS, Cell, CpuClock, arguments, print_ratio, print_ta
 from rig.served import Served
 from rig.shop import SURFACE, opened, requests
 
-from nextpaint.engine.explaining import decisions_of
 from nextpaint.engine.facade import Engine
+from nextpaint.engine.recomputation import decisions_of
 from nextpaint.govern.access import LOCAL
 from nextpaint.stream.frame import EntryKind
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nextpaint import __version__
-from nextpaint.cli import commands, conforming, demo, evaluating, loading, running, training
+from nextpaint.cli import commands, conforming, demo, evaluating, explaining, loading, running, training
 from nextpaint.record.errors import NextpaintError
 
 DEFAULT_URL = "http://127.0.0.1:8181"
@@ -60,13 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     _client(one)
     one.set_defaults(run=commands.sql)
 
-    one = add.add_parser("why", help="why a decision came out as it did")
-    one.add_argument("decision")
-    one.add_argument("--view", choices=("user", "support", "regulator"), default="user")
-    one.add_argument("--replay", action="store_true", help="recompute it from the ledger and compare")
-    one.add_argument("--data", type=Path, help="read this data directory instead of asking a node")
+    one = add.add_parser("why", help="why a decision came out as it did, and what would have been otherwise")
+    explaining.arguments(one)
     _client(one)
-    one.set_defaults(run=commands.why)
 
     _proofs(add)
 

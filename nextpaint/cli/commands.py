@@ -14,9 +14,8 @@ from typing import Any
 from nextpaint.application import SETTINGS, SURFACES, Application
 from nextpaint.connect import scaffold
 from nextpaint.decide import Decider, DecisionRecord
-from nextpaint.decide.explain import explain
 from nextpaint.decide.model import MODELS
-from nextpaint.engine.explaining import Recomputation, decisions_of
+from nextpaint.engine.recomputation import Recomputation, decisions_of
 from nextpaint.engine.registry import ModelFiles, check_models
 from nextpaint.engine.replay import DECISIONS_TOPIC, Replay
 from nextpaint.govern.access import create_key
@@ -134,36 +133,6 @@ def sql(options: argparse.Namespace) -> int:
 def _shown(value: Any) -> str:
     text = "NULL" if value is None else value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def why(options: argparse.Namespace) -> int:
-    """Explain a decision; exit 1 when its replay differs."""
-    if options.data is not None:
-        answer = _why_offline(options)
-    else:
-        replay = "&replay=1" if options.replay else ""
-        answer = ask(options, "GET", f"/v1/decisions/{options.decision}?view={options.view}{replay}")
-    print(answer.pop("text", None) or json.dumps(answer, indent=2))
-    if "replay" in answer:
-        print(f"replay: {answer['replay']['verdict']} (from {answer['replay'].get('from', '-')})")
-        for difference in answer["replay"].get("differences", ()):
-            print(f"  {difference}")
-        return 0 if answer["replay"]["verdict"] == "identical" else 1
-    return 0
-
-
-def _why_offline(options: argparse.Namespace) -> dict[str, Any]:
-    """From a data directory, also of a node that runs: nothing is locked or changed."""
-    ledger = Directory(options.data)
-    record = next((each for _, each in decisions_of(ledger) if each.decision_id == options.decision), None)
-    if record is None:
-        raise NotFound(f"unknown decision {options.decision!r}", where=str(options.data))
-    answer = explain(record, options.view)
-    if options.replay:
-        verdict = next(Recomputation(ledger, SystemClock(), rankers=ModelFiles(ledger.disk)).verdicts([record]))
-        said = "identical" if verdict.identical else "different"
-        answer["replay"] = {"verdict": said, "differences": verdict.differences, "from": "the first record"}
-    return answer
 
 
 class Directory:

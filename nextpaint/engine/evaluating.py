@@ -19,8 +19,8 @@ from nextpaint.decide.candidates import FloatArray
 from nextpaint.decide.evaluation import Evaluation, Logged, evaluate, fitted
 from nextpaint.decide.exploration import Explored
 from nextpaint.decide.model import Rankers, no_rankers
-from nextpaint.engine.explaining import Recomputation, decisions_of
 from nextpaint.engine.outcomes import Outcomes, outcomes_of
+from nextpaint.engine.recomputation import Recomputation, decisions_of
 from nextpaint.engine.replay import Frames
 from nextpaint.ports import Clock
 from nextpaint.record.columns import IntArray

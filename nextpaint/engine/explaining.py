@@ -1,106 +1,30 @@
-"""Answers to "why did this person see this?": from the decision's record, and by recomputing it.
+"""Answers to "why did this person see this?": from the decision's record, by recomputing it, and by supposing something
+else.
 
-The record is the answer; replay is the proof. A decision is recomputed from the ledger at its read position by the
-application in force there, following the recorded paths: no clock, no chance, no model. Beyond the replay horizon
-(records or applications gone) an explanation says "recorded, no longer recomputable".
+The record is the answer; replay is the proof. Beyond the replay horizon an explanation says "recorded, no longer
+recomputable".
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from nextpaint.application import Application
-from nextpaint.decide import Decider, Decision, DecisionRecord, DecisionRequest, Moment, Paths
-from nextpaint.decide.explain import compare, explain
-from nextpaint.decide.model import Rankers, no_rankers
+from nextpaint.decide import DecisionRecord
+from nextpaint.decide.explain import explain
 from nextpaint.engine.deciding import Deciding
+from nextpaint.engine.history import Past, before
 from nextpaint.engine.node import Node
 from nextpaint.engine.propensities import Estimated
-from nextpaint.engine.replay import DECISIONS_TOPIC, Cut, Frames, Replay
-from nextpaint.ports import Clock, Disk
+from nextpaint.engine.recomputation import Recomputation
+from nextpaint.engine.supposing import Change, Source, Supposing
 from nextpaint.process import checkpoint
-from nextpaint.record.errors import NotFound, ReplayError
+from nextpaint.record.errors import NotFound, Overloaded, ReplayError
 
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One decision recomputed: `differences` is empty when candidates, features, scores and order are identical."""
-
-    decision_id: str
-    position: int
-    differences: tuple[str, ...]
-
-    @property
-    def identical(self) -> bool:
-        return not self.differences
-
-
-class Recomputation:
-    """Recomputes decisions in the order of their read positions over one replay."""
-
-    def __init__(
-        self, ledger: Frames, clock: Clock, *, disk: Disk | None = None, start: checkpoint.Checkpoint | None = None,
-        cut: Cut | None = None, rankers: Rankers = no_rankers,
-    ) -> None:  # fmt: skip
-        self._rankers = rankers
-        self._replay = Replay(ledger, start=start, disk=disk, cut=cut)
-        self._clock = clock
-        self._deciders: dict[str, Decider] = {}
-
-    def verdicts(self, records: Iterable[DecisionRecord]) -> Iterator[Verdict]:
-        """One verdict per record; records must come in ascending read position."""
-        for record in records:
-            again = self.again(record)
-            yield Verdict(record.decision_id, record.position, tuple(str(each) for each in compare(record, again)))
-
-    def again(self, record: DecisionRecord) -> DecisionRecord:
-        """The record this decision would leave if it were made again, following its recorded paths."""
-        return self.decided(record).record
-
-    @property
-    def application(self) -> Application:
-        """The application in force at the last decision."""
-        application = self._replay.application
-        assert application is not None
-        return application
-
-    def decided(self, record: DecisionRecord, other: Decider | None = None, surface: str = "") -> Decision:
-        """The decision made again at its position; by `other` and its `surface`, every stage of which runs."""
-        self._replay.advance(record.position)
-        application = self._replay.application
-        if application is None:
-            raise ReplayError("no application was in force", where=f"seq {record.position}")
-        decider = self._deciders.get(application.hash)
-        if decider is None:
-            tables = application.program.tables
-            decider = Decider(application.surfaces, tables, self._clock, application.hash, self._rankers)
-            self._deciders[application.hash] = decider
-        asked = record.request
-        request = DecisionRequest(
-            inputs=dict(asked.inputs),
-            items=asked.items,
-            limit=asked.limit,
-            exclude=asked.exclude,
-            profiled=asked.profiled,
-        )
-        paths = record.paths() if other is None else Paths({})
-        moment = Moment(record.decision_id, record.time_ms, record.seed, None, paths)
-        reading = self._replay.tables.reading(record.time_ms)
-        return (other or decider).decide(surface or record.surface, request, record.subjects, reading, moment)
-
-
-def decisions_of(ledger: Frames) -> Iterator[tuple[int, DecisionRecord]]:
-    """(seq, record) of every decision in a ledger, in ledger order."""
-    for frame in ledger.frames():
-        for entry in frame.entries:
-            if entry.topic == DECISIONS_TOPIC:
-                for at, record in enumerate(entry.records):
-                    yield entry.base_seq + at, DecisionRecord.decode(record.value or b"")
+EVENTS_LISTED = 20
+SUPPOSED_AT_ONCE = 4  # what-if questions waiting for the one that runs: each reads up to a minute of the ledger again
 
 
 class Explaining:
@@ -109,6 +33,8 @@ class Explaining:
     def __init__(self, node: Node, deciding: Deciding) -> None:
         self._node = node
         self._deciding = deciding
+        self._turn = asyncio.Lock()
+        self._waiting = 0
 
     async def explain(self, decision_id: str, view: str, replay: bool) -> dict[str, Any]:
         record = self.record(decision_id)
@@ -119,6 +45,44 @@ class Explaining:
         if replay:
             answer["replay"] = await asyncio.to_thread(self.replayed, record)
         return answer
+
+    async def what_if(self, decision_id: str, change: Change) -> dict[str, Any]:
+        """The decision made again with something changed; see `supposing`. Raises Overloaded when too many ask."""
+        record = self.record(decision_id)
+        change.checked()
+        if self._waiting >= SUPPOSED_AT_ONCE:
+            raise Overloaded("other what-if questions are being answered", where=f"decision {decision_id[:40]}")
+        node = self._node
+        source = Source(node.ledger, node.ports.clock, self._deciding.models, node.ports.disk)
+        frame = node.position_of(record.position).frame
+        self._waiting += 1
+        try:
+            async with self._turn:
+                return await asyncio.to_thread(Supposing(source).answer, record, change, frame)
+        finally:
+            self._waiting -= 1
+
+    async def events(self, decision_id: str) -> list[dict[str, Any]]:
+        """What the person did before a decision, newest first: the message ids that `what_if` can leave out."""
+        record = self.record(decision_id)
+        frame = self._node.position_of(record.position).frame
+
+        def enough(found: list[Past]) -> bool:
+            return len(found) >= EVENTS_LISTED
+
+        found = await asyncio.to_thread(
+            before, self._node.ledger, record.subjects, record.position, frame, enough
+        )  # fmt: skip
+        return [
+            {
+                "message_id": each.event.message_id,
+                "event": each.event.event or each.event.type,
+                "item_id": each.event.item_id,
+                "age_ms": max(record.time_ms - each.event.ts, 0),
+                "position": str(self._node.position_of(each.seq)),
+            }
+            for each in found[:EVENTS_LISTED]
+        ]
 
     def _titles(self, record: DecisionRecord) -> dict[str, str]:
         """Today's titles of the items a record names, where the items table has a column `title`."""

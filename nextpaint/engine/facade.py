@@ -1,7 +1,8 @@
 """The engine's table of contents: everything an edge can ask of a node, each call on behalf of a principal.
 
     ingest  put_items  put_rows      what enters
-    decide  decide_page  explain      what is decided, and why
+    decide  decide_page              what is decided
+    explain  what_if  events_before   why, and what would have been otherwise
     flags  experiments               who is in which variant, and what came of it
     learning                         what exploration knows
     models  promote  roll_back       which trained models rank
@@ -31,6 +32,7 @@ from nextpaint.engine.intake import Intake, Receipt
 from nextpaint.engine.node import Node, NodeSettings
 from nextpaint.engine.registry import Registry, Upload
 from nextpaint.engine.ruling import Ruling
+from nextpaint.engine.supposing import Change
 from nextpaint.govern.access import ADMIN, DECIDE, READ, Principal
 from nextpaint.govern.door import Door, DoorSettings
 from nextpaint.models.embedding import Embedder
@@ -206,6 +208,16 @@ class Engine:
         """Why a decision came out as it did, from its record; with `replay` also whether it recomputes identically."""
         principal.require(READ)
         return await self._explaining.explain(decision_id, view, replay)
+
+    async def what_if(self, principal: Principal, decision_id: str, change: Change) -> dict[str, Any]:
+        """The decision made again from the ledger with something changed; nothing is written."""
+        principal.require(READ)
+        return await self._explaining.what_if(decision_id, change)
+
+    async def events_before(self, principal: Principal, decision_id: str) -> list[dict[str, Any]]:
+        """What the person of a decision did before it, newest first."""
+        principal.require(READ)
+        return await self._explaining.events(decision_id)
 
     # ------------------------------------------------------------ reading
 

@@ -2,12 +2,14 @@
 
 Recovery, explanation, parity, rebuilds of a changed application and the conformance tests are its callers. Nothing
 here reads a clock, draws a random number, runs a model or sends anything.
+
+`without` and `suppose` answer "what if": records that never came, and records that the ledger does not hold.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from nextpaint.application import Application
@@ -110,7 +112,10 @@ class Waiting:
 class _Records:
     """The records of a ledger in order, handed out in steps; a switch is a step of its own."""
 
-    def __init__(self, ledger: Frames, first_frame: int, after_seq: int, cut: Cut | None) -> None:
+    def __init__(
+        self, ledger: Frames, first_frame: int, after_seq: int, cut: Cut | None, without: Collection[int] = ()
+    ) -> None:
+        self._without = without
         self.frame = first_frame  # the frame last read from
         self._frames = iter(ledger.frames(first_frame))
         self._after = after_seq
@@ -132,7 +137,7 @@ class _Records:
                 if isinstance(each, Switch):
                     self._waiting.extend([each] if each.seq > self._after else ())
                 elif each.last_seq > self._after:
-                    self._waiting.extend([each.after(self._after)])
+                    self._waiting.extend(each.after(self._after).without(self._without))
         return True
 
     def steps(self, to_seq: int) -> Iterator[Switch | list[Run]]:
@@ -192,6 +197,7 @@ class Replay:
         cut: Cut | None = None,
         on_outputs: OnOutputs | None = None,
         applications: dict[str, Application] | None = None,
+        without: Collection[int] = (),
     ) -> None:
         self._ledger = ledger
         self._disk = disk
@@ -204,7 +210,7 @@ class Replay:
         self._tables: Tables | None = None
         if start is not None:
             self._from(start)
-        self._records = _Records(ledger, start.header.next_frame if start else 0, self.applied, cut)
+        self._records = _Records(ledger, start.header.next_frame if start else 0, self.applied, cut, without)
 
     @property
     def tables(self) -> Tables:
@@ -249,6 +255,12 @@ class Replay:
                 self._switch(step)
             else:
                 self._apply(step)
+
+    def suppose(self, topic: str, records: Sequence[Record]) -> None:
+        """Apply records that the ledger does not hold, right after the last one applied; `advance` ends here."""
+        if self.runner is None:
+            raise ReplayError("no application is in force yet at this position", where=f"seq {self.applied}")
+        self._apply([Run.of_records(topic, self.applied + 1, self.runner.at_ms, records)])
 
     def _apply(self, records: list[Run]) -> None:
         if self.runner is None:

@@ -20,8 +20,8 @@ from typing import Any
 from nextpaint.application import Application
 from nextpaint.decide import Reward
 from nextpaint.decide.model import Rankers, no_rankers
-from nextpaint.engine.explaining import Recomputation, decisions_of
 from nextpaint.engine.outcomes import outcomes_of
+from nextpaint.engine.recomputation import Recomputation, decisions_of
 from nextpaint.engine.replay import Frames
 from nextpaint.ports import Clock
 from nextpaint.record.errors import NotFound

@@ -9,8 +9,8 @@ where the ledger's clock moves. A length of -1 is a null key or value. Nothing i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple
 
@@ -61,6 +61,17 @@ class Run:
     def after(self, seq: int) -> Run:
         """The records whose seq is greater."""
         return self if seq < self.seq else self.part(seq + 1 - self.seq, len(self))
+
+    def without(self, seqs: Collection[int]) -> list[Run]:
+        """What is left of this run when the records at `seqs` never came; the first part still begins the entry."""
+        cuts = sorted(seq - self.seq for seq in seqs if self.seq <= seq <= self.last_seq)
+        parts: list[Run] = []
+        begin = 0
+        for cut in (*cuts, len(self)):
+            if cut > begin:
+                parts.append(replace(self.part(begin, cut), first=self.first and not parts))
+            begin = cut + 1
+        return parts
 
     def key(self, index: int) -> bytes | None:
         return self._bytes(*self.places[index, :2].tolist())

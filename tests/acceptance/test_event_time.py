@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime
 
 from nextpaint.cli.commands import Directory
-from nextpaint.engine.explaining import decisions_of
+from nextpaint.engine.recomputation import decisions_of
 from nextpaint.govern.access import LOCAL
 from tests.engine.shop import (
     GOODS,

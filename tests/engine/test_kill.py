@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from nextpaint.cli.commands import Directory
-from nextpaint.engine.explaining import Recomputation, decisions_of
+from nextpaint.engine.recomputation import Recomputation, decisions_of
 from nextpaint.engine.replay import Replay
 from nextpaint.ports import SystemClock
 from nextpaint.process.outputs import output_value

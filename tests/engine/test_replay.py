@@ -12,8 +12,8 @@ import sys
 import pytest
 
 from nextpaint.cli.commands import Directory
-from nextpaint.engine.explaining import Recomputation, decisions_of
 from nextpaint.engine.node import NodeSettings
+from nextpaint.engine.recomputation import Recomputation, decisions_of
 from nextpaint.govern.access import LOCAL
 from nextpaint.ports import SystemClock
 from nextpaint.process import checkpoint

@@ -77,3 +77,12 @@ def test_records_one_by_one_are_gathered_by_topic_clock_and_entry():
     assert [(run.topic, run.seq, len(run), run.at_ms, run.first) for run in runs] == [
         ("a", 0, 2, 1, True), ("a", 2, 1, 1, True), ("b", 3, 1, 1, False), ("b", 4, 1, 2, False),
     ]  # fmt: skip
+
+
+def test_a_run_without_some_records_keeps_places_and_the_beginning_of_its_entry():
+    run = Run.of_records("t", 10, 5, [Record(None, b"%d" % n, 0) for n in range(6)])
+    parts = run.without({9, 10, 13, 99})
+    assert [(each.seq, len(each), each.first) for each in parts] == [(11, 2, True), (14, 2, False)]
+    assert [parts[1].value(at) for at in range(2)] == [b"4", b"5"]
+    assert [len(each) for each in run.without(())] == [6]
+    assert run.without(set(range(10, 16))) == []

@@ -1,0 +1,131 @@
+"""`nextpaint why`: why a decision came out as it did, whether it recomputes, and what would have been otherwise."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from nextpaint.cli.commands import Directory, ask
+from nextpaint.decide import DecisionRecord
+from nextpaint.decide.explain import VIEWS, explain
+from nextpaint.engine.recomputation import Recomputation, decisions_of
+from nextpaint.engine.registry import ModelFiles
+from nextpaint.engine.supposing import LAST_VIEW, Change, Source, Supposing
+from nextpaint.ports import SystemClock
+from nextpaint.record.errors import InvalidInput, NotFound
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("decision")
+    parser.add_argument("--view", choices=VIEWS, default="user")
+    parser.add_argument("--replay", action="store_true", help="recompute it from the ledger and compare")
+    parser.add_argument("--what-if", action="append", default=[], metavar="[ITEM:]COLUMN=VALUE",
+                        help="recompute it with another fact of an item (default: the first one shown)")  # fmt: skip
+    parser.add_argument("--forget-last-view", action="store_true", help="recompute it without the person's last view")
+    parser.add_argument("--forget", action="append", default=[], metavar="MESSAGE_ID",
+                        help="recompute it without this event")  # fmt: skip
+    parser.add_argument("--without", action="append", default=[], metavar="FEATURE",
+                        help="recompute it with a feature that nobody has")  # fmt: skip
+    parser.add_argument("--unprofiled", action="store_true", help="recompute it without a profile")
+    parser.add_argument("--data", type=Path, help="read this data directory instead of asking a node")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Explain a decision; exit 1 when its replay differs."""
+    supposes = bool(options.what_if or options.forget or options.forget_last_view or options.without)
+    if supposes or options.unprofiled:
+        return _what_if(options)
+    if options.data is not None:
+        answer = _offline(options)
+    else:
+        replay = "&replay=1" if options.replay else ""
+        answer = ask(options, "GET", f"/v1/decisions/{options.decision}?view={options.view}{replay}")
+    print(answer.pop("text", None) or json.dumps(answer, indent=2))
+    if "replay" in answer:
+        print(f"replay: {answer['replay']['verdict']} (from {answer['replay'].get('from', '-')})")
+        for difference in answer["replay"].get("differences", ()):
+            print(f"  {difference}")
+        return 0 if answer["replay"]["verdict"] == "identical" else 1
+    return 0
+
+
+def _offline(options: argparse.Namespace) -> dict[str, Any]:
+    """From a data directory, also of a node that runs: nothing is locked or changed."""
+    ledger = Directory(options.data)
+    record = _record(ledger, options)
+    answer = explain(record, options.view)
+    if options.replay:
+        verdict = next(Recomputation(ledger, SystemClock(), rankers=ModelFiles(ledger.disk)).verdicts([record]))
+        said = "identical" if verdict.identical else "different"
+        answer["replay"] = {"verdict": said, "differences": verdict.differences, "from": "the first record"}
+    return answer
+
+
+def _record(ledger: Directory, options: argparse.Namespace) -> DecisionRecord:
+    for _, record in decisions_of(ledger):
+        if record.decision_id == options.decision:
+            return record
+    raise NotFound(f"unknown decision {options.decision!r}", where=str(options.data))
+
+
+# ---------------------------------------------------------------- what if
+
+
+def _what_if(options: argparse.Namespace) -> int:
+    """Print the cards that move when something is changed."""
+    if options.data is not None:
+        ledger = Directory(options.data)
+        record = _record(ledger, options)
+        source = Source(ledger, SystemClock(), ModelFiles(ledger.disk))
+        answer = Supposing(source).answer(record, _change(options, record.items[0].id if record.items else ""))
+    else:
+        path, first = f"/v1/decisions/{options.decision}", ""
+        if any(":" not in each.partition("=")[0] for each in options.what_if):
+            shown = ask(options, "GET", f"{path}?view=support")["items"]
+            first = shown[0]["id"] if shown else ""
+        answer = ask(options, "POST", f"{path}/what-if", msgspec.to_builtins(_change(options, first)))
+    print(answer["text"])
+    if answer["proved"]:
+        print("Unchanged, it recomputes identically.")
+    print(f"{'before':>6} {'after':>6}  {'score':>18}  item")
+    for card in answer["cards"]:
+        if card["before"] != card["after"]:
+            scores = f"{_number(card['score_before'])} -> {_number(card['score_after'])}"
+            print(f"{_place(card['before']):>6} {_place(card['after']):>6}  {scores:>18}  "
+                  f"{card['title'] or card['id']}: {card['because']}")  # fmt: skip
+    return 0
+
+
+def _change(options: argparse.Namespace, first: str) -> Change:
+    """The change that the arguments describe; `first`: the item where a fact names none."""
+    items: dict[str, dict[str, Any]] = {}
+    for text in options.what_if:
+        target, equals, value = text.partition("=")
+        item, colon, column = target.rpartition(":")
+        if not equals or not column or not (item if colon else first):
+            raise InvalidInput(f"--what-if {text}", cure="write COLUMN=VALUE or ITEM:COLUMN=VALUE, as in stock=0")
+        items.setdefault(item if colon else first, {})[column] = _value(value)
+    forget = (*options.forget, *([LAST_VIEW] if options.forget_last_view else []))
+    return Change(items, forget, tuple(options.without), False if options.unprofiled else None)
+
+
+def _value(text: str) -> Any:
+    """A JSON value, or the text itself."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _place(value: int | None) -> str:
+    return "-" if value is None else str(value)

@@ -1,0 +1,33 @@
+"""What-if questions about a decision over HTTP: the same decision from the ledger, with something changed."""
+
+from __future__ import annotations
+
+from nextpaint.engine.facade import Engine
+from nextpaint.engine.supposing import Change
+from nextpaint.govern.access import READ
+from nextpaint.serve.http import Request, Response, Route, decode_json, json_response
+
+BODY_BYTES_MAX = 64 * 1024
+
+
+class WhatIf:
+    """Handlers of the routes that ask what would have been otherwise."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def routes(self) -> list[Route]:
+        one, tags = "/v1/decisions/{decision_id}", ("decide",)
+        return [
+            Route("POST", f"{one}/what-if", self.what_if, "The decision again, with something changed", scope=READ,
+                  body_bytes_max=BODY_BYTES_MAX, accepts=Change, tags=tags),
+            Route("GET", f"{one}/events", self.events, "What the person did before it", scope=READ, tags=tags),
+        ]  # fmt: skip
+
+    async def what_if(self, request: Request) -> Response:
+        change: Change = decode_json(request.body, Change)
+        return json_response(await self._engine.what_if(request.caller(), request.params["decision_id"], change))
+
+    async def events(self, request: Request) -> Response:
+        found = await self._engine.events_before(request.caller(), request.params["decision_id"])
+        return json_response({"events": found})

@@ -1,0 +1,191 @@
+"""What if: a decision from the ledger with a fact changed, an event left out, a feature nobody has, or no profile."""
+
+import asyncio
+import json
+
+import pytest
+
+from nextpaint.cli import main
+from nextpaint.cli.commands import Directory
+from nextpaint.engine.node import NodeSettings
+from nextpaint.engine.recomputation import decisions_of
+from nextpaint.engine.supposing import LAST_VIEW, Change, Source, Supposing
+from nextpaint.govern.access import LOCAL
+from nextpaint.ports import SystemClock
+from nextpaint.record.errors import InvalidInput, NotFound, Overloaded
+from tests.engine.shop import GOODS, asked, click, corner, ids, opened, retail, slice_of
+
+PATIENT = NodeSettings(lag_ms_max=10**9)
+
+
+async def decided(engine, visitor="v1", views=("g3", "g7", "g7", "g9"), surface="shelf"):
+    for item in views:
+        await engine.ingest(LOCAL, [click(visitor, item)])
+    await engine.node.settled()
+    return await engine.decide(LOCAL, surface, asked(visitor))
+
+
+def on_corner(tmp_path, act):
+    async def main_():
+        async with opened(tmp_path / "node", corner(), items=GOODS, settings=PATIENT) as engine:
+            await act(engine)
+
+    asyncio.run(main_())
+
+
+def test_an_item_that_had_been_sold_out_leaves_and_the_rest_moves_up(tmp_path):
+    async def act(engine):
+        answer = await decided(engine)
+        first, *rest = ids(answer)
+        told = await engine.what_if(LOCAL, answer["decision_id"], Change(items={first: {"stock": 0}}))
+        assert ids(told["answer"])[: len(rest)] == rest
+        gone = next(card for card in told["cards"] if card["id"] == first)
+        assert (gone["before"], gone["after"]) == (1, None)
+        assert "stock 0" in gone["because"] and "hidden" in gone["because"]
+        assert told["proved"] is True
+        assert told["changed"] == [f"stock of {first} 0 instead of {5 + int(first[1:])}"]
+        unchanged = await engine.decide(LOCAL, "shelf", asked("v1"))
+        assert ids(unchanged) == ids(answer), "nothing was written"
+
+    on_corner(tmp_path, act)
+
+
+def test_it_is_what_the_node_answers_when_the_change_really_happens(tmp_path):
+    async def act(engine):
+        answer = await decided(engine)
+        told = await engine.what_if(LOCAL, answer["decision_id"], Change(items={"g7": {"stock": 0, "price": 3.0}}))
+        await engine.put_items(LOCAL, [{"item_id": "g7", "stock": 0, "price": 3.0}])
+        after = await engine.decide(LOCAL, "shelf", asked("v1"))
+        assert ids(told["answer"]) == ids(after)
+
+    on_corner(tmp_path, act)
+
+
+def test_without_the_last_view_the_page_is_that_of_a_node_that_never_saw_it(tmp_path):
+    async def one(directory, views):
+        async with opened(directory, corner(), items=GOODS, settings=PATIENT) as engine:
+            answer = await decided(engine, views=views)
+            if len(views) == 4:
+                assert ids(answer)[0] == "g7"
+            told = await engine.what_if(LOCAL, answer["decision_id"], Change(forget=(LAST_VIEW,)))
+            return ids(answer), told
+
+    async def main_():
+        _, told = await one(tmp_path / "all", ("g3", "g3", "g7", "g7", "g7"))
+        fewer, _ = await one(tmp_path / "fewer", ("g3", "g3", "g7", "g7"))
+        assert ids(told["answer"]) == fewer
+        assert told["changed"][0].startswith("without Product Viewed g7, ")
+
+    asyncio.run(main_())
+
+
+@pytest.mark.parametrize("checkpoints", [False, True])
+def test_a_named_event_is_left_out_also_when_a_checkpoint_knows_it(tmp_path, checkpoints):
+    async def act(engine):
+        await engine.ingest(LOCAL, [click("v1", "g3", messageId="old") for _ in range(1)])
+        await engine.node.settled()
+        if checkpoints:
+            engine.node.checkpoint_now()
+        answer = await decided(engine, views=("g9",))
+        told = await engine.what_if(LOCAL, answer["decision_id"], Change(forget=("old",)))
+        assert {"g3", "g9"} <= set(ids(answer))
+        card = next(each for each in told["cards"] if each["id"] == "g3")
+        assert card["before"] in (1, 2)
+        assert card["after"] is None or card["contributions"] or card["after"] > card["before"]
+        assert told["answer"]["items"][0]["id"] == "g9"
+        listed = await engine.events_before(LOCAL, answer["decision_id"])
+        assert [each["item_id"] for each in listed] == ["g9", "g3"]
+        with pytest.raises(NotFound, match="no event 'other'"):
+            await engine.what_if(LOCAL, answer["decision_id"], Change(forget=("other",)))
+
+    on_corner(tmp_path, act)
+
+
+def test_an_event_of_somebody_else_cannot_be_named(tmp_path):
+    async def act(engine):
+        await engine.ingest(LOCAL, [click("v2", "g3", messageId="theirs")])
+        answer = await decided(engine)
+        with pytest.raises(NotFound):
+            await engine.what_if(LOCAL, answer["decision_id"], Change(forget=("theirs",)))
+        stranger = await engine.decide(LOCAL, "shelf", asked("nobody"))
+        with pytest.raises(NotFound, match="no view of an item"):
+            await engine.what_if(LOCAL, stranger["decision_id"], Change(forget=(LAST_VIEW,)))
+
+    on_corner(tmp_path, act)
+
+
+REFUSED = [
+    (Change(), "nothing is changed"),
+    (Change(items={"g1": {"stok": 1}}), "no item table has a column 'stok'"),
+    (Change(items={"g1": {"stock": "many"}}), "stock: 'many' is not a INT"),
+    (Change(items={"x": {"stock": 1}}), "goods has no item 'x'"),
+    (Change(without=("warmth",)), "there is no feature 'warmth'"),
+    (Change(forget=tuple(map(str, range(60)))), "more than 50 changes"),
+]
+
+
+def test_what_makes_no_sense_is_refused_by_name(tmp_path):
+    async def act(engine):
+        answer = await decided(engine)
+        for change, match in REFUSED:
+            with pytest.raises((InvalidInput, NotFound), match=match):
+                await engine.what_if(LOCAL, answer["decision_id"], change)
+
+    on_corner(tmp_path, act)
+
+
+def test_without_a_feature_and_without_a_profile(tmp_path):
+    async def act(engine):
+        answer = await decided(engine)
+        told = await engine.what_if(LOCAL, answer["decision_id"], Change(without=("heat",)))
+        assert {card["score_after"] for card in told["cards"]} == {0.0}
+        told = await engine.what_if(LOCAL, answer["decision_id"], Change(profiled=False))
+        assert told["answer"]["profiled"] is False
+
+    on_corner(tmp_path, act)
+
+
+def test_the_moved_cards_of_the_gift_shop_have_the_contributions_that_moved_them(tmp_path):
+    async def main_():
+        items = slice_of(200)
+        viewed = [item["item_id"] for item in items[:3]]
+        async with opened(tmp_path / "node", retail(), items=items, settings=PATIENT) as engine:
+            answer = await decided(engine, views=viewed, surface="home_carousel")
+            told = await engine.what_if(LOCAL, answer["decision_id"], Change(forget=(LAST_VIEW,)))
+            assert told["moved"] > 3
+            assert {name for card in told["cards"] for name in card["contributions"]} >= {"interest", "similarity"}
+            assert len(told["answer"]["items"]) == 20
+            assert all(card["title"] for card in told["cards"])
+
+    asyncio.run(main_())
+
+
+def test_too_many_questions_at_once_are_refused_early(tmp_path):
+    async def act(engine):
+        answer = await decided(engine)
+        asking = [engine.what_if(LOCAL, answer["decision_id"], Change(profiled=False)) for _ in range(12)]
+        found = await asyncio.gather(*asking, return_exceptions=True)
+        assert sum(isinstance(each, Overloaded) for each in found) == 8
+        assert sum(isinstance(each, dict) for each in found) == 4
+
+    on_corner(tmp_path, act)
+
+
+def test_the_command_asks_a_data_directory(tmp_path, capsys):
+    told = {}
+
+    async def act(engine):
+        answer = await decided(engine)
+        told.update(answer)
+
+    on_corner(tmp_path, act)
+    data = str(tmp_path / "node")
+    assert main(["why", told["decision_id"], "--data", data, "--replay", "--what-if", "stock=0"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("What if: stock of g7 0 instead of 12.") and "recomputes identically" in out
+    assert main(["why", told["decision_id"], "--data", data, "--forget-last-view"]) == 0
+    assert "without Product Viewed g9" in capsys.readouterr().out
+    assert main(["why", told["decision_id"], "--data", data, "--what-if", "stock"]) == 2
+    record = next(record for _, record in decisions_of(Directory(tmp_path / "node")))
+    answer = Supposing(Source(Directory(tmp_path / "node"), SystemClock())).answer(record, Change(without=("heat",)))
+    assert json.dumps(answer)
