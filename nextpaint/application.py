@@ -65,6 +65,12 @@ def identity_table() -> Table:
     return Table("identity", tuple(fields), primary_key=(0, 1))
 
 
+def consents_table() -> Table:
+    """The built-in table of what people consent to, as they last said it in `context.consent`."""
+    fields = [Field("subject", STRING), Field("purposes", array(STRING)), Field("ts", TIMESTAMP)]
+    return Table("consents", tuple(fields), primary_key=(0,))
+
+
 def decisions_table(lateness_ms: int) -> Table:
     """The built-in stream of decisions that were made: one row each, `items` as answered, best first."""
     fields = [Field(name, STRING) for name in ("decision_id", "surface", "subject", "experiment", "variant", "unit")]
@@ -188,6 +194,7 @@ class Application:
                 BuiltIn(events_table(lateness_ms), "events"),
                 BuiltIn(impressions_table(lateness_ms), "events", impressions_of),
                 BuiltIn(identity_table(), "identity"),
+                BuiltIn(consents_table(), "consents"),
                 BuiltIn(decisions_table(lateness_ms), "decisions", decisions_of),
                 BuiltIn(MODELS, MODELS.name),
                 BuiltIn(RULES, RULES.name),
@@ -323,6 +330,6 @@ def _lateness(program: Program) -> int:
 def _built_ins(lateness_ms: int) -> dict[str, Table]:
     tables = (
         events_table(lateness_ms), impressions_table(lateness_ms), decisions_table(lateness_ms), identity_table(),
-        MODELS, RULES,
+        consents_table(), MODELS, RULES,
     )  # fmt: skip
     return {table.name: table for table in tables}

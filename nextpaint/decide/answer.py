@@ -76,7 +76,9 @@ def record_of(
         position=context.reading.position,
         time_ms=context.time_ms,
         seed=identity.seed,
-        request=Asked(dict(request.inputs), request.items, context.limit, request.exclude, request.profiled),
+        request=Asked(
+            dict(request.inputs), request.items, context.limit, request.exclude, request.profiled, request.withheld
+        ),
         stages=tuple(timeline.stages),
         retrieved=tuple(outcome.retrieved),
         filters=_filters(outcome),
@@ -135,6 +137,7 @@ def answer_of(record: DecisionRecord, bound: BoundSurface, context: Context, out
         "experiment": experiment_of(record),
         "ttl_s": bound.surface.window.ttl_s,
         "why": f"/why/{record.decision_id}",
+        **({"withheld": record.request.withheld} if record.request.withheld else {}),
     }
 
 

@@ -72,6 +72,8 @@ def _sentence(item: Answered, record: DecisionRecord) -> str:
 
 
 def _what_was_used(record: DecisionRecord) -> str:
+    if record.request.withheld:
+        return "You have not agreed to profiling: nothing about you was used to choose these."
     if not record.profiled:
         return "Profiling is off: nothing about you was used to choose these."
     if record.cold:
@@ -93,6 +95,7 @@ def _support(record: DecisionRecord, titles: Mapping[str, str]) -> dict[str, Any
         "time_ms": record.time_ms,
         "position": record.position,
         "profiled": record.profiled,
+        "withheld": record.request.withheld,
         "cold": record.cold,
         "request": msgspec.to_builtins(record.request),
         "stages": [{"stage": s.stage, "path": s.path, "ms": s.ms, "note": s.note} for s in record.stages],

@@ -89,13 +89,14 @@ class Effect(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The request, without identifiers of the person."""
+    """The request, without identifiers of the person. withheld: why there is no profile though one was asked for."""
 
     inputs: dict[str, InputValue] = {}
     items: tuple[str, ...] | None = None
     limit: int = 0
     exclude: tuple[str, ...] = ()
     profiled: bool = True
+    withheld: str = ""
 
 
 class Ranking(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -45,7 +45,8 @@ def Optional(kind: type) -> InputType:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRequest:
-    """A checked request. `items` and `exclude` are item ids without repeats; `limit` None means the surface's."""
+    """A checked request. `items` and `exclude` are item ids without repeats; `limit` None means the surface's.
+    `withheld`: why there is no profile though the caller asked for one ("consent")."""
 
     user_id: str | None = None
     anonymous_id: str | None = None
@@ -56,6 +57,7 @@ class DecisionRequest:
     exclude: tuple[str, ...] = ()
     profiled: bool = True
     as_of_ms: int | None = None
+    withheld: str = ""
 
     @staticmethod
     def parse(surface: str, inputs: Mapping[str, InputType], body: Mapping[str, Any]) -> DecisionRequest:

@@ -86,6 +86,10 @@ class Decider:
                 found[first.name] = (first, (*surfaces, name))
         return tuple(found.values())
 
+    def purpose(self, surface: str) -> str:
+        """What a person consents to, or not, for this surface. Raises NotFound."""
+        return self._surface(surface).surface.purpose
+
     def request(self, surface: str, body: Mapping[str, Any]) -> DecisionRequest:
         """A checked request. Raises NotFound for an unknown surface and InvalidInput naming what is wrong."""
         return DecisionRequest.parse(surface, self._surface(surface).inputs, body)

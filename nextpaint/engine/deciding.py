@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from nextpaint.decide import Decider, Decision, DecisionRequest, Moment
+from nextpaint.engine.consenting import WITHHELD
 from nextpaint.engine.intake import Intake
 from nextpaint.engine.latency import Latency
 from nextpaint.engine.node import Node
@@ -155,7 +157,10 @@ class Deciding:
         random = self._node.ports.random
         moment = Moment(random.token(8).hex(), as_of_ms, random.uint64(), deadline_ns, None)
         reading = self._node.tables.reading(as_of_ms)
-        return self.decider.decide(surface, request, self.subjects(request), reading, moment)
+        subjects = self.subjects(request)
+        if request.profiled and self._intake.consenting.withheld(subjects, self.decider.purpose(surface)):
+            request = replace(request, profiled=False, withheld=WITHHELD)
+        return self.decider.decide(surface, request, subjects, reading, moment)
 
     def subjects(self, request: DecisionRequest) -> list[str]:
         """The person's tokens, the primary first: those the request names and those linked to them."""

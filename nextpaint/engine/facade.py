@@ -48,7 +48,7 @@ from nextpaint.sql.session import Listing
 from nextpaint.sql.user_functions import declared
 
 QUERY_ROWS_MAX = 10_000
-BUILT_IN = ("events", "impressions", "decisions", "identity")
+BUILT_IN = ("events", "impressions", "decisions", "identity", "consents")
 
 
 class Engine:

@@ -15,10 +15,11 @@ from typing import Any
 
 import msgspec
 
+from nextpaint.engine.consenting import CONSENTS, Consenting
 from nextpaint.engine.index import BODY_HEADER, EVENTS_TOPIC, ID_HEADER
 from nextpaint.engine.node import Node
 from nextpaint.govern.access import INGEST, Principal
-from nextpaint.govern.door import Admission, Door, DoorSettings, Link
+from nextpaint.govern.door import Admission, Consent, Door, DoorSettings, Link
 from nextpaint.govern.personal import redact
 from nextpaint.process.coercion import coerce
 from nextpaint.record.codec import Record
@@ -60,11 +61,12 @@ class LastEvent:
 class _Landing:
     """One write on its way to disk: its future is done when every part of it is durable."""
 
-    __slots__ = ("_node", "_open", "future", "keys", "last", "seq", "whole")
+    __slots__ = ("_node", "_open", "future", "keys", "landed", "last", "seq", "whole")
 
     def __init__(self, node: Node) -> None:
         self.future: asyncio.Future[Any] = node.loop.create_future()
         self.whole: Callable[[], object] = lambda: None  # called once, when all is durable; gives the result
+        self.landed: list[Callable[[int], None]] = []  # told the seq of the last record, when all is durable
         self.keys: list[bytes] = []  # of events: what is free again when they are lost
         self.last: tuple[Frame, Entry, int] | None = None
         self.seq = -1
@@ -116,8 +118,11 @@ class _Landing:
 
     def _close(self) -> None:
         self._open -= 1
-        if not self._open and not self.future.done():
-            self.future.set_result(self.whole())
+        if not self._open:
+            for each in self.landed:
+                each(self.seq)
+            if not self.future.done():
+                self.future.set_result(self.whole())
 
     def position(self) -> str:
         if self.last is None:
@@ -134,6 +139,7 @@ class Intake:
         self._node = node
         self._door = door
         self._limits = DoorSettings()
+        self.consenting = Consenting(node)
         self.last_event = LastEvent()
 
     def refuse_overload(self) -> None:
@@ -168,6 +174,8 @@ class Intake:
             self._append(admitted, landing)
         if admission.links:
             self._links(admission.links, landing, received_at_ms)
+        if admission.consents:
+            self._consents(admission.consents, landing, received_at_ms)
         if admission.quarantined:
             self._quarantine(admission, landing, received_at_ms)
         return landing.close()
@@ -230,6 +238,13 @@ class Intake:
                 records.append(Record(subject.encode(), _json(value), now_ms))
         if records:
             landing.append(Draft(IDENTITY_TOPIC, EntryKind.INPUT, records))
+
+    def _consents(self, consents: Sequence[Consent], landing: _Landing, now_ms: int) -> None:
+        """What people said of their consent, where it is new."""
+        records = self.consenting.said(consents, now_ms)
+        if records:
+            landing.landed.append(self.consenting.landed)
+            landing.append(Draft(CONSENTS, EntryKind.INPUT, records))
 
     def _quarantine(self, admission: Admission, landing: _Landing, now_ms: int) -> None:
         records = [

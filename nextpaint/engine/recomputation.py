@@ -96,6 +96,7 @@ class Recomputation:
             limit=asked.limit,
             exclude=asked.exclude,
             profiled=asked.profiled if profiled is None else profiled,
+            withheld=asked.withheld if profiled is None else "",
         )
         moment = Moment(record.decision_id, record.time_ms, record.seed, None, paths or record.paths())
         reading = self.replay.tables.reading(record.time_ms)

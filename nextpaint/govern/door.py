@@ -63,6 +63,14 @@ class Link(msgspec.Struct, frozen=True):
     from_ms: int
 
 
+class Consent(msgspec.Struct, frozen=True):
+    """What a person consents to, said by a call at `ts` (event time, ms): a row for the table `consents`."""
+
+    subject: str
+    purposes: tuple[str, ...]
+    ts: int
+
+
 class Quarantined(msgspec.Struct, frozen=True):
     """A call that was not admitted: its index in the request, why, and its redacted text."""
 
@@ -77,6 +85,7 @@ class Admission(msgspec.Struct):
     events: list[Event]
     links: list[Link]
     quarantined: list[Quarantined]
+    consents: list[Consent]
 
 
 class Who(msgspec.Struct, frozen=True):
@@ -99,14 +108,17 @@ class Door:
     def admit(self, calls: Sequence[Any], principal: Principal, received_at_ms: int) -> Admission:
         """Normalise calls that arrived together. Raises AccessDenied, or Overloaded when too many visitors are new."""
         principal.require(INGEST)
-        admission = Admission([], [], [])
+        admission = Admission([], [], [], [])
         for index, call in enumerate(calls):
             try:
-                event, link = self._event(call, received_at_ms)
+                event, who, link = self._event(call, received_at_ms)
             except Unfit as unfit:
                 admission.quarantined.append(Quarantined(index, redact(str(unfit)), self._redacted(call)))
                 continue
             admission.events.append(event)
+            if _says_consent(call):
+                tokens = (who.subject,) if who.other is None else (who.subject, who.other)
+                admission.consents += [Consent(token, event.purposes, event.ts) for token in tokens]
             if link is not None and (link.anonymous, link.user) not in self._linked:
                 admission.links.append(link)
         return admission
@@ -139,7 +151,7 @@ class Door:
             raise Unfit("userId or anonymousId is required")
         return Who(token("anonymous", anonymous_id), True)
 
-    def _event(self, call: Any, received_at_ms: int) -> tuple[Event, Link | None]:
+    def _event(self, call: Any, received_at_ms: int) -> tuple[Event, Who, Link | None]:
         if not isinstance(call, dict):
             raise Unfit("a call must be a JSON object")
         kind = call.get("type")
@@ -178,7 +190,7 @@ class Door:
             ts=ts,
             received_at=received_at_ms,
         )
-        return event, self._link(kind, who, previous_id, ts)
+        return event, who, self._link(kind, who, previous_id, ts)
 
     def _link(self, kind: str, who: Who, previous_id: str | None, ts: int) -> Link | None:
         if previous_id is not None:
@@ -329,6 +341,12 @@ def _name(call: Mapping[str, Any], field: str, cleaner: Cleaner) -> str | None:
     if len(value) > _NAME_LENGTH_MAX:
         raise Unfit(f"{field} is longer than {_NAME_LENGTH_MAX} characters")
     return str(cleaner.value(value, field, 1))
+
+
+def _says_consent(call: Mapping[str, Any]) -> bool:
+    """Whether an admitted call carries consent: its shape was checked by `_purposes`."""
+    context = call.get("context")
+    return isinstance(context, dict) and context.get("consent") is not None
 
 
 def _references(properties: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
