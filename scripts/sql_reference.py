@@ -40,8 +40,8 @@ STATEMENTS = (
      "read and change nothing"),
     ("`CREATE [TEMPORARY] VIEW [IF NOT EXISTS] v [(c, ..)] [COMMENT ..] AS query`", "a name for a query"),
     ("`CREATE [TEMPORARY [SYSTEM]] FUNCTION f AS 'module.name' LANGUAGE PYTHON`",
-     "a scalar function of `module.py` in the application's folder, with `@function` or `@udf` of "
-     "`nextpaint.sql.user_functions`, over arrays or rows; what raises is a dead-letter row"),
+     "a scalar, table or aggregate function of `module.py` in the application's folder, with a decorator of "
+     "`nextpaint.sql.user_functions` or PyFlink, over arrays or rows; what raises is a dead-letter row"),
     ("`CREATE MODEL m INPUT (..) OUTPUT (score DOUBLE) WITH ('provider' = 'file', 'path' = .., 'sha256' = ..)`",
      "a LightGBM (text), XGBoost (JSON) or ONNX file of the folder, for `ML_PREDICT`"),
     ("`[EXECUTE] INSERT INTO t [(c, ..)] query [ON CONFLICT DO {NOTHING | ERROR | DEDUPLICATE}]`",
@@ -135,34 +135,72 @@ OWN = """## Functions and models of your own
 
 ```python
 # features.py, beside the SQL
-from nextpaint.sql.user_functions import function
+from nextpaint.sql.user_functions import aggregate, function, table_function
 
 
 @function("DOUBLE", inputs=["STRING", "DOUBLE"])  # arrays in, one value per row out; NULL is None
 def boosted(category, price):
     return [None if p is None else 2 * p if c == "toys" else p for c, p in zip(category, price)]
+
+
+@table_function(["STRING", "INT"], inputs=["STRING"])  # arrays in, the rows of each row out
+def words(titles):
+    return [[(word, len(word)) for word in title.lower().split()] for title in titles]
+
+
+@aggregate("DOUBLE", inputs=["DOUBLE"])  # the arrays of a group's rows in, one value out
+def median(prices):
+    return sorted(prices)[len(prices) // 2]
+
+
+@aggregate("DOUBLE", inputs=["DOUBLE", "BIGINT"])  # row by row, in bounded memory
+class WeightedMean:
+    def create_accumulator(self):
+        return [0.0, 0]
+
+    def accumulate(self, acc, value, weight):
+        acc[0] += value * weight
+        acc[1] += weight
+
+    def merge(self, acc, others):
+        for total, weight in others:
+            acc[0] += total
+            acc[1] += weight
+
+    def get_value(self, acc):
+        return acc[0] / acc[1] if acc[1] else None
 ```
 
 ```sql
 CREATE FUNCTION boosted AS 'features.boosted' LANGUAGE PYTHON;
+CREATE FUNCTION words AS 'features.words' LANGUAGE PYTHON;
+CREATE FUNCTION weighted AS 'features.WeightedMean' LANGUAGE PYTHON;
 CREATE MODEL ctr INPUT (heat DOUBLE, price DOUBLE) OUTPUT (score DOUBLE)
   WITH ('provider' = 'file', 'path' = 'models/ctr.txt', 'sha256' = '...');
 INSERT INTO scored SELECT item_id, boosted(category, price), score
 FROM ML_PREDICT(TABLE candidates, MODEL ctr, DESCRIPTOR(heat, price));
+INSERT INTO terms SELECT item_id, word, size FROM titles, LATERAL TABLE(words(title)) AS w(word, size);
+INSERT INTO prices SELECT category, weighted(price, sold) FROM sales GROUP BY category;
 ```
 
 * A function is called once per batch with a NumPy array per argument (of objects where a NULL may be), or per row
   with `rowwise=True`. Types may be annotations instead: `int` (BIGINT), `float` (DOUBLE), `str`, `bool`, `bytes`, or
   text that names a SQL type.
-* PyFlink's `@udf` works as well; `nextpaint.sql.user_functions.udf` has its name and arguments where PyFlink is not
-  installed.
-* When a batch raises, its rows are tried one by one: those that raise are dead-letter rows with the reason.
+* A table function's columns are f0, f1, ... unless it declares one `ROW<word STRING, ...>` or the query names them; a
+  row may become at most 100,000. It keeps the kind of its row, so it works over updates.
+* An aggregate stands wherever SUM may: GROUP BY, windows, SESSION, OVER, HAVING, with FILTER. A function over arrays
+  keeps the arguments of the group's rows and is called when the result is read; a class keeps its accumulator
+  (numbers, text, bytes, lists, tuples, dicts), which is hashed and checkpointed. Over rows that are updated a class
+  needs `retract`; `merge` is always needed. An object of the class must not remember anything itself.
+* PyFlink's `@udf`, `@udtf` and `@udaf` work as well; `nextpaint.sql.user_functions` has them by name and arguments
+  where PyFlink is not installed. Its ListView, MapView and Row accumulators do not: use lists and dicts.
+* When a batch raises, its rows are tried one by one: those that raise are dead-letter rows with the reason. A row that
+  an aggregate refuses is left out of that aggregate only; a result that fails is NULL.
 * Only Python and model files that the SQL names are read from the folder; they are part of the application's content
   hash, so a replay finds the code it ran. A module cannot import its neighbours. A model file has at most 8 MB.
 * `exact=False` (`deterministic=False`) says that two runs may differ: such a function, and an ONNX model, may be
   asked in a query but not in a continuous statement. Trees (LightGBM, XGBoost) are scored exactly, without their
   libraries.
-* Table and aggregate functions in Python are not supported yet.
 """
 GROUPS = (
     ("Text", (strings, words)),

@@ -17,6 +17,8 @@ from datasketches import hll_sketch, hll_union, tgt_hll_type
 
 from nextpaint.process import frequent, moments, quantiles
 from nextpaint.process.kernels.decayed import DecayedSum
+from nextpaint.process.operators.protocol import DeadRow, StepContext
+from nextpaint.process.user_aggregates import Calls
 from nextpaint.record.columns import Value
 from nextpaint.record.types import INTEGER_BITS, INTEGERS, NULL, Kind, Type
 from nextpaint.sql.plan import Aggregate
@@ -326,8 +328,14 @@ _TABLE: dict[str, Callable[[Aggregate, Type], AggregateFunction]] = {
 }
 
 
-def aggregate_function(aggregate: Aggregate, inputs: tuple[Type, ...]) -> AggregateFunction:
-    """Bind one aggregate call of a plan to the types of its node's input."""
+def aggregate_function(
+    aggregate: Aggregate, inputs: tuple[Type, ...], reasons: list[str] | None = None
+) -> AggregateFunction:
+    """Bind one aggregate call of a plan to the types of its node's input. `reasons` gets why an application's own
+    aggregate failed."""
+    if aggregate.function == "PYTHON":
+        own = Calls(aggregate, reasons if reasons is not None else [])
+        return AggregateFunction(own.zero, own.add, own.merge, own.result, own.retract if own.retracts else None)
     make = _TABLE.get(aggregate.function)
     if make is None:
         raise ValueError(f"no aggregate function {aggregate.function}: the planner must refuse it")
@@ -351,8 +359,9 @@ class Accumulators:
         skipped: frozenset[int] = frozenset(),
     ) -> None:
         """`skipped`: calls that somebody else keeps; here they do nothing."""
+        self.reasons: list[str] = []  # why an application's own aggregates left rows out, since somebody looked
         self._calls = [
-            (_NOTHING if index in skipped else aggregate_function(each, inputs), each.args, each.filter)
+            (_NOTHING if index in skipped else aggregate_function(each, inputs, self.reasons), each.args, each.filter)
             for index, each in enumerate(aggregates)
         ]
         self._rowtime = rowtime
@@ -361,6 +370,12 @@ class Accumulators:
         self.fades = any(function.fades for function, _, _ in self._calls)
         self.retractable = all(function.retract for function, _, _ in self._calls)
         self.half_lives = tuple(each.parameter if each.function.startswith("DECAYED") else 0 for each in aggregates)
+
+    def report(self, context: StepContext, seq: int, operator: str, row: tuple[Value, ...]) -> None:
+        """What failed while `row` was handled goes to the dead letters, one row per reason."""
+        for reason in dict.fromkeys(self.reasons):
+            context.dead.append(DeadRow(seq, operator, reason, row))
+        self.reasons.clear()
 
     def _time(self, row: tuple[Value, ...]) -> int:
         time = row[self._rowtime] if self._rowtime is not None else None

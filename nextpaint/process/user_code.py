@@ -7,7 +7,7 @@ installed, not its neighbours in the folder: what its hash does not cover must n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from inspect import signature
@@ -15,13 +15,14 @@ from types import ModuleType
 from typing import Any
 
 from nextpaint.models.ranking import Ranker
+from nextpaint.process.folding import folding
 from nextpaint.process.scoring import ranker_of
-from nextpaint.record.types import Field, Kind, Type
+from nextpaint.record.types import Field, Kind, Type, row
 from nextpaint.sql.cursor import Cursor
 from nextpaint.sql.dialect import tokenize
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.typenames import parse_type
-from nextpaint.sql.user_functions import ATTRIBUTE, Declaration, UserFunction, UserModel
+from nextpaint.sql.user_functions import AGGREGATE, ATTRIBUTE, SCALAR, TABLE, Declaration, UserFunction, UserModel
 
 _PYTHON_TYPES = {"int": "BIGINT", "float": "DOUBLE", "str": "STRING", "bool": "BOOLEAN", "bytes": "BYTES"}
 MODEL_BYTES_MAX = 8 * 1024 * 1024  # a model file travels in the record that names the application
@@ -30,11 +31,14 @@ _MODEL_OPTIONS = ("path", "provider", "sha256")
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A function as it is called."""
+    """A function as it is called. `code` of an aggregate: a function over arrays, or a `Folding`."""
 
     name: str
-    code: Callable[..., Any]
+    code: Any
     rowwise: bool
+    kind: str
+    parameters: tuple[Type, ...]
+    result: Type
 
 
 FUNCTIONS: dict[str, Registered] = {}  # by identity
@@ -61,12 +65,16 @@ class FolderLibrary:
             raise ValueError(f"{file} has no {attribute}")
         declaration = getattr(code, ATTRIBUTE, None) or _of_pyflink(code) or Declaration()
         code = getattr(code, "_func", code)
-        if not callable(code):
+        code = getattr(code, "eval", code)  # PyFlink's ScalarFunction and TableFunction
+        if declaration.kind == AGGREGATE:
+            code = folding(target, code)
+        if not callable(getattr(code, "accumulate", code)):
             raise ValueError(f"{target} is not a function")
         parameters, result = _types(target, code, declaration)
         digest = blake2b(self._files[file] + b"\0" + attribute.encode(), digest_size=12).hexdigest()
-        FUNCTIONS[digest] = Registered(name, code, declaration.rowwise)
-        return UserFunction(name, digest, parameters, result, declaration.exact)
+        retracts = not hasattr(code, "accumulate") or hasattr(code, "retract")
+        FUNCTIONS[digest] = Registered(name, code, declaration.rowwise, declaration.kind, parameters, result)
+        return UserFunction(name, digest, parameters, result, declaration.exact, declaration.kind, retracts)
 
     def _module(self, name: str, file: str) -> ModuleType:
         if name not in self._modules:
@@ -103,29 +111,55 @@ class FolderLibrary:
 
 
 def _of_pyflink(code: Any) -> Declaration | None:
-    """The declaration inside PyFlink's own wrapper of a scalar function."""
-    if not hasattr(code, "_func") or not hasattr(code, "_result_type"):
+    """The declaration inside PyFlink's own wrapper of a function; PyFlink has no other way to ask."""
+    if not hasattr(code, "_func"):
+        return None
+    result, kind = getattr(code, "_result_type", None), SCALAR
+    if hasattr(code, "_result_types"):
+        result, kind = code._result_types, TABLE  # noqa: SLF001
+        result = result if isinstance(result, str) else [str(each) for each in result]
+    elif hasattr(code, "_accumulator_type"):
+        kind = AGGREGATE
+    if result is None:
         return None
     inputs = getattr(code, "_input_types", None)
     rowwise = getattr(code, "_func_type", "general") != "pandas"
     exact = bool(getattr(code, "_deterministic", True))
     shown = [str(each) for each in inputs] if inputs else None
-    return Declaration(str(code._result_type), shown, rowwise, exact)  # noqa: SLF001  PyFlink has no other way
+    return Declaration(result if kind == TABLE else str(result), shown, rowwise, exact, kind)
 
 
-def _types(target: str, code: Callable[..., Any], declaration: Declaration) -> tuple[tuple[Type, ...], Type]:
-    annotations = getattr(code, "__annotations__", {})
+def _types(target: str, code: Any, declaration: Declaration) -> tuple[tuple[Type, ...], Type]:
+    folds = hasattr(code, "accumulate")
+    taking, giving = (code.accumulate, code.get_value) if folds else (code, code)
+    annotations = getattr(taking, "__annotations__", {})
     inputs = declaration.inputs
     if inputs is None:
-        names = list(signature(code).parameters)
+        names = list(signature(taking).parameters)[1 if folds else 0 :]
         missing = [name for name in names if name not in annotations]
         if missing:
             raise ValueError(f"the type of {missing[0]} of {target} is not declared; annotate it or give inputs=[...]")
         inputs = [annotations[name] for name in names]
-    result = declaration.result if declaration.result is not None else annotations.get("return")
+    parameters = tuple(_type(each) for each in inputs)
+    if declaration.kind == TABLE:
+        return parameters, _row_type(target, declaration.result)
+    result = declaration.result
     if result is None:
-        raise ValueError(f"the result type of {target} is not declared; write @function('DOUBLE') or -> float")
-    return tuple(_type(each) for each in inputs), _type(result)
+        result = getattr(giving, "__annotations__", {}).get("return")
+    if result is None:
+        example = "@aggregate('DOUBLE')" if declaration.kind == AGGREGATE else "@function('DOUBLE')"
+        raise ValueError(f"the result type of {target} is not declared; write {example} or -> float")
+    return parameters, _type(result)
+
+
+def _row_type(target: str, results: Any) -> Type:
+    """A table function's columns as a ROW; without names they are f0, f1, ..., as in Flink."""
+    if not results:
+        raise ValueError(f"the columns of {target} are not declared; write @table_function(['STRING', 'INT'])")
+    several = [_type(each) for each in (results if isinstance(results, list | tuple) else [results])]
+    if len(several) == 1 and several[0].kind is Kind.ROW:
+        return several[0]
+    return row(*(Field(f"f{index}", each) for index, each in enumerate(several)))
 
 
 def _type(written: Any) -> Type:

@@ -15,10 +15,12 @@ from nextpaint.record import types
 from nextpaint.record.types import Field, Kind, Type, array, decimal
 from nextpaint.sql import coercion, syntax
 from nextpaint.sql.binder import Binder
+from nextpaint.sql.function_rules import user_arguments
 from nextpaint.sql.plan import Aggregate, At, Changes, Expr, Literal
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import Inputs, is_orderable
 from nextpaint.sql.signatures import AGGREGATES
+from nextpaint.sql.user_functions import AGGREGATE, UserFunction, in_force
 
 # LAST_N keeps its rows in memory per key; a longer history belongs into a topic.
 LAST_N_MAX = 10_000
@@ -108,7 +110,15 @@ def result_type(function: str, argument: Type | None, at: At) -> Type:
 
 def is_aggregate(node: object) -> bool:
     """A plain aggregate call, without OVER."""
-    return isinstance(node, syntax.Call) and node.name in AGGREGATES and node.over is None
+    if not isinstance(node, syntax.Call) or node.over is not None:
+        return False
+    return node.name in AGGREGATES or user_aggregate(node.name) is not None
+
+
+def user_aggregate(name: str) -> UserFunction | None:
+    """The application's own aggregate of that name in upper case."""
+    user = in_force().functions.get(name)
+    return user if user is not None and user.kind == AGGREGATE else None
 
 
 class AggregateCalls:
@@ -144,10 +154,19 @@ class AggregateCalls:
             raise Refusal(f"{node.name}(*) is not a function", node.at, f"name what {node.name} takes")
         if node.star:
             return Aggregate("COUNT", (), types.BIGINT, False, condition, 0, node.at)
+        return self._special(node, condition) or self._plain(node, condition)
+
+    def _special(self, node: syntax.Call, condition: int | None) -> Aggregate | None:
+        """Calls with rules of their own."""
+        user = user_aggregate(node.name)
+        if user is not None:
+            return self._own(node, user, condition)
         if node.name == "LAG":
             return self._lag(node)
-        if node.name == "LISTAGG":
-            return self._listed(node, condition)
+        return self._listed(node, condition) if node.name == "LISTAGG" else None
+
+    def _plain(self, node: syntax.Call, condition: int | None) -> Aggregate:
+        """A function of at most one value and a constant."""
         args, parameter = self._parameter(node)
         if node.name == "DECAYED_COUNT":
             return Aggregate(node.name, (), types.DOUBLE, False, condition, parameter, node.at)
@@ -163,6 +182,20 @@ class AggregateCalls:
             self._check_distinct(node, value)
         index = self._inputs.add(value)
         return Aggregate(node.name, (index,), rule.result(value.type), node.distinct, condition, parameter, node.at)
+
+    def _own(self, node: syntax.Call, user: UserFunction, condition: int | None) -> Aggregate:
+        """A call of the application's own aggregate."""
+        if node.distinct:
+            raise Refusal(f"{user.name} takes no DISTINCT", node.at, "aggregate over SELECT DISTINCT")
+        if self._changes is not Changes.APPEND and not user.retracts:
+            raise Refusal(
+                f"{user.name} over rows that are updated: it has no retract(accumulator, ...)",
+                node.at,
+                "add retract, or aggregate the stream of events itself",
+            )
+        args = user_arguments(self._binder, node.args, user, node.at)
+        places = tuple(self._inputs.add(each) for each in args)
+        return Aggregate("PYTHON", places, user.result, False, condition, 0, node.at, user.options)
 
     def _lag(self, node: syntax.Call) -> Aggregate:
         """LAG(x [, n [, default]]): `args` are x and the default, `parameter` is n."""

@@ -92,6 +92,10 @@ def describe_line(node: Node) -> str:
     return _LINES[type(node)](node)
 
 
+def _settings(options: Sequence[tuple[str, Value]]) -> list[str]:
+    return [f"{name} => {_option(value)}" for name, value in options]
+
+
 def _over(node: OverAggregate) -> str:
     reach = "unbounded" if node.preceding is None else str(node.preceding) + (" ms" if node.unit == "RANGE" else "")
     return (
@@ -101,7 +105,7 @@ def _over(node: OverAggregate) -> str:
 
 
 def _expand(node: Expand) -> str:
-    args = ", ".join(describe_expr(each) for each in node.args)
+    args = ", ".join([*map(describe_expr, node.args), *_settings(node.options)])
     more = (" with ordinality" if node.ordinality else "") + (" outer" if node.outer else "")
     return f"Expand {node.function}({args}){more}{_residual(node)}"
 
@@ -227,6 +231,7 @@ def _aggregate(node: Node, aggregate: Aggregate) -> str:
         args = ["*"]
     if aggregate.parameter:
         args.append(str(aggregate.parameter))
+    args += _settings(aggregate.options)
     distinct = "DISTINCT " if aggregate.distinct else ""
     condition = "" if aggregate.filter is None else f" FILTER {_name(node, aggregate.filter)}"
     return f"{aggregate.function}({distinct}{', '.join(args)}){condition}"
@@ -291,7 +296,7 @@ def _call(call: Call) -> str:
             pairs = zip(args[0:-1:2], args[1:-1:2], strict=True)
             whens = " ".join(f"WHEN {when} THEN {then}" for when, then in pairs)
             return f"CASE {whens} ELSE {args[-1]} END"
-    settings = [f"{name} => {_option(value)}" for name, value in call.options]
+    settings = _settings(call.options)
     returning = (
         [f"returning => {call.type}"] if call.function == "JSON_VALUE" and call.type.kind is not Kind.STRING else []
     )

@@ -6,7 +6,7 @@ The binder is given as a protocol: a rule needs only to bind an argument.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from nextpaint.record import types
@@ -17,7 +17,7 @@ from nextpaint.sql.operators import arithmetic, case_call, comparison_operands
 from nextpaint.sql.pattern_safety import longest_text
 from nextpaint.sql.plan import At, Call, ColumnRef, Expr, Literal
 from nextpaint.sql.refusal import Refusal, near
-from nextpaint.sql.user_functions import UserFunction, in_force
+from nextpaint.sql.user_functions import AGGREGATE, TABLE, UserFunction, in_force
 
 
 class Bind(Protocol):
@@ -32,7 +32,8 @@ class Bind(Protocol):
 
 def function_call(binder: Bind, node: syntax.Call) -> Expr:
     """The typed call. Aggregates are answered before this by whoever may hold them; here they are out of place."""
-    if node.name in signatures.AGGREGATES:
+    user = in_force().functions.get(node.name)
+    if node.name in signatures.AGGREGATES or (user is not None and user.kind == AGGREGATE):
         where = "with OVER is not allowed here" if node.over is not None else "is not allowed here"
         raise Refusal(f"{node.name}(...) {where}", node.at, "aggregates stand in the SELECT list or in HAVING")
     if node.over is not None or node.filter is not None or node.distinct or node.star:
@@ -43,7 +44,6 @@ def function_call(binder: Bind, node: syntax.Call) -> Expr:
     if rule is not None:
         return rule(binder, node)
     signature = signatures.FUNCTIONS.get(node.name)
-    user = in_force().functions.get(node.name)
     if signature is None and user is not None:
         return _user_call(binder, node, user)
     if signature is None:
@@ -58,26 +58,33 @@ def function_call(binder: Bind, node: syntax.Call) -> Expr:
 
 
 def _user_call(binder: Bind, node: syntax.Call, user: UserFunction) -> Expr:
-    """A call of the application's own Python. Arguments are cast where nothing can get lost."""
+    """A call of the application's own Python."""
+    if user.kind == TABLE:
+        usage = f"FROM t, LATERAL TABLE({user.name}(...)) AS u(...)"
+        raise Refusal(f"{user.name} is a table function: it gives rows, not a value", node.at, usage)
+    return Call(user.result, "PYTHON", user_arguments(binder, node.args, user, node.at), user.options, node.at)
+
+
+def user_arguments(binder: Bind, given: Sequence[syntax.Expression], user: UserFunction, at: At) -> tuple[Expr, ...]:
+    """The arguments of a call of the application's own Python, cast where nothing can get lost."""
     if not user.exact and in_force().continuous:
         raise Refusal(
             f"{user.name} is declared inexact: its results could differ on replay",
-            node.at,
+            at,
             "declare it exact, or call it in a query over the table",
         )
-    if len(node.args) != len(user.parameters):
+    if len(given) != len(user.parameters):
         shown = ", ".join(str(each) for each in user.parameters)
         raise Refusal(
-            f"{user.name} takes {_count(len(user.parameters), len(user.parameters), False)}", node.at, f"({shown})"
+            f"{user.name} takes {_count(len(user.parameters), len(user.parameters), False)}", at, f"({shown})"
         )
     args: list[Expr] = []
-    for each, wanted in zip(node.args, user.parameters, strict=True):
+    for each, wanted in zip(given, user.parameters, strict=True):
         value = binder.bind(each)
         if not coercion.stores(value.type, wanted):
             raise Refusal(f"{user.name} needs {wanted} here, not {value.type}", each.at, f"CAST it AS {wanted}")
         args.append(coercion.cast(value, wanted, each.at))
-    options = (("identity", user.identity), ("name", user.name))
-    return Call(user.result, "PYTHON", tuple(args), options, node.at)
+    return tuple(args)
 
 
 def _by_signature(binder: Bind, node: syntax.Call, signature: signatures.Signature) -> Expr:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nextpaint.record.types import Field
 from nextpaint.sql import syntax
-from nextpaint.sql.aggregates import OVER_AGGREGATES, AggregateCalls, positive_ms
+from nextpaint.sql.aggregates import OVER_AGGREGATES, AggregateCalls, positive_ms, user_aggregate
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.plan import Changes, ColumnRef, Expr, Literal, Node, OverAggregate, Schema, SortKey
 from nextpaint.sql.refusal import Refusal, near
@@ -69,7 +69,7 @@ def plan_over(
 
 
 def _check(call: syntax.Call) -> None:
-    if call.name not in OVER_AGGREGATES:
+    if call.name not in OVER_AGGREGATES and user_aggregate(call.name) is None:
         cure = ELSEWHERE.get(call.name) or near(call.name, OVER_AGGREGATES)
         raise Refusal(f"{call.name} OVER (...) is not supported yet", call.at, cure)
     if call.filter is not None:

@@ -182,7 +182,8 @@ class Project:
 class Aggregate:
     """One aggregate call. `function`: COUNT SUM AVG MIN MAX FIRST_VALUE LAST_VALUE DECAYED_SUM DECAYED_COUNT LAST_N.
     `args`: input column indices (empty for COUNT(*)); `filter`: index of a BOOLEAN input column or None;
-    `parameter`: the constant of DECAYED_* (half-life, ms) and LAST_N (n)."""
+    `parameter`: the constant of DECAYED_* (half-life, ms) and LAST_N (n). PYTHON is the application's own; `options`
+    name its code."""
 
     function: str
     args: tuple[int, ...]
@@ -191,6 +192,7 @@ class Aggregate:
     filter: int | None = None
     parameter: int = 0
     at: At = field(default=At(), compare=False)
+    options: tuple[tuple[str, Value], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,7 +482,8 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Expand:
-    """UNNEST or a table function: each row as often as `function` of `args` has rows, its kind kept.
+    """UNNEST or a table function: each row as often as `function` of `args` has rows, its kind kept. PYTHON is the
+    application's own; `options` name its code.
     Output columns: all input columns, the function's columns, and its 1-based place where `ordinality`. `residual`: a
     condition over the output columns. `outer`: a row without any comes out once, padded."""
 
@@ -492,6 +495,7 @@ class Expand:
     outer: bool
     residual: Expr | None = None
     at: At = field(default=At(), compare=False)
+    options: tuple[tuple[str, Value], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

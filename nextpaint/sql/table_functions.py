@@ -1,7 +1,7 @@
 """Table functions: what rows one row may become, by name and argument types.
 
-UNNEST is built in. Others are put into `TABLE_FUNCTIONS` beside their evaluation in
-`process/functions/table_functions.py`, under the same name.
+UNNEST is built in, an application brings its own (`user_functions`). Others are put into `TABLE_FUNCTIONS` beside their
+evaluation in `process/functions/table_functions.py`, under the same name.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from nextpaint.record.types import INT, Field, Kind, Type
 from nextpaint.sql import syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.catalog import named
+from nextpaint.sql.function_rules import user_arguments
 from nextpaint.sql.plan import At, Expand, Expr, Node, Schema, Values
 from nextpaint.sql.refusal import Refusal, near
 from nextpaint.sql.relation import Relation
 from nextpaint.sql.scope import Scope
+from nextpaint.sql.user_functions import TABLE, UserFunction, in_force
 
 ORDINALITY = Field("ORDINALITY", INT, False)
 FieldsOf = Callable[[Sequence[Type], At], tuple[Field, ...]]
@@ -38,13 +40,13 @@ TABLE_FUNCTIONS: dict[str, FieldsOf] = {"UNNEST": _unnested}
 
 def expansion(source: syntax.Expansion, scope: Scope) -> tuple[Relation, tuple[Expr, ...]]:
     """The columns that `source` adds to a row (over no rows yet), and its arguments over the row's columns."""
-    function = TABLE_FUNCTIONS.get(source.function)
-    if function is None:
-        raise Refusal(
-            f"{source.function}(...) is not a table function here", source.at, near(source.function, TABLE_FUNCTIONS)
-        )
-    args = tuple(Binder(scope).value(each) for each in source.args)
-    fields = function([each.type for each in args], source.args[0].at if source.args else source.at)
+    user = user_table(source.function)
+    if user is not None:
+        args = user_arguments(Binder(scope), source.args, user, source.at)
+        fields = tuple(Field(each.name, each.type) for each in user.result.fields)
+    else:
+        args = tuple(Binder(scope).value(each) for each in source.args)
+        fields = _built_in(source)([each.type for each in args], source.args[0].at if source.args else source.at)
     alias = source.alias or syntax.Ident("EXPR$0", source.at)
     fields = tuple(replace(each, name=each.name or alias.text) for each in fields)  # as Flink names the one column
     if source.ordinality:
@@ -53,6 +55,21 @@ def expansion(source: syntax.Expansion, scope: Scope) -> tuple[Relation, tuple[E
     if source.columns:
         node = named(node, source.columns, alias)
     return Relation(node, Scope.of(node.schema, source.alias.text if source.alias is not None else "")), args
+
+
+def user_table(name: str) -> UserFunction | None:
+    """The application's own table function of that name."""
+    user = in_force().functions.get(name.upper())
+    return user if user is not None and user.kind == TABLE else None
+
+
+def _built_in(source: syntax.Expansion) -> FieldsOf:
+    function = TABLE_FUNCTIONS.get(source.function)
+    if function is None:
+        own = [each.name for each in in_force().functions.values() if each.kind == TABLE]
+        cure = near(source.function, [*TABLE_FUNCTIONS, *own])
+        raise Refusal(f"{source.function}(...) is not a table function here", source.at, cure)
+    return function
 
 
 def expand(left: Node, join: syntax.Join, right: Relation, args: tuple[Expr, ...], residual: Expr | None) -> Node:
@@ -64,4 +81,6 @@ def expand(left: Node, join: syntax.Join, right: Relation, args: tuple[Expr, ...
     made = Schema(
         (*schema.fields, *added), schema.rowtime, (), schema.changes, schema.more_times, schema.proctimes
     )  # fmt: skip
-    return Expand(made, left, source.function, args, source.ordinality, outer, residual, source.at)
+    user = user_table(source.function)
+    function, options = ("PYTHON", user.options) if user is not None else (source.function, ())
+    return Expand(made, left, function, args, source.ordinality, outer, residual, source.at, options)

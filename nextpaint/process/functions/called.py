@@ -40,7 +40,7 @@ def _results(ev: Evaluation, function: Registered, type_: Type, given: Sequence[
         return []
     if not function.rowwise:
         try:
-            return _checked(function.code(*[_array(each) for each in given]), ev.length, type_)
+            return _checked(function.code(*[array_of(each) for each in given]), ev.length, type_)
         except Exception:  # a declared edge: the rows are tried one by one
             pass
     columns = [cells_of(each) for each in given]
@@ -51,7 +51,7 @@ def _results(ev: Evaluation, function: Registered, type_: Type, given: Sequence[
 def _one(ev: Evaluation, row: int, function: Registered, type_: Type, line: Sequence[Any]) -> Any:
     try:
         if function.rowwise:
-            return _value(function.code(*line), type_)
+            return one_value(function.code(*line), type_)
         arrays = [
             np.array([cell]) if cell is not None and not isinstance(cell, list | tuple) else _boxed(cell)
             for cell in line
@@ -68,7 +68,8 @@ def _boxed(cell: Any) -> Any:
     return held
 
 
-def _array(held: Held) -> Any:
+def array_of(held: Held) -> Any:
+    """What an application's function over arrays gets: NULL is None, in an array of objects."""
     values, valid = held
     if valid is None or values.dtype == object:
         return values
@@ -81,10 +82,10 @@ def _checked(found: Any, length: int, type_: Type) -> list[Any]:
     cells = found.tolist() if isinstance(found, np.ndarray) else list(found)
     if len(cells) != length:
         raise ValueError(f"gave {len(cells)} values for {length} rows")
-    return [_value(cell, type_) for cell in cells]
+    return [one_value(cell, type_) for cell in cells]
 
 
-def _value(value: Any, type_: Type) -> Any:
+def one_value(value: Any, type_: Type) -> Any:
     """A Python value as one of the declared type; ValueError when it is none."""
     if isinstance(value, np.generic):
         value = value.item()

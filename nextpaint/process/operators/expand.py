@@ -9,13 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nextpaint.process.functions.compile import Evaluation, Failures, compile_expr
-from nextpaint.process.functions.table_functions import TABLE_FUNCTIONS
+from nextpaint.process.functions.table_functions import TABLE_FUNCTIONS, TableFunction
 from nextpaint.process.operators.condition import Condition
 from nextpaint.process.operators.protocol import Change, DeadRow, Operator, Output, Row, Select, StepContext
 from nextpaint.process.operators.stateless import batch_of
 from nextpaint.process.state import State, frozen
+from nextpaint.process.user_tables import UserTable
 from nextpaint.record.columns import Batch
 from nextpaint.sql.plan import Expand as ExpandNode
+
+
+def _function(node: ExpandNode) -> TableFunction | UserTable:
+    if node.function == "PYTHON":
+        return UserTable(str(dict(node.options)["identity"]))
+    return TABLE_FUNCTIONS[node.function](tuple(each.type for each in node.args))
 
 
 class Expand(Operator):
@@ -25,7 +32,7 @@ class Expand(Operator):
         super().__init__(identity, node.schema.types)
         self.width = len(node.input.schema.fields)
         self._args = [compile_expr(each) for each in node.args]
-        self._function = TABLE_FUNCTIONS[node.function](tuple(each.type for each in node.args))
+        self._function = _function(node)
         self._ordinality, self._outer = node.ordinality, node.outer
         self._condition = Condition(node.residual, self.types, identity) if node.residual is not None else None
         self._missing = (None,) * (len(self.types) - self.width)
@@ -50,7 +57,10 @@ class Expand(Operator):
 
     def _expanded(self, batch: Batch, evaluation: Evaluation, failures: Failures) -> list[list[Row]]:
         """What the function adds to each row."""
-        args = [arg(evaluation).to_list() for arg in self._args]
+        columns = [arg(evaluation) for arg in self._args]
+        if isinstance(self._function, UserTable):
+            return self._function.rows([(each.values, each.valid) for each in columns], len(batch), failures)
+        args = [each.to_list() for each in columns]
         found: list[list[Row]] = []
         for index in range(len(batch)):
             added: list[Row] = []

@@ -65,6 +65,7 @@ class GroupAggregate(Operator):
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
+        self.accumulators.reasons.clear()  # those of readings are nobody's rows
         if self.keys_only:
             return self._touch(batch, context)
         out = Output(self.nothing)
@@ -77,6 +78,8 @@ class GroupAggregate(Operator):
                 else:
                     self.groups.put(key, after)
                 self._emit(out, seq, key, before, after)
+                if self.accumulators.reasons:
+                    self.accumulators.report(context, seq, self.id, row)
         return out.batch(batch.mark_seq, batch.mark_wm)
 
     def _touch(self, batch: Batch, context: StepContext) -> Batch:
@@ -92,6 +95,8 @@ class GroupAggregate(Operator):
                 elif before is not None:
                     self.groups.pop(key)
                     out.add(DELETE, seq, key)
+                if self.accumulators.reasons:
+                    self.accumulators.report(context, seq, self.id, row)
         return out.batch(batch.mark_seq, batch.mark_wm)
 
     def _key(self, row: Row) -> Row:

@@ -111,7 +111,8 @@ class OverAggregation(Operator):
             if what == ROW:
                 self._take(rows[value], seq)
             elif self._clock.advance(0, value):
-                self._fire(out, seq)
+                self._accumulators.reasons.clear()  # those of readings are nobody's rows
+                self._fire(out, seq, context)
                 self._forget()
         return out.batch(batch.mark_seq, batch.mark_wm)
 
@@ -132,7 +133,7 @@ class OverAggregation(Operator):
         frame: Frame | None = self._frames.get(partition)
         return frame is not None and time <= frame[0]
 
-    def _fire(self, out: Output, seq: int) -> None:
+    def _fire(self, out: Output, seq: int, context: StepContext) -> None:
         due: list[tuple[Held, Row]] = []
         while self._due and self._due[0][0] <= self._clock.watermark:
             held = heapq.heappop(self._due)
@@ -143,6 +144,8 @@ class OverAggregation(Operator):
             peers = list(same_time)
             for row, results in self._fired(peers, self._frames):
                 out.add(INSERT, seq, row + results)
+                if self._accumulators.reasons:
+                    self._accumulators.report(context, seq, self.id, row)
             for partition in {self._partition(row): None for _, row in peers} if self._range is not None else ():
                 self._arm_cleaning(peers[0][0][0], partition)
 

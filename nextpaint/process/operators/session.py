@@ -63,11 +63,14 @@ class SessionAggregation(Operator):
         batch = inputs[0]
         out = Output(self.nothing)
         rows = batch.rows()
+        self._accumulators.reasons.clear()  # those of readings are nobody's rows
         for what, value, seq in in_order(batch):
             if what == ROW:
                 self._take(rows[value])
+                if self._accumulators.reasons:
+                    self._accumulators.report(context, seq, self.id, rows[value])
             elif self._clock.advance(0, value):
-                self._fire(out, seq)
+                self._fire(out, seq, context)
         return out.batch(batch.mark_seq, batch.mark_wm)
 
     def _take(self, row: Row) -> None:
@@ -99,7 +102,7 @@ class SessionAggregation(Operator):
         merged = (start, end, self._accumulators.add(accs, row))
         return tuple(sorted([*(each for each in sessions if each not in touching), merged], key=lambda each: each[:2]))
 
-    def _fire(self, out: Output, seq: int) -> None:
+    def _fire(self, out: Output, seq: int, context: StepContext) -> None:
         while self._timers and self._timers[0][0] - 1 <= self._clock.watermark:
             end, _, key = heapq.heappop(self._timers)
             sessions = self._sessions.get(key, ())
@@ -112,7 +115,10 @@ class SessionAggregation(Operator):
             else:
                 self._sessions.pop(key)
             for session in due:
-                out.add(INSERT, seq, self._result(key, session))
+                row = self._result(key, session)
+                out.add(INSERT, seq, row)
+                if self._accumulators.reasons:
+                    self._accumulators.report(context, seq, self.id, row)
 
     def _result(self, key: Row, session: Session) -> Row:
         start, end, accs = session

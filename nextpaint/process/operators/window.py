@@ -86,11 +86,14 @@ class WindowAggregation(Operator):
         batch = inputs[0]
         out = Output(self.nothing)
         rows = batch.rows()
+        self._accumulators.reasons.clear()  # those of readings are nobody's rows
         for what, value, seq in in_order(batch):
             if what == ROW:
                 self._take(rows[value])
+                if self._accumulators.reasons:
+                    self._accumulators.report(context, seq, self.id, rows[value])
             elif self._clock.advance(0, value):
-                self._fire(out, seq)
+                self._fire(out, seq, context)
         return out.batch(batch.mark_seq, batch.mark_wm)
 
     def _windows_of(self, row: Row) -> Iterable[tuple[int, int]]:
@@ -116,11 +119,14 @@ class WindowAggregation(Operator):
             counted = True
         self.late += not counted
 
-    def _fire(self, out: Output, seq: int) -> None:
+    def _fire(self, out: Output, seq: int, context: StepContext) -> None:
         while self._ends and self._ends[0] - 1 <= self._clock.watermark:
             end = heapq.heappop(self._ends)
             for key in sorted(self._by_end.pop(end), key=_sortable):
-                out.add(INSERT, seq, self._result(key, self._windows.pop(key)))
+                row = self._result(key, self._windows.pop(key))
+                out.add(INSERT, seq, row)
+                if self._accumulators.reasons:
+                    self._accumulators.report(context, seq, self.id, row)
 
     def _result(self, key: Row, accs: tuple[object, ...]) -> Row:
         end, start, *group = key
