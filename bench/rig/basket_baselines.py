@@ -99,7 +99,7 @@ class PersonalFrequency:
     """How often a customer bought an item, fading, blended with popularity."""
 
     name = "personal frequency with decay"
-    grid: ClassVar[Grid] = {"half_life": (10, 20, 30, 60, 90, 180), "popular": (0.0, 0.05, 0.1, 0.2)}
+    grid: ClassVar[Grid] = {"half_life": (30, 60, 90, 180, 360), "popular": (0.0, 0.1, 0.2, 0.4, 0.8)}
 
     def __init__(self, size: int, half_life: int = 60, popular: float = 0.0) -> None:
         self._size, self._half_life_ms, self._popular = size, half_life * DAY_MS, popular
@@ -138,6 +138,7 @@ class TemporalFrequency:
         self._history: dict[str, list[npt.NDArray[np.int64]]] = defaultdict(list)
         self._rows: dict[str, int] = {}
         self._vectors = np.zeros((0, size), np.float32)
+        self._by_item = np.zeros((size, 0), np.float32)  # transposed: few rows of it meet a customer's items
         self._changed: set[str] = set()
         self._day = -1
         self._popularity = Popularity(size)
@@ -164,7 +165,10 @@ class TemporalFrequency:
                 grown = np.zeros((max(256, 2 * len(self._vectors)), self._size), np.float32)
                 grown[: len(self._vectors)] = self._vectors
                 self._vectors = grown
-            self._vectors[row] = self._vector(self._history[customer])
+                self._by_item = np.ascontiguousarray(grown.T)
+            vector = self._vector(self._history[customer])
+            self._vectors[row] = vector
+            self._by_item[:, row] = vector
         self._changed.clear()
         self._norms = (self._vectors**2).sum(1)
 
@@ -175,7 +179,8 @@ class TemporalFrequency:
         if not baskets:
             return popular
         own = self._vector(baskets)
-        distance = self._norms - 2 * (self._vectors @ own)
+        items = np.flatnonzero(own)
+        distance = self._norms - 2 * (own[items] @ self._by_item[items])
         distance[len(self._rows) :] = np.inf
         if basket.customer in self._rows:
             distance[self._rows[basket.customer]] = np.inf

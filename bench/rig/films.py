@@ -13,8 +13,8 @@ from statistics import mean
 import numpy as np
 
 from nextpaint.connect.orders import OrderLine
-from nextpaint.models.embedding import SentenceEncoder
 from rig import basket_baselines
+from rig.bars import Bars, Plan
 from rig.baskets import Answered, Basket, Baskets, run
 from rig.metrics import interval, ndcg
 from rig.quality_shop import PastShop, baskets_answered
@@ -60,15 +60,15 @@ def last_sets(answers: list[Answered], baskets: Baskets, last: set[str]) -> list
     return [each for each, name in zip(answers, names, strict=True) if name in last and each.relevant - each.repeated]
 
 
-async def next_films(folder: Path, directory: Path, bars: object) -> None:
-    """Print the table."""
+async def next_films(folder: Path, directory: Path, bars: Bars, plan: Plan) -> None:
+    """Print the table; there is no bar."""
     baskets, last = sets_of(folder)
     part = (0, len(baskets.all))
     print(f"\nThe last set of films: {len(baskets.all)} sets with a film rated {LIKED:g} or better, {len(last)} users")
     print(f"  {'':32}{'NDCG@10':>25}{'HR@10':>25}")
     for method in (basket_baselines.Popularity, basket_baselines.ItemNeighbours):
         _row(method.name, last_sets(list(run(method(len(baskets.ids)), baskets, *part)), baskets, last))
-    shop = await PastShop.open("baskets", directory, SentenceEncoder(), baskets.all[0].time_ms)
+    shop = await PastShop.open("baskets", directory, plan.encoder(), baskets.all[0].time_ms)
     answers = (await baskets_answered(shop, baskets, [OURS], part))[OURS]
     await shop.close()
     _row("nextpaint", last_sets(answers, baskets, last))

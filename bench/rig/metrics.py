@@ -7,7 +7,7 @@ percentile bootstraps over persons: a person's targets stay together, for they a
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from math import log2
+from math import log2, nan
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,9 @@ def reciprocal_rank(top: Sequence[int], wanted: int, k: int = 20) -> float:
 
 
 def interval(values: Sequence[float], persons: Sequence[str]) -> tuple[float, float, float]:
-    """Mean and 95 % bounds."""
+    """Mean and 95 % bounds; NaN where there is nothing."""
+    if not len(values):
+        return nan, nan, nan
     draws = _resampled(np.array(values, np.float64), persons)
     low, high = np.percentile(draws, [2.5, 97.5])
     return float(np.mean(values)), float(low), float(high)

@@ -106,15 +106,13 @@ async def baskets_answered(
 
 
 def _titled(basket: Basket, titles: dict[str, Counter[str]]) -> list[dict[str, Any]]:
-    """The items of a basket with their most frequent title so far (ties: the later in the alphabet)."""
-    for line in basket.lines:
-        if line.title:
-            titles[line.item_id][line.title] += 1
-    best = {}
+    """A basket's items with their most frequent title so far (ties: the later in the alphabet), NULL without one."""
+    best: dict[str, str | None] = {}
     for line in basket.lines:
         counts = titles[line.item_id]
-        if counts:
-            best[line.item_id] = max(counts, key=lambda each: (counts[each], each))
+        if line.title:
+            counts[line.title] += 1
+        best[line.item_id] = max(counts, key=lambda each: (counts[each], each), default=None)
     return [{"item_id": item, "title": title} for item, title in best.items()]
 
 

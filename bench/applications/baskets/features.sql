@@ -5,20 +5,20 @@ SET 'table.exec.sink.upsert-materialize' = 'NONE';
 CREATE TABLE bought (
   subject STRING,
   item_id STRING,
-  d30  DOUBLE,
   d60  DOUBLE,
   d90  DOUBLE,
   d180 DOUBLE,
+  d360 DOUBLE,
   PRIMARY KEY (subject, item_id) NOT ENFORCED
 );
 INSERT INTO bought
 SELECT
   subject,
   item_id,
-  DECAYED_COUNT(INTERVAL '30' DAY),
   DECAYED_COUNT(INTERVAL '60' DAY),
   DECAYED_COUNT(INTERVAL '90' DAY),
-  DECAYED_COUNT(INTERVAL '180' DAY(3))
+  DECAYED_COUNT(INTERVAL '180' DAY(3)),
+  DECAYED_COUNT(INTERVAL '360' DAY(3))
 FROM bought_lines
 WHERE subject IS NOT NULL
 GROUP BY subject, item_id;

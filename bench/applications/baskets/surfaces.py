@@ -12,14 +12,13 @@ from nextpaint.decide import EMAIL, BoughtTogether, Nothing, Own, SessionVector,
 session = SessionVector("recent.items", vectors="item_vectors", half_life="30 d")
 
 GRID = {
-    "own": ("d30", "d60", "d90", "d180"),
+    "own": ("d60", "d90", "d180", "d360"),
     "shop": ("d3", "d7", "d14"),
-    "power": (0.25, 0.5, 0.75, 1.0),
+    "power": (0.25, 0.5, 0.75),
     "demand": (0.05, 0.1, 0.2),
-    "together": (0.02, 0.05, 0.1),
-    "similar": (0.01, 0.03, 0.05),
+    "together": (0.05, 0.1),
+    "similar": (0.01, 0.03),
 }
-
 
 ABLATIONS = ("no_own", "no_together", "no_similar")
 
