@@ -64,6 +64,12 @@ home = Surface(
     rules=[Diversify(by="category", at_most=8)],
     # The sentence an item is explained with when this feature spoke most for it.
     say={"trend": "Many people look at it and buy it right now."},
+    # Why it weighs what it weighs: read by visitors on the page /parameters.
+    because={
+        "similarity": "What somebody looks at now says most about this visit; it fades by half in ten minutes.",
+        "interest": "Who looks at several things of one family usually wants one of it, as long as it is fresh.",
+        "trend": "What many people choose today is a fair guess for anybody, so it decides where nothing else does.",
+    },
     cold=Top("trending", by="heat", k=200),
     fallback=LastGood(max_age="10 min"),
 )

@@ -28,9 +28,9 @@ from nextpaint.record.errors import InvalidInput, NextpaintError
 from nextpaint.serve.learning import Learned
 from nextpaint.serve.models import Models
 from nextpaint.serve.pages import Pages
+from nextpaint.serve.reasons import Reasons
 from nextpaint.serve.rules import Rules
 from nextpaint.serve.server import HttpServer, is_loopback, serve
-from nextpaint.serve.what_if import WhatIf
 
 ITEMS_AT_ONCE = 500
 REPLAY = Principal("replay", SCOPES)
@@ -88,7 +88,7 @@ class Serving:
             *Models(self.engine).routes(),
             *Rules(self.engine).routes(),
             *Learned(self.engine).routes(),
-            *WhatIf(self.engine).routes(),
+            *Reasons(self.engine).routes(),
         ]
         self.server = await serve(self.engine, settings.host, settings.port, access, pages=routes)
         if settings.simulate:

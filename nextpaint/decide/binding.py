@@ -113,6 +113,9 @@ def _bind(surface: Surface, binder: Binder) -> BoundSurface:
     for name in surface.say:
         if name not in surface.features:
             binder.unknown("feature in say=:", name, surface.features)
+    for name in surface.because:
+        if name not in surface.features:
+            binder.unknown("feature in because=:", name, surface.features)
     sentences = {each.name: surface.say.get(each.name, FEATURE_SENTENCES[each.kind]) for each in features}
     filters = _named(surface.filters, binder)
     facts = [fact for each in features for fact in each.facts]

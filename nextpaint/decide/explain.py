@@ -1,7 +1,9 @@
 """Why a person saw what they saw: three views of one record, and what differs between a record and its recomputation.
 
-* `user`: one plain sentence per item, at most 120 words in all, nothing about other people or the machinery;
-* `support`: everything the record holds, with signed contributions, the age of every fact, and near misses;
+* `user`: one plain sentence per item, what would change the page and how, at most 120 words in all, nothing about
+  other people or the machinery;
+* `support`: everything the record holds, with signed contributions, the age of every fact, near misses, and the
+  smallest changes that would have changed the page;
 * `regulator`: the support view and what proves it: hashes, versions, positions, the personal data used, the record
   itself.
 
@@ -17,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from nextpaint.decide.counterfactual import counterfactuals
 from nextpaint.decide.duration import age_text
 from nextpaint.decide.explored_words import lines_of, told_of
 from nextpaint.decide.rank import contributions
@@ -25,6 +28,12 @@ from nextpaint.decide.wording import feature_sentence, ordinal, retriever_senten
 from nextpaint.record.errors import InvalidInput
 
 VIEWS = ("user", "support", "regulator")
+RIGHTS = (  # what a person can ask for here, with where; a shop adds its own contacts
+    {"right": "choose without profiling", "how": "send profiled: false, or turn profiling off on the page"},
+    {"right": "withdraw consent", "how": "send context.consent.categoryPreferences with any call"},
+    {"right": "see what matters most, and why", "how": "GET /parameters"},
+    {"right": "see what would have changed this", "how": "POST /v1/decisions/ID/what-if"},
+)
 WORDS_MAX = 120  # of the user view: what a person reads without scrolling
 
 
@@ -49,14 +58,44 @@ def _user(record: DecisionRecord, titles: Mapping[str, str]) -> dict[str, Any]:
         {"id": item.id, "title": titles.get(item.id, ""), "sentence": _sentence(item, record)} for item in record.items
     ]
     lines = [_what_was_used(record)]
-    words = len(lines[0].split())
+    last = [each for each in (_otherwise(record, titles), _rights(record)) if each]
+    words = len(" ".join([*lines, *last]).split())
     for item in items:
         line = f"{item['title'] or 'Item ' + item['id']}: {item['sentence']}"
         words += len(line.split())
         if words > WORDS_MAX:
             break
         lines.append(line)
-    return {"view": "user", "decision_id": record.decision_id, "items": items, "text": "\n".join(lines)}
+    return {
+        "view": "user",
+        "decision_id": record.decision_id,
+        "items": items,
+        "otherwise": last[0] if len(last) > 1 else "",
+        "rights": list(RIGHTS),
+        "text": "\n".join([*lines, *last]),
+    }
+
+
+def _otherwise(record: DecisionRecord, titles: Mapping[str, str]) -> str:
+    """How a variation of what was used of the person would have changed the page; '' for a stranger."""
+    if not record.subjects:
+        return ""
+    for each in counterfactuals(record):
+        if each["kind"] == "without" and each["personal"]:
+            title = _brief_title(titles.get(each["first"]) or f"item {each['first']}")
+            if each["place"] > 1:
+                return f"Without what you did here, {title} would come first."
+            return f"{title} would come first without what you did here, too."
+    return ""
+
+
+def _brief_title(title: str) -> str:
+    words = title.split()
+    return title if len(words) <= 8 else " ".join(words[:8]) + " …"
+
+
+def _rights(record: DecisionRecord) -> str:
+    return "You can turn profiling off; the page then uses nothing about you." if record.subjects else ""
 
 
 def _sentence(item: Answered, record: DecisionRecord) -> str:
@@ -113,7 +152,8 @@ def _support(record: DecisionRecord, titles: Mapping[str, str]) -> dict[str, Any
         "items": items,
         **told_of(record),
         "near_misses": near,
-        "text": _text(record, items, near),
+        "counterfactuals": counterfactuals(record, titles),
+        "text": _text(record, items, near, titles),
     }
 
 
@@ -183,7 +223,9 @@ def near_text(miss: NearMiss, considered: int) -> str:
     return f"{would_be}{'hidden' if miss.cause == 'filter' else 'moved down'}{saw}{age} ({miss.by})"
 
 
-def _text(record: DecisionRecord, items: list[dict[str, Any]], near: list[dict[str, Any]]) -> str:
+def _text(
+    record: DecisionRecord, items: list[dict[str, Any]], near: list[dict[str, Any]], titles: Mapping[str, str]
+) -> str:
     found = ", ".join(f"{count} {label}" for label, count in record.retrieved) or "no retriever ran"
     lines = [
         f"{record.surface} answered {len(items)} of {record.considered} candidates ({found}) at position "
@@ -196,6 +238,7 @@ def _text(record: DecisionRecord, items: list[dict[str, Any]], near: list[dict[s
         facts = "; ".join(fact["text"] for fact in item["facts"])
         lines.append(f"{item['position']}. {item['title'] or item['id']}  {item['score']:.4f}  {facts}".rstrip())
     lines += [f"{miss['title'] or miss['id']}: {miss['text']}" for miss in near]
+    lines += [each["text"] for each in counterfactuals(record, titles)]
     return "\n".join(lines)
 
 

@@ -20,6 +20,7 @@ from nextpaint.decide.experiment import Experiment
 from nextpaint.decide.exploration import Explored
 from nextpaint.decide.fallback import SPARE, Memory
 from nextpaint.decide.model import Rankers, no_rankers
+from nextpaint.decide.parameters import parameters
 from nextpaint.decide.pipeline import person, run
 from nextpaint.decide.record import DecisionRecord
 from nextpaint.decide.request import DecisionRequest
@@ -89,6 +90,10 @@ class Decider:
     def purpose(self, surface: str) -> str:
         """What a person consents to, or not, for this surface. Raises NotFound."""
         return self._surface(surface).surface.purpose
+
+    def parameters(self) -> list[dict[str, Any]]:
+        """The main parameters of every surface; see `parameters`."""
+        return [parameters(bound) for bound in self._bound.values()]
 
     def request(self, surface: str, body: Mapping[str, Any]) -> DecisionRequest:
         """A checked request. Raises NotFound for an unknown surface and InvalidInput naming what is wrong."""

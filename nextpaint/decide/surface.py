@@ -40,7 +40,8 @@ class Surface:
     unknown. features: name -> "table.column" | Feature | SessionVector | function. rank: Weighted or Model or a
     function; None keeps the order of retrieval. explore: a policy that tries out the best ranked. rules: reorder the
     page. cold: fills up where the retrievers leave fewer than limit items. fallback: when there is no time. say:
-    feature name -> the sentence it is explained with, may hold {about}. show: features whose values are answered among
+    feature name -> the sentence it is explained with, may hold {about}. because: feature name -> why it weighs what it
+    weighs, for the page of main parameters. show: features whose values are answered among
     an item's fields. experiment: variants of the surface, each person in one.
     """
 
@@ -60,6 +61,7 @@ class Surface:
     fallback: Fallback = field(default_factory=Nothing, kw_only=True)
     experiment: Experiment | None = field(default=None, kw_only=True)
     say: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    because: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     show: Sequence[str] = field(default=("price",), kw_only=True)
     at: At = field(default=At(), kw_only=True)
 

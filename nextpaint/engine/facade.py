@@ -7,6 +7,7 @@
     learning                         what exploration knows
     models  promote  roll_back       which trained models rank
     rules  put_rule  delete_rule     what the shop's people want of a page
+    parameters                       how pages are chosen, for the people they are shown to
     query                            SQL over live tables
     apply                            another application
     status  metrics  ready           how it is
@@ -30,6 +31,7 @@ from nextpaint.engine.deciding import Deciding
 from nextpaint.engine.explaining import Explaining
 from nextpaint.engine.intake import Intake, Receipt
 from nextpaint.engine.node import Node, NodeSettings
+from nextpaint.engine.publishing import Publishing
 from nextpaint.engine.registry import Registry, Upload
 from nextpaint.engine.ruling import Ruling
 from nextpaint.engine.supposing import Change
@@ -63,6 +65,7 @@ class Engine:
         self._explaining = Explaining(node, self._deciding)
         self._registry = Registry(node, self._deciding.models)
         self._ruling = Ruling(node)
+        self._publishing = Publishing(node, self._deciding, self._ruling, self._registry)
 
     @staticmethod
     async def open(
@@ -196,6 +199,10 @@ class Engine:
         """Take a merchandising rule away. Raises NotFound."""
         principal.require(ADMIN)
         return await self._ruling.delete(surface, rule_id)
+
+    async def parameters(self) -> dict[str, Any]:
+        """The main parameters of every surface, and the log of their changes. For everybody: nothing personal."""
+        return await self._publishing.parameters()
 
     def flags(self, principal: Principal, user_id: str | None, anonymous_id: str | None) -> list[dict[str, Any]]:
         """Every experiment with this person's variant, as feature flags."""

@@ -72,6 +72,7 @@ class Pages:
             _route("/shop", shop, "The shop page"),
             _route("/console", self._page("console.html"), "The console page"),
             _route("/why/{decision_id}", self._page("why.html"), "One decision, explained"),
+            _route("/parameters", self._page("parameters.html"), "How pages are chosen"),
             _route("/assets/{name}", self.asset, "A script or style of the pages"),
             _route("/tiles/{name}", self.tile, "The drawn tile of an item (/tiles/ID.svg?title=...)"),
             _route("/shop/api/last-night", self.last_night, "The frozen list of the shop page", READ),

@@ -29,9 +29,9 @@ from nextpaint.ports import Ports, SystemClock, SystemDisk, SystemRandom, Thread
 from nextpaint.record.event import decode as decode_event
 from nextpaint.serve.learning import Learned
 from nextpaint.serve.models import Models
+from nextpaint.serve.reasons import Reasons
 from nextpaint.serve.rules import Rules
 from nextpaint.serve.server import serve
-from nextpaint.serve.what_if import WhatIf
 
 ROOT = Path(__file__).resolve().parents[2]
 RETAIL = ROOT / "blueprints" / "retail"
@@ -218,7 +218,7 @@ class LiveNode:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         async with opened(self.directory, application, embedder=embedder, settings=settings, items=items) as engine:
             self.engine = engine
-            rooms = (Models(engine), Rules(engine), Learned(engine), WhatIf(engine))
+            rooms = (Models(engine), Rules(engine), Learned(engine), Reasons(engine))
             pages = [*admin_routes(engine), *(route for room in rooms for route in room.routes())]
             server = await serve(engine, "127.0.0.1", 0, Access(), pages=pages)
             self.port = server.port

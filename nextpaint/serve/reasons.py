@@ -1,4 +1,7 @@
-"""What-if questions about a decision over HTTP: the same decision from the ledger, with something changed."""
+"""What a decision would have been, and how pages are chosen at all, over HTTP.
+
+The main parameters need no key: they are for the people whom pages are shown to, and hold nothing about any of them.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from nextpaint.serve.http import Request, Response, Route, decode_json, json_res
 BODY_BYTES_MAX = 64 * 1024
 
 
-class WhatIf:
-    """Handlers of the routes that ask what would have been otherwise."""
+class Reasons:
+    """Handlers of the routes that ask why, beyond one record."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -22,7 +25,12 @@ class WhatIf:
             Route("POST", f"{one}/what-if", self.what_if, "The decision again, with something changed", scope=READ,
                   body_bytes_max=BODY_BYTES_MAX, accepts=Change, tags=tags),
             Route("GET", f"{one}/events", self.events, "What the person did before it", scope=READ, tags=tags),
+            Route("GET", "/v1/parameters", self.parameters, "What matters most on each surface, why, and since when",
+                  scope=None, tags=tags),
         ]  # fmt: skip
+
+    async def parameters(self, request: Request) -> Response:
+        return json_response(await self._engine.parameters())
 
     async def what_if(self, request: Request) -> Response:
         change: Change = decode_json(request.body, Change)
