@@ -49,7 +49,7 @@ def train(options: argparse.Namespace) -> int:
     try:
         import lightgbm
     except ImportError:
-        print("no model was trained: pip install lightgbm, or train on the table and promote the file")
+        print("no model was trained: pip install 'nextpaint[train]', or train on the table and promote the file")
         options.out.with_suffix(".lineage.json").write_text(json.dumps(lineage, indent=2) + "\n")
         return 0
     lineage["trained_with"] = f"lightgbm {lightgbm.__version__}, {options.trees} trees, 15 leaves, seed 1, one thread"
