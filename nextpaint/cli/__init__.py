@@ -21,7 +21,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"nextpaint {__version__}")
     add = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    one = add.add_parser("demo", help="open the gift shop: real orders replayed, simulated shoppers, two pages")
+    one = add.add_parser("demo", help="open a blueprint: the gift shop, real orders replayed, simulated shoppers")
+    one.add_argument("--blueprint", default="retail", help="retail or media")
     one.add_argument("--seconds", type=float, help="stop by itself after this many seconds")
     one.add_argument("--report", type=Path, help="write the figures of the run to this JSON file")
     one.add_argument("--data", type=Path, help="the data directory (default: a new temporary one)")

@@ -1,4 +1,4 @@
-"""`nextpaint demo`: the gift shop on real orders, in a data directory of its own."""
+"""`nextpaint demo`: a blueprint, the gift shop unless another is named, in a data directory of its own."""
 
 from __future__ import annotations
 
@@ -22,10 +22,15 @@ def blueprint(name: str) -> Path:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the retail blueprint until stopped; write the report if one was asked for."""
+    """Run a blueprint until stopped; write the report if one was asked for."""
     directory = options.data or Path(tempfile.mkdtemp(prefix="nextpaint-demo-"))
     settings = ServeSettings(
-        blueprint("retail"), directory, options.host, options.port, speed=options.speed, shoppers=options.shoppers
+        blueprint(options.blueprint),
+        directory,
+        options.host,
+        options.port,
+        speed=options.speed,
+        shoppers=options.shoppers,
     )
     report = serve_until_stopped(settings, options.seconds, _greet)
     if options.report is not None:
@@ -36,7 +41,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _greet(serving: Serving, seconds: float) -> None:
     greeting(serving, seconds)
-    print(
-        "  Orders are real (UCI Online Retail, CC BY 4.0), replayed in accelerated time. Shoppers are simulated.",
-        flush=True,
-    )
+    credits = serving.application.settings.get("credits")
+    if credits:
+        print(f"  {credits}", flush=True)

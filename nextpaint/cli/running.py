@@ -85,7 +85,7 @@ async def stopped(serving: Serving) -> Report:
         "degraded": status["totals"]["degraded"],
         "quarantined": status["totals"]["quarantined"],
         "duplicates": status["totals"]["duplicates"],
-        "simulated_calls": serving.simulated,
+        "simulated_calls": serving.crowd.sent,
         "replayed_order_lines": serving.replayed,
         "latencies": {
             "decide": latency["decide"], "decide_commit": latency["commit"],
@@ -99,7 +99,7 @@ async def stopped(serving: Serving) -> Report:
 def greeting(serving: Serving, seconds: float) -> None:
     """Where to look, and how long it took."""
     print(f"{serving.application.title}: ready in {seconds:.1f} s, data in {serving.settings.directory}")
-    print(f"  shop     {serving.url}/")
+    print(f"  {serving.page:<7}  {serving.url}/")
     print(f"  console  {serving.url}/console")
     print("  Ctrl-C stops it cleanly.", flush=True)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,10 +14,10 @@ from typing import Any
 
 from nextpaint.application import Application
 from nextpaint.cli.admin import admin_routes
+from nextpaint.cli.crowd import Crowd
 from nextpaint.connect.last_night import FrozenRanking, frozen_ranking
 from nextpaint.connect.orders import epoch_ms, read_orders
 from nextpaint.connect.replay import EventReplay, Replay
-from nextpaint.connect.shoppers import Shopper
 from nextpaint.engine.facade import Engine
 from nextpaint.engine.node import NodeSettings
 from nextpaint.govern.access import SCOPES, Access, Principal
@@ -27,14 +27,13 @@ from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.record.errors import InvalidInput, NextpaintError
 from nextpaint.serve.learning import Learned
 from nextpaint.serve.models import Models
-from nextpaint.serve.pages import Pages
+from nextpaint.serve.pages import HOMES, About, Pages
 from nextpaint.serve.reasons import Reasons
 from nextpaint.serve.rules import Rules
 from nextpaint.serve.server import HttpServer, is_loopback, serve
 
 ITEMS_AT_ONCE = 500
 REPLAY = Principal("replay", SCOPES)
-SIMULATED = Principal("simulated-shoppers", SCOPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +59,9 @@ class Serving:
         self.engine: Engine
         self.server: HttpServer
         self.frozen: FrozenRanking | None = None
-        self.simulated = 0  # calls that simulated shoppers sent
         self.replayed = 0  # order lines replayed
-        self._categories: dict[str, str] = {}
+        self.crowd: Crowd
+        self._items: list[dict[str, Any]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -81,7 +80,7 @@ class Serving:
             background=ThreadWorkers(loop.call_soon_threadsafe),
         )
         await self._load_data()
-        pages = Pages(self.engine, self.last_night, self.context)
+        pages = Pages(self.engine, self.last_night, self.context, self._about())
         routes = [
             *pages.routes(),
             *admin_routes(self.engine),
@@ -91,6 +90,7 @@ class Serving:
             *Reasons(self.engine).routes(),
         ]
         self.server = await serve(self.engine, settings.host, settings.port, access, pages=routes)
+        self.crowd = Crowd(self.engine, self.main_surface, self._items)
         if settings.simulate:
             self._simulate()
 
@@ -126,10 +126,9 @@ class Serving:
         """On the first start: items into the item tables, and the frozen ranking of the nightly job."""
         catalog, orders = self._data("catalog"), self._data("orders")
         if catalog is not None:
-            items = list(_items(catalog, self._item_columns()))
-            self._categories = {str(each["item_id"]): str(each.get("category", "")) for each in items}
+            self._items = list(_items(catalog, self._item_columns()))
             if not self._has_items():
-                rows = iter(items)
+                rows = iter(self._items)
                 while part := list(islice(rows, ITEMS_AT_ONCE)):
                     await self.engine.put_items(REPLAY, part)
         if orders is not None:
@@ -155,6 +154,18 @@ class Serving:
         return epoch_ms(str(begin)) if begin else None
 
     # ------------------------------------------------------------ what pages ask
+
+    @property
+    def page(self) -> str:
+        """The page that opens first: "shop" or "feed"."""
+        return str(self.application.settings.get("page", "shop"))
+
+    def _about(self) -> About:
+        if self.page not in HOMES:
+            raise InvalidInput(
+                f"page = {self.page!r}"[:80], where="nextpaint.toml", cure=f"write one of {', '.join(HOMES)}"
+            )
+        return About(self.page, str(self.application.settings.get("credits", "")))
 
     @property
     def main_surface(self) -> str:
@@ -216,11 +227,14 @@ class Serving:
         if events is not None:
             calls = EventReplay(events, speed, start, gap_ms)
             self._tasks.append(asyncio.create_task(self._replay_events(iter(calls)), name="replay-events"))
-        configured = int(self.application.settings.get("shoppers", {}).get("count", 0))
-        count = self.settings.shoppers if self.settings.shoppers is not None else configured
-        for number in range(count if self._categories else 0):
-            shopper = Shopper(number, self._categories)
-            self._tasks.append(asyncio.create_task(self._shop(shopper), name=f"shopper-{number}"))
+        self._people(self.crowd.shoppers, "shoppers")
+        self._people(self.crowd.viewers, "viewers")
+
+    def _people(self, made: Callable[[int], list[Coroutine[Any, Any, None]]], kind: str) -> None:
+        configured = int(self.application.settings.get(kind, {}).get("count", 0))
+        count = self.settings.shoppers if self.settings.shoppers is not None and configured else configured
+        for number, person in enumerate(made(count)):
+            self._tasks.append(asyncio.create_task(person, name=f"{kind}-{number}"))
 
     async def _replay_orders(self, orders: Iterator[tuple[int, list[dict[str, Any]]]]) -> None:
         clock = self.engine.node.ports.clock
@@ -234,27 +248,6 @@ class Serving:
         for due_ms, call in calls:
             await asyncio.sleep(max(0, due_ms - clock.now_ms()) / 1000)
             await _patiently(lambda call=call: self.engine.ingest(REPLAY, [call]))
-
-    async def _shop(self, shopper: Shopper) -> None:
-        """One simulated shopper: look at the page, think, click."""
-        clock = self.engine.node.ports.clock
-        while True:
-            await asyncio.sleep(shopper.think_ms() / 1000)
-            body: dict[str, Any] = {"anonymousId": shopper.anonymous_id, "inputs": self._inputs()}
-            try:
-                answer = await self.engine.decide(SIMULATED, self.main_surface, body)
-                calls = shopper.react(answer, clock.now_ms())
-                if calls:
-                    self.simulated += len(calls)
-                    await self.engine.ingest(SIMULATED, calls)
-            except NextpaintError:
-                await asyncio.sleep(1.0)  # refused or read-only: a shopper comes back later
-
-    def _inputs(self) -> dict[str, Any]:
-        """The required inputs of the main surface (a plain type; an optional one is wrapped), filled in plainly."""
-        surface = next(each for each in self.application.surfaces if each.name == self.main_surface)
-        plain: Mapping[type, Any] = {str: "home", int: 0, float: 0.0, bool: False, list: []}
-        return {name: plain[kind] for name, kind in surface.inputs.items() if isinstance(kind, type)}
 
 
 async def _patiently(send: Any) -> None:

@@ -9,7 +9,7 @@ from nextpaint.decide.experiment import Experiment
 from nextpaint.decide.exploration import Exploration, explored_rows
 from nextpaint.decide.fallback import LastGood, Nothing
 from nextpaint.decide.feature import Feature
-from nextpaint.decide.filter import NotBought, NotSeen, Require
+from nextpaint.decide.filter import NotBought, NotSeen, NotWatched, Require
 from nextpaint.decide.linear import LinTS, LinUCB
 from nextpaint.decide.model import Model
 from nextpaint.decide.own import Own
@@ -57,6 +57,7 @@ __all__ = [
     "Moment",
     "NotBought",
     "NotSeen",
+    "NotWatched",
     "Nothing",
     "Optional",
     "Own",

@@ -4,8 +4,8 @@ A condition is SQL over facts (`"inventory.stock > 2"`); TRUE keeps a candidate,
 it, and so does NULL (a missing row: nothing is known, so nothing is promised) unless `missing="keep"`. A candidate is
 charged to the first filter that refuses it. What a filter refused is explained from the values it saw.
 
-`NotSeen` and `NotBought` are about the person: for an unknown or unprofiled person they read nothing and keep
-everything.
+`NotSeen`, `NotBought` and `NotWatched` are about the person: for an unknown or unprofiled person they read nothing and
+keep everything.
 """
 
 from __future__ import annotations
@@ -160,6 +160,31 @@ class NotBought:
     def bind(self, binder: Binder) -> Stage | None:
         within_ms = binder.duration(self.within, "NotBought(within=)")
         return _Limit(f"_bought_{self.orders}", 1, within_ms, "bought")
+
+
+@dataclass(frozen=True)
+class NotWatched:
+    """Refuses items the person saw to the end `within` the time before the decision; `completions` has one row per such
+    item, with columns as `impressions` of `NotSeen`."""
+
+    completions: str
+    within: str = "30 d"
+    item: str = "item_id"
+    time: str = "ts"
+
+    @property
+    def label(self) -> str:
+        return f"not watched within {self.within}"
+
+    def __str__(self) -> str:
+        return f"NotWatched({self.completions}, within={self.within})"
+
+    def needs(self, needs: Needs) -> None:
+        needs.item_lists(f"_watched_{self.completions}", self.completions, self.item, self.time)
+
+    def bind(self, binder: Binder) -> Stage | None:
+        within_ms = binder.duration(self.within, "NotWatched(within=)")
+        return _Limit(f"_watched_{self.completions}", 1, within_ms, "watched")
 
 
 class _Limit:

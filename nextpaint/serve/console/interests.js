@@ -24,7 +24,7 @@ export function interestStrip(bars, line, readingTime) {
       item.querySelector("i").style.transform = `scaleX(${Math.min(1, row.now / scale).toFixed(4)})`;
     });
     if (!live.length) scale = 1e-9;
-    text(line, live.length ? `Fading, half-life ${duration(halfLife * 1000)}` : rows.length ? "Faded. The page is what everyone sees." : "Nothing yet. Tap a card.");
+    text(line, live.length ? `Fading, half-life ${duration(halfLife * 1000)}` : rows.length ? "Faded. The page is what everyone sees." : "Nothing yet.");
     return live.length > 0;
   }
 

@@ -16,7 +16,14 @@ export function stockControl(client) {
   const decide = () => client.decide(SURFACE, { inputs: { page: "home" }, limit: 20, profiled: false });
 
   async function fill() {
-    const answer = await decide();
+    let answer;
+    try {
+      answer = await decide();
+    } catch (error) {
+      $("t-stock").parentElement.hidden = error.status === 404; // an application without this surface has no stock to set
+      if (error.status === 404) return;
+      throw error;
+    }
     items = (answer.items ?? []).map((entry) => ({ id: String(entry.id), title: entry.fields?.title ?? entry.id }));
     select.replaceChildren(...items.map((item, index) => h("option", { value: item.id }, `${index + 1}. ${pretty(item.title)}`)));
     picture();

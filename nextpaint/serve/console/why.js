@@ -6,6 +6,7 @@ import { factList, nearMiss, readRecord, sentenceOf, signedBars } from "./record
 
 const id = decodeURIComponent(location.pathname.split("/").filter(Boolean).at(-1) ?? "");
 const client = createClient({ key: keyOfThisTab(), who: () => "console" });
+const pictured = document.documentElement.dataset.home === "shop"; // a film's poster needs more than its title
 const address = `/v1/decisions/${encodeURIComponent(id)}`;
 
 function bar(label, part, amount) {
@@ -20,7 +21,7 @@ function draw(record) {
   for (const each of record.degraded) lead.push(`${each.stage} used ${each.used}: ${each.cause}`);
   text($("lead"), `${lead.join(" · ")}.`);
   text($("ranked"), [record.retrieved.map((each) => `${each.found} ${each.name}`).join(", "), record.rankedBy ? `ranked by ${record.rankedBy}` : ""].filter(Boolean).join(" · "));
-  $("shown").replaceChildren(...record.items.map((item) => h("li", {}, h("img", { src: tile(item.id, item.title), alt: "" }), h("h3", {}, `${item.rank}. ${pretty(item.title ?? item.id)}`),
+  $("shown").replaceChildren(...record.items.map((item) => h("li", {}, pictured ? h("img", { src: tile(item.id, item.title), alt: "" }) : "", h("h3", {}, `${item.rank}. ${pretty(item.title ?? item.id)}`),
     h("p", { class: "quiet small" }, [item.id, item.score === null ? "" : `score ${item.score.toFixed(3)}`, item.foundBy.join(", ")].filter(Boolean).join(" · ")),
     h("div", { class: "body" }, h("p", { class: "reason" }, sentenceOf(item, record)), signedBars(item), factList(item)))));
   const most = Math.max(...record.filters.map((each) => each.removed), 1);
