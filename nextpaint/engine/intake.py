@@ -22,6 +22,7 @@ from nextpaint.govern.access import INGEST, Principal
 from nextpaint.govern.door import Admission, Consent, Door, DoorSettings, Link
 from nextpaint.govern.personal import redact
 from nextpaint.process.coercion import coerce
+from nextpaint.process.images import read_image
 from nextpaint.record.codec import Record
 from nextpaint.record.errors import InvalidInput, LedgerError, NextpaintError, NotFound, Overloaded
 from nextpaint.record.event import Event
@@ -289,7 +290,36 @@ class Intake:
         return receipt
 
     def _row(self, table: Table, row: Mapping[str, Any], now_ms: int) -> Record:
-        """One row as a record; ValueError says what is wrong with it."""
+        """One row, or change, as a record; ValueError says what is wrong with it."""
+        if table.takes_images:
+            return self._change(table, row, now_ms)
+        value = self._columns(table, row)
+        key = self._key(table, value)
+        if table.watermark is not None:
+            time = table.names[table.watermark.column]
+            value.setdefault(time, now_ms)
+            self._check_time(table, time, value, now_ms)
+        return Record(_json(key) if key else None, _json(value), now_ms)
+
+    def _change(self, table: Table, row: Mapping[str, Any], now_ms: int) -> Record:
+        """A change with its images, whose rows are complete."""
+        op, *images = read_image(row)
+        rows = [self._columns(table, each) if each is not None else None for each in images]
+        for each in rows:
+            if each is not None and table.watermark is not None:
+                self._check_time(table, table.names[table.watermark.column], each, now_ms)
+        key = self._key(table, rows[1] or rows[0] or {})
+        value = {"before": rows[0], "after": rows[1], "op": op}
+        return Record(_json(key) if key else None, _json(value), now_ms)
+
+    def _key(self, table: Table, value: Mapping[str, Any]) -> dict[str, Any]:
+        key = {table.names[at]: value.get(table.names[at]) for at in table.primary_key}
+        if None in key.values():
+            raise ValueError(f"the key {', '.join(key)} is missing")
+        return key
+
+    def _columns(self, table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The row with a token for its user. Raises ValueError for unknown columns, and values not of their type."""
         if not isinstance(row, dict):
             raise ValueError("a row must be a JSON object")
         value = dict(row)
@@ -307,18 +337,13 @@ class Intake:
                 coerce(each, types[name])
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
-        key = {table.names[at]: value.get(table.names[at]) for at in table.primary_key}
-        if None in key.values():
-            raise ValueError(f"the key {', '.join(key)} is missing")
-        if table.watermark is not None:
-            time = table.names[table.watermark.column]
-            self._check_time(table, time, coerce(value.setdefault(time, now_ms), types[time]), now_ms)
-        return Record(_json(key) if key else None, _json(value), now_ms)
+        return value
 
-    def _check_time(self, table: Table, column: str, time_ms: object, now_ms: int) -> None:
+    def _check_time(self, table: Table, column: str, value: Mapping[str, Any], now_ms: int) -> None:
         """A row from the future would move the watermark for everybody; a stream has no use for one beyond retention.
         A keyed table may be told how things were long ago."""
         limits = self._limits
+        time_ms = coerce(value.get(column), next(each.type for each in table.fields if each.name == column))
         if not isinstance(time_ms, int):
             raise ValueError(f"the time {column} is NULL")
         if time_ms > now_ms + limits.future_ms_max:

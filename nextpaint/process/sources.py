@@ -2,7 +2,7 @@
 
 A declared table without a connector is a topic of its own name whose values are JSON objects of its columns; a record
 with a null value deletes the key's row. A table with a PRIMARY KEY takes partial rows: absent columns keep their
-value.
+value. With 'format' = 'debezium-json' records are changes with images (`process.images`).
 
 Records are decoded to columns (`process.decoding`); one by one only where that decoder is not certain, where one
 record makes several rows, and where there are too few to be worth a pass. Either way gives the same rows. Watermarks
@@ -21,11 +21,22 @@ import numpy as np
 from nextpaint.process.coercion import coerce
 from nextpaint.process.decoding import Decoded, JsonDecoder
 from nextpaint.process.derived import Carried, DerivedColumns
+from nextpaint.process.images import Image, read_image
 from nextpaint.process.operators.protocol import Operator, Output, Row, StepContext
 from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.state import State
 from nextpaint.process.watermarks import Silences, SourceClock, SourceSettings
-from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, Batch, BoolArray, Column, IntArray, Value
+from nextpaint.record.columns import (
+    DELETE,
+    INSERT,
+    UPDATE_AFTER,
+    UPDATE_BEFORE,
+    Batch,
+    BoolArray,
+    Column,
+    IntArray,
+    Value,
+)
 from nextpaint.record.runs import Run, joined
 from nextpaint.record.types import Field, Kind
 from nextpaint.record.views import ByteArray
@@ -96,6 +107,7 @@ class Source(Operator):
         self.table = table
         self.topic = topic
         self._explode = explode
+        self._images = table.takes_images
         self._rowtime = table.watermark.column if table.watermark else None
         self._exact = [_EXACT.get(each.type.kind) for each in table.fields]
         self._derived = DerivedColumns(table)
@@ -121,7 +133,7 @@ class Source(Operator):
             batch, times, places = self.nothing, _NO_TIMES, _NO_TIMES
         elif self.rows_table is not None:
             batch, times, places = self._upserts(arrived, self.rows_table, bury)
-        elif self._explode is not None or self._derived or len(arrived) < FEW:
+        elif self._explode is not None or self._derived or self._images or len(arrived) < FEW:
             batch, places = self._one_by_one(arrived, range(len(arrived)), bury)
             times = batch.columns[self._rowtime].values if self._rowtime is not None else _NO_TIMES
         else:
@@ -195,7 +207,7 @@ class Source(Operator):
         out = Output(self.nothing)
         times: list[int] = []
         places: list[int] = []
-        columnar = len(arrived) >= FEW and not self._derived
+        columnar = len(arrived) >= FEW and not self._derived and not self._images
         complete = self._complete(arrived) if columnar else [None] * len(arrived)
         for index, (seq, at_ms) in enumerate(zip(arrived.seqs.tolist(), arrived.at_ms.tolist(), strict=True)):
             row = complete[index]
@@ -233,8 +245,10 @@ class Source(Operator):
 
     def _decode(self, record: Carried) -> list[tuple[int, Row]]:
         if record.value is None:
-            return self._deleted(record.key)
+            return [] if self._images else self._deleted(record.key)  # what Debezium sends after a deletion
         decoded = msgspec.json.decode(record.value)
+        if self._images:
+            return self._imaged(read_image(decoded), record)
         if not isinstance(decoded, dict):
             raise ValueError("the record is not a JSON object")
         objects = [decoded] if self._explode is None else self._explode(decoded)
@@ -250,16 +264,48 @@ class Source(Operator):
         stored = self.rows_table.get(keys)
         return [(DELETE, stored)] if stored is not None else []
 
-    def _row(self, value: Mapping[str, Json], record: Carried) -> tuple[int, Row]:
+    def _imaged(self, image: Image, record: Carried) -> list[tuple[int, Row]]:
+        """The changes of an image: as they are, or by the key of a table that is kept by key."""
+        op, before, after = image
+        if self.rows_table is None:
+            kinds = (UPDATE_BEFORE, UPDATE_AFTER) if op == "u" else (DELETE, INSERT)
+            if op == "u" and before is None:
+                raise ValueError("without a key an update needs before: REPLICA IDENTITY FULL in PostgreSQL")
+            images = zip(kinds, (before, after), strict=True)
+            return [(kind, self._cells(row, record)) for kind, row in images if row is not None]
+        stored = self.rows_table.get(self._key(before)) if before is not None else None
+        if after is not None:
+            moved = stored is not None and before is not None and self._key(before) != self._key(after)
+            gone = [(DELETE, stored)] if moved and stored is not None else []
+            return [*gone, (INSERT, self._cells(after, record))]
+        if stored is None or before is None:
+            return []
+        ended = self._ended(stored, before)
+        return [(DELETE, ended)] if ended == stored else [(UPDATE_AFTER, ended), (DELETE, ended)]
+
+    def _ended(self, stored: Row, before: Mapping[str, Json]) -> Row:
+        """The row that is deleted, at the time its image says: a version ends then."""
+        if self._rowtime is None:
+            return stored
+        field = self.table.fields[self._rowtime]
+        time = coerce(before.get(field.name), field.type)
+        return stored if time is None else (*stored[: self._rowtime], time, *stored[self._rowtime + 1 :])
+
+    def _key(self, value: Mapping[str, Json]) -> Row:
         fields = self.table.fields
-        stored: Row | None = None
-        if self.rows_table is not None:
-            key = tuple(coerce(value.get(fields[at].name), fields[at].type) for at in self.table.primary_key)
-            if None in key:
-                raise ValueError(f"the primary key {[fields[at].name for at in self.table.primary_key]} is missing")
-            stored = self.rows_table.get(key)
+        key = tuple(coerce(value.get(fields[at].name), fields[at].type) for at in self.table.primary_key)
+        if None in key:
+            raise ValueError(f"the primary key {[fields[at].name for at in self.table.primary_key]} is missing")
+        return key
+
+    def _row(self, value: Mapping[str, Json], record: Carried) -> tuple[int, Row]:
+        stored = self.rows_table.get(self._key(value)) if self.rows_table is not None else None
+        return (INSERT if stored is None else UPDATE_AFTER), self._cells(value, record, stored)
+
+    def _cells(self, value: Mapping[str, Json], record: Carried, stored: Row | None = None) -> Row:
+        """A whole row. Columns that `value` leaves out are those of the `stored` row."""
         cells: list[Value] = []
-        for index, field in enumerate(fields):
+        for index, field in enumerate(self.table.fields):
             given: Json = value.get(field.name)
             if index in self._derived.places:
                 given = None
@@ -268,13 +314,12 @@ class Source(Operator):
             cells.append(given)
         if self._derived:
             self._derived.fill(cells, record)
-        row = tuple(cells)
-        return (INSERT if stored is None else UPDATE_AFTER), row
+        return tuple(cells)
 
     def _cell(self, index: int, field: Field, value: Mapping[str, Json], stored: Row | None, at_ms: int) -> Value:
         if field.name in value:
             made = coerce(value[field.name], field.type)
-        elif index == self._rowtime:
+        elif index == self._rowtime and not self._images:
             made = at_ms  # a row without its own time happened when it was admitted
         else:
             made = stored[index] if stored is not None else None

@@ -101,11 +101,12 @@ class Catalog:
 
 
 def scan(table: Table, at: At, *, live: bool) -> Scan:
-    """The rows of a table: of a keyed one its changes by key, or its content when `live`."""
+    """The rows of a table: of a keyed one and of one fed with changes its changes, or its content when `live`."""
     rowtime = table.watermark.column if table.watermark is not None else None
-    keyed = Changes.RETRACT if table.primary_key and not live else Changes.APPEND
+    updated = bool(table.primary_key) or table.takes_images
+    changes = Changes.RETRACT if updated and not live else Changes.APPEND
     now = tuple(index for index, each in table.computed if isinstance(each, Call) and each.function == "PROCTIME")
-    return Scan(Schema(table.fields, rowtime, table.primary_key, keyed, proctimes=now), table.name, at)
+    return Scan(Schema(table.fields, rowtime, table.primary_key, changes, proctimes=now), table.name, at)
 
 
 def named(node: Node, columns: tuple[Ident, ...], owner: Ident) -> Node:

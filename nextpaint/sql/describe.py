@@ -199,6 +199,8 @@ def _window(node: WindowAggregate | WindowTable) -> str:
         parts.append(f"step {window.step} ms")
     if window.offset:
         parts.append(f"offset {window.offset} ms")
+    if window.zone:
+        parts.append(f"in {window.zone}")
     return f"{window.kind}({', '.join(parts)})"
 
 

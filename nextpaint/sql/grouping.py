@@ -15,6 +15,7 @@ from nextpaint.record.types import Field
 from nextpaint.sql import syntax
 from nextpaint.sql.aggregates import AggregateCalls, check_time, is_aggregate
 from nextpaint.sql.binder import Binder
+from nextpaint.sql.group_windows import GroupWindow, group_window, has_columns
 from nextpaint.sql.plan import (
     Call,
     Changes,
@@ -34,7 +35,7 @@ from nextpaint.sql.plan import (
 )
 from nextpaint.sql.ranks import bounded, plan_rank
 from nextpaint.sql.refusal import Refusal
-from nextpaint.sql.relation import WINDOW_COLUMNS, Inputs, PendingWindow, Relation, projected
+from nextpaint.sql.relation import WINDOW_COLUMNS, Inputs, PendingWindow, Relation, projected, with_window
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.select_list import select_list
 from nextpaint.sql.sources import Environment
@@ -60,14 +61,21 @@ class _Grouping:
     places in the output."""
 
     def __init__(
-        self, scope: Scope, keys: _Keys, edges: Sequence[tuple[Expr, int]], aggregates: AggregateCalls
+        self,
+        relation: Relation,
+        keys: _Keys,
+        edges: Sequence[tuple[Expr, int]],
+        aggregates: AggregateCalls,
+        window: GroupWindow | None,
     ) -> None:
+        scope = relation.scope
         self._inner = Binder(scope)
         self._scope = scope
         self._sets = keys
         self._keys = [*((key, index) for index, key in enumerate(keys.exprs)), *edges]
         self._aggregates = aggregates
-        self._first = keys.columns + (len(WINDOW_COLUMNS) if edges else 0)
+        self._first = keys.columns + (len(WINDOW_COLUMNS) if edges or window is not None else 0)
+        self._window = window
 
     def replace(self, node: syntax.Expression) -> Expr | None:
         if isinstance(node, syntax.Call) and is_aggregate(node):
@@ -76,6 +84,10 @@ class _Grouping:
             return ColumnRef(found.type, self._first + ordinal, f"{node.name.lower()}${ordinal}", node.at)
         if isinstance(node, syntax.Call) and node.name in _GROUPING:
             return self._grouping(node)
+        if isinstance(node, syntax.Call) and self._window is not None:
+            edge = self._window.edge(node)
+            if edge is not None:
+                return self._edge(edge, node)
         if isinstance(node, syntax.Name):
             return self._rewritten(self._scope.resolve(node), node)
         if any(is_aggregate(each) for each in syntax.walk(node)):
@@ -106,6 +118,14 @@ class _Grouping:
         zero = Literal(types.BIGINT, 0, node.at)
         return Call(types.BIGINT, "CASE", (*args, zero), at=node.at) if args else zero
 
+    def _edge(self, edge: int, node: syntax.Call) -> Expr:
+        """The window's start, end or time: they follow the keys."""
+        assert self._window is not None and self._window.relation.window is not None
+        time = self._window.relation.window.time
+        of_time = self._window.relation.node.schema.fields[time].type
+        kind = of_time if WINDOW_COLUMNS[edge] == "window_time" else types.TIMESTAMP
+        return ColumnRef(kind, self._sets.columns + edge, WINDOW_COLUMNS[edge], node.at)
+
     def _key(self, expr: Expr) -> Expr | None:
         for key, index in self._keys:
             if key == expr:
@@ -129,20 +149,25 @@ def plan_grouped(env: Environment, select: syntax.Select, relation: Relation, ov
     """A SELECT with GROUP BY, HAVING or aggregates. `over`: its OVER calls, which rank the groups."""
     if over and not all(each.name == "ROW_NUMBER" for each in over):
         raise Refusal("OVER together with GROUP BY is not supported yet", over[0].at, "aggregate in a subquery first")
+    window = group_window(env, select, relation)
+    if window is not None:
+        relation, select = window.relation, window.select
+    elif relation.window is not None and not has_columns(relation, _bound_keys(select, relation.scope, select.group)):
+        relation = with_window(relation)  # rows of windows, grouped by something else
     windows = relation.window is not None or _groups_windows(select, relation)
     bound = _bound_keys(select, relation.scope, select.group)
     edges = _window_edges(relation) if windows else {}
     inside = [each for each in bound if isinstance(each, ColumnRef) and each.index in edges]
     keys = _keys(select, relation.scope, [each for each in bound if each not in inside])
-    if windows:
-        _check_windows(select, relation, keys, {edges[each.index] for each in inside})
+    if windows and window is None:
+        _check_windows(select, relation, keys)
     inputs = Inputs(relation.node)
     if not keys.sets:
         for key in keys.exprs:
             inputs.add(key)
     calls = AggregateCalls(Binder(relation.scope), inputs, relation.node.schema.changes)
     placed = [(each, keys.columns + edges[each.index]) for each in inside]
-    grouping = _Grouping(relation.scope, keys, placed, calls)
+    grouping = _Grouping(relation, keys, placed, calls, window)
     binder = Binder(relation.scope, grouping.replace)
     if over:
         _collect(calls, [each.over for each in over if each.over is not None])
@@ -264,14 +289,7 @@ def _window_edges(relation: Relation) -> dict[int, int]:
     return edges if schema.rowtime is None else edges | {schema.rowtime: 2}
 
 
-def _check_windows(select: syntax.Select, relation: Relation, keys: _Keys, bounds: set[int]) -> None:
-    for name, offset in (("window_start", 0), ("window_end", 1)):
-        if offset not in bounds:
-            raise Refusal(
-                f"GROUP BY without {name} is not a window aggregation: it would update and keep every window forever",
-                select.group[0].at if select.group else select.at,
-                "GROUP BY window_start, window_end and the keys",
-            )
+def _check_windows(select: syntax.Select, relation: Relation, keys: _Keys) -> None:
     for each in select.sets:
         inside = {key.index for key in _bound_keys(select, relation.scope, each) if isinstance(key, ColumnRef)}
         edges = {column for column, offset in _window_edges(relation).items() if offset < 2}
@@ -329,6 +347,6 @@ def _windowed(select: syntax.Select, relation: Relation, keys: _Keys, inputs: In
     output = Schema(fields, count + 2, tuple(range(count + 2)), Changes.APPEND, windowed=windowed)
     found = tuple(calls.found)
     if relation.window is None:
-        return WindowedAggregate(output, source, start, end, places, found, select.at)
+        return WindowedAggregate(output, source, start, end, places, found, select.at, window.zone)
     assert time is not None  # the window table function has checked it
     return WindowAggregate(output, source, window, time, places, found, relation.window.at)

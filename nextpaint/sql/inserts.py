@@ -60,6 +60,10 @@ def _target(catalog: Catalog, statement: definitions.InsertInto, builtins: Mappi
     table = catalog.tables.get(name.text)
     if table is None:
         raise Refusal(f"unknown table {name.text}", name.at, near(name.text, catalog.tables))
+    if table.takes_images:
+        raise Refusal(
+            f"{name.text} takes changes from outside ('format' = 'debezium-json')", name.at, "INSERT INTO another table"
+        )
     if table.metadata:
         column = table.fields[table.metadata[0][0]].name
         raise Refusal(

@@ -272,7 +272,7 @@ def _window_join(left: Node, right: Node, kind: JoinKind, window: SameWindow, mo
         changes=Changes.APPEND,
     )
     bounds = ((first.start, first.end), (second.start, second.end))
-    return WindowJoin(schema, left, right, kind, *window.keys, *bounds, residual, at)
+    return WindowJoin(schema, left, right, kind, *window.keys, *bounds, residual, at, first.window.zone)
 
 
 def _shown(window: Window) -> str:

@@ -91,12 +91,14 @@ class WindowKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """All lengths in ms. TUMBLE: size. HOP: size, step = slide. CUMULATE: size, step. SESSION: size = gap."""
+    """All lengths in ms. TUMBLE: size. HOP: size, step = slide. CUMULATE: size, step. SESSION: size = gap. `zone`: the
+    windows are of wall-clock time there; empty: of the time as it is."""
 
     kind: WindowKind
     size: int
     step: int = 0
     offset: int = 0
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +263,7 @@ class WindowedAggregate:
     keys: tuple[int, ...]
     aggregates: tuple[Aggregate, ...]
     at: At = field(default=At(), compare=False)
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +323,7 @@ class WindowRank:
     last: int
     late_ties: bool = False
     at: At = field(default=At(), compare=False)
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,6 +437,7 @@ class WindowJoin:
     right_window: tuple[int, int]
     residual: Expr | None = None
     at: At = field(default=At(), compare=False)
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -610,6 +615,11 @@ class Table:
 
     def option(self, name: str, default: str = "") -> str:
         return dict(self.options).get(name, default)
+
+    @property
+    def takes_images(self) -> bool:
+        """Are its records changes with images before and after, not rows?"""
+        return self.option("format") == "debezium-json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,15 +26,19 @@ from nextpaint.sql.plan import (
     At,
     Changes,
     Expr,
+    Filter,
+    GroupAggregate,
     Insert,
     Join,
     JoinKind,
     Match,
     Node,
     Program,
+    Project,
     Scan,
     Table,
     TemporalJoin,
+    WindowTable,
     inputs_of,
 )
 from nextpaint.sql.queries import distinct_names, plan_statement_query
@@ -251,9 +255,19 @@ def _growing(node: Node) -> list[Diagnostic]:
     if isinstance(node, Match) and node.within is None:
         what = "a match may take for ever: its rows are kept until it does"
         found.append(_warning(node.at, what, "WITHIN INTERVAL '1' HOUR; what must not happen is a journey's timer"))
+    if isinstance(node, GroupAggregate) and _is_windowed(node.input):
+        what = "windows grouped without both of their bounds: every window is kept, and updated, for ever"
+        found.append(_warning(node.at, what, "GROUP BY window_start, window_end and the keys"))
     for each in inputs_of(node):
         found.extend(_growing(each))
     return found
+
+
+def _is_windowed(node: Node) -> bool:
+    """Are these the rows of a window table function?"""
+    while isinstance(node, Project | Filter):
+        node = node.input
+    return isinstance(node, WindowTable)
 
 
 def _silent_sides(program: Program, node: Node) -> list[Diagnostic]:

@@ -214,8 +214,9 @@ def _window_rank(rank: Rank, first: int, last: int) -> Node:
     by_time = len(rank.keys) == 1 and key.index == windowed.time
     late_ties = by_time and key.descending and (first, last) == (1, 1)
     return WindowRank(
-        schema, rank.input, windowed.start, windowed.end, partition, rank.keys, first, last, late_ties, rank.at
-    )
+        schema, rank.input, windowed.start, windowed.end, partition, rank.keys, first, last, late_ties, rank.at,
+        windowed.window.zone,
+    )  # fmt: skip
 
 
 def _climbs(rank: Rank) -> bool:

@@ -88,6 +88,11 @@ IGNORED = (
 # Options of CREATE TABLE.
 OPTIONS: dict[str, tuple[str, Callable[[str], str]]] = {
     "connector": ("'nextpaint', the node's own backbone, which is also meant without it", _anything),
+    "format": (
+        "json, rows by column names, is also meant without it; debezium-json: changes with before, after and op, which "
+        "need no PRIMARY KEY",
+        lambda value: "" if value in ("json", "debezium-json") else "write 'json' or 'debezium-json'",
+    ),
     "scan.watermark.idle-timeout": ("a source silent this long holds no watermark back", _duration),
 }
 BACKBONE = "nextpaint"

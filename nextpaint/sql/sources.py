@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from nextpaint.record.types import Kind
@@ -82,23 +82,9 @@ def _derived(env: Environment, source: syntax.Derived) -> Relation:
 def _window_table(env: Environment, source: syntax.WindowTable) -> Relation:
     inner = plan_source(env, source.source)
     schema = inner.node.schema
-    if env.catalog.live:
-        raise Refusal(f"{source.function} over a live table is not supported", source.at, "query the table it fills")
-    if schema.changes is not Changes.APPEND:
-        raise Refusal(
-            f"{source.function} needs rows that are not updated later",
-            source.at,
-            "window the stream that feeds the table",
-        )
     binder = Binder(inner.scope)
-    time = binder.value(source.time)
-    if not isinstance(time, ColumnRef) or time.index not in schema.times:
-        has = f"its time attribute is {schema.fields[schema.rowtime].name}" if schema.rowtime is not None else ""
-        raise Refusal(
-            f"{source.time} is not a time attribute of this table", source.time.at, has or "declare WATERMARK FOR on it"
-        )
-    _check_zone(env, time, source.at)
-    window = _window(source, binder)
+    time = check_windowable(env, inner, binder.value(source.time), syntax.Ident(source.function, source.at))
+    window = replace(_window(source, binder), zone=zone_of(env, time))
     partition = tuple(binder.value(each) for each in source.partition)
     name = source.source.name.text if isinstance(source.source, syntax.TableName) else ""
     qualifier = source.alias.text if source.alias is not None else name
@@ -109,14 +95,28 @@ def _window_table(env: Environment, source: syntax.WindowTable) -> Relation:
     return Relation(led_by(inner.node, time.index), windowed_scope(schema, qualifier), pending)
 
 
-def _check_zone(env: Environment, time: ColumnRef, at: At) -> None:
-    zone = env.catalog.settings.get("table.local-time-zone", "UTC")
-    if time.type.kind is Kind.TIMESTAMP_LTZ and zone.upper() not in ("UTC", "Z", "GMT", "ETC/UTC"):
+def check_windowable(env: Environment, relation: Relation, time: Expr, function: syntax.Ident) -> ColumnRef:
+    """The time attribute that a window function is to cut. Raises Refusal where it cannot."""
+    schema = relation.node.schema
+    if env.catalog.live:
+        raise Refusal(f"{function.text} over a live table is not supported", function.at, "query the table it fills")
+    if schema.changes is not Changes.APPEND:
         raise Refusal(
-            f"windows over TIMESTAMP_LTZ in the zone {zone} are not supported yet",
-            at,
-            "set 'table.local-time-zone' to 'UTC' or use a TIMESTAMP(3) time column",
+            f"{function.text} needs rows that are not updated later",
+            function.at,
+            "window the stream that feeds the table",
         )
+    if not isinstance(time, ColumnRef) or time.index not in schema.times:
+        name = time.name if isinstance(time, ColumnRef) else "a computed time"
+        has = f"its time attribute is {schema.fields[schema.rowtime].name}" if schema.rowtime is not None else ""
+        raise Refusal(f"{name} is not a time attribute of this table", time.at, has or "declare WATERMARK FOR on it")
+    return time
+
+
+def zone_of(env: Environment, time: ColumnRef) -> str:
+    """The zone whose clocks windows over this time go by; empty where that is UTC, and for times without a zone."""
+    zone = env.catalog.settings.get("table.local-time-zone", "UTC")
+    return "" if time.type.kind is Kind.TIMESTAMP or zone.upper() in ("UTC", "Z", "GMT", "ETC/UTC") else zone
 
 
 def _window(source: syntax.WindowTable, binder: Binder) -> Window:

@@ -175,6 +175,15 @@ def test_the_definitions_of_the_tables_it_reads_belong_to_it():
 # ---------------------------------------------------------------- warnings
 
 
+def test_windows_grouped_without_both_bounds_are_warned_of():
+    tumble = "FROM TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE) GROUP BY"
+    table = "CREATE TABLE w (w TIMESTAMP(3) NOT NULL, n BIGINT, PRIMARY KEY (w) NOT ENFORCED); INSERT INTO w SELECT "
+    [warning] = warnings(program(f"{table} window_start, COUNT(*) {tumble} window_start"))
+    assert "kept, and updated, for ever" in warning.what
+    conflict = " ON CONFLICT DO DEDUPLICATE"
+    assert warnings(program(f"{table} window_start, COUNT(*) {tumble} window_start, window_end{conflict}")) == []
+
+
 def test_a_join_with_a_silent_side_is_warned_about():
     join = "CREATE TABLE o (k STRING, x INT);"
     join += "INSERT INTO o SELECT a.s, j.x FROM t AS a LEFT JOIN item FOR SYSTEM_TIME AS OF a.ts AS j ON a.s = j.k;"

@@ -49,6 +49,7 @@ class CaseTable:
     primary_key: tuple[str, ...]
     changes: tuple[Change, ...]
     is_changelog: bool
+    images: bool = False  # its changes arrive as images before and after, though it has a key
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,8 @@ def _table(value: Json) -> CaseTable:
         parts.append(f"PRIMARY KEY ({', '.join(map(quoted, primary_key))}) NOT ENFORCED")
     ddl = f"CREATE TABLE {quoted(name)} ({', '.join(parts)})"
     rows = tuple(_change(row, name, stored, is_changelog) for row in _listed(value, "rows"))
-    return CaseTable(name, tuple(stored), tuple(rest for _, rest in given), ddl, primary_key, rows, is_changelog)
+    return CaseTable(name, tuple(stored), tuple(rest for _, rest in given), ddl, primary_key, rows, is_changelog,
+                     bool(value.get("images")))  # fmt: skip
 
 
 def quoted(name: str) -> str:

@@ -155,7 +155,10 @@ def _array(value: Json, type_: Type) -> Cell:
 
 
 def _row(value: Json, type_: Type) -> Cell:
-    cells = [value[field.name] for field in type_.fields] if isinstance(value, dict) else _listed(value)
+    if isinstance(value, dict) and all(name.startswith("EXPR$") for name in value):
+        cells = list(value.values())  # what Flink calls a field without a name; ours has that of its column
+    else:
+        cells = [value[field.name] for field in type_.fields] if isinstance(value, dict) else list(_listed(value))
     if len(cells) != len(type_.fields):
         raise ValueError(value)
     return tuple(expected(each, field.type) for each, field in zip(cells, type_.fields, strict=True))

@@ -86,7 +86,11 @@ def planned(case: Case) -> tuple[Program, str]:
 
 def _options(table: CaseTable) -> str:
     """A changelog with a key arrives as upserts and deletes by key, one without as before and after images."""
-    return " WITH ('format' = 'debezium-json')" if table.is_changelog and not table.primary_key else ""
+    return " WITH ('format' = 'debezium-json')" if _has_images(table) else ""
+
+
+def _has_images(table: CaseTable) -> bool:
+    return table.is_changelog and (table.images or not table.primary_key)
 
 
 # ---------------------------------------------------------------- records
@@ -115,7 +119,7 @@ def _encoded(table: CaseTable, changes: Sequence[Change]) -> list[tuple[bytes | 
     if not table.is_changelog:
         return [(None, _json(rows[0]))]
     kinds = [each.kind for each in changes]
-    if not table.primary_key:
+    if _has_images(table):
         return [(None, _json(_image(kinds, rows)))]
     if len(rows) == 1 and kinds[0] in ("-U", "-D"):
         return [(_json({name: rows[0][name] for name in table.primary_key}), None)]

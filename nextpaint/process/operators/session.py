@@ -24,6 +24,7 @@ from nextpaint.process.operators.protocol import (
     in_order,
 )
 from nextpaint.process.state import Cell, State
+from nextpaint.process.window_times import WindowTimes
 from nextpaint.record.columns import INSERT, Batch
 from nextpaint.sql.plan import WindowAggregate
 
@@ -40,6 +41,7 @@ class SessionAggregation(Operator):
         self._node = node
         self.keys = node.keys
         self._gap = node.window.size
+        self._times = WindowTimes(node.window.zone)
         self._accumulators = Accumulators(node.aggregates, node.input.schema.types, node.time)
         self._sessions = self._made(node, state)
         self._clock = EventClock(state, identity, 1)
@@ -88,12 +90,12 @@ class SessionAggregation(Operator):
 
     def _extended(self, sessions: tuple[Session, ...], row: Row) -> tuple[Session, ...] | None:
         """Sessions of one key with a row added; None when the row is late."""
-        time = row[self._node.time]
-        if not isinstance(time, int):
+        time = self._times.local(row[self._node.time])
+        if time is None:
             return None
         start, end = time, time + self._gap
         touching = [each for each in sessions if each[0] <= end and start <= each[1]]
-        if not touching and end - 1 <= self._clock.watermark:
+        if not touching and self._times.fires(end) <= self._clock.watermark:
             return None
         accs = self._accumulators.zero
         for each in touching:
@@ -103,7 +105,7 @@ class SessionAggregation(Operator):
         return tuple(sorted([*(each for each in sessions if each not in touching), merged], key=lambda each: each[:2]))
 
     def _fire(self, out: Output, seq: int, context: StepContext) -> None:
-        while self._timers and self._timers[0][0] - 1 <= self._clock.watermark:
+        while self._timers and self._times.fires(self._timers[0][0]) <= self._clock.watermark:
             end, _, key = heapq.heappop(self._timers)
             sessions = self._sessions.get(key, ())
             due = [each for each in sessions if each[1] == end]
@@ -122,10 +124,10 @@ class SessionAggregation(Operator):
 
     def _result(self, key: Row, session: Session) -> Row:
         start, end, accs = session
-        return (*key, start, end, end - 1, *self._accumulators.results(accs))
+        return (*key, start, end, self._times.instant(end - 1), *self._accumulators.results(accs))
 
     def next_timer(self) -> int | None:
-        return self._timers[0][0] - 1 if self._timers else None
+        return self._times.fires(self._timers[0][0]) if self._timers else None
 
     def pending(self, select: Select, as_of: int) -> list[Change]:
         """Open sessions of the keys asked, with rows still held upstream added."""

@@ -22,6 +22,8 @@ _KINDS = {WindowKind.TUMBLE: windows.TUMBLE, WindowKind.HOP: windows.HOP, Window
 
 def fitting(node: WindowAggregate) -> TypedAggregates | None:
     """The node's aggregates as a program, or None where its keys, values or functions need the general operator."""
+    if node.window.zone:
+        return None  # wall-clock times are looked up row by row
     types = node.input.schema.types
     results = [each.type for each in node.aggregates]
     if not keyable([types[each] for each in node.keys]) or not packable([*types, *results, *results]):

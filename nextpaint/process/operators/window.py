@@ -24,6 +24,7 @@ from nextpaint.process.operators.protocol import (
     in_order,
 )
 from nextpaint.process.state import Cell, State
+from nextpaint.process.window_times import WindowTimes
 from nextpaint.record.columns import INSERT, Batch
 from nextpaint.sql.plan import Window, WindowAggregate, WindowedAggregate, WindowKind
 
@@ -63,6 +64,7 @@ class WindowAggregation(Operator):
         self._windows = self._made(node, state)
         self._clock = EventClock(state, identity, 1)
         self._source = sources[0]
+        self._times = WindowTimes(node.window.zone if isinstance(node, WindowAggregate) else node.zone)
         self._by_end: dict[int, list[Row]] = {}
         self._ends: list[int] = []
 
@@ -101,14 +103,14 @@ class WindowAggregation(Operator):
         node = self._node
         if isinstance(node, WindowedAggregate):
             return ((row[node.start], row[node.end]),)  # type: ignore[return-value]
-        time = row[node.time]
-        return windows_of(node.window, time) if isinstance(time, int) else ()
+        time = self._times.local(row[node.time])
+        return windows_of(node.window, time) if time is not None else ()
 
     def _take(self, row: Row) -> None:
         group = tuple(row[index] for index in self._node.keys)
         counted = False
         for start, end in self._windows_of(row):
-            if end - 1 <= self._clock.watermark:
+            if self._times.fires(end) <= self._clock.watermark:
                 continue
             key = (end, start, *group)
             accs = self._windows.get(key)
@@ -120,7 +122,7 @@ class WindowAggregation(Operator):
         self.late += not counted
 
     def _fire(self, out: Output, seq: int, context: StepContext) -> None:
-        while self._ends and self._ends[0] - 1 <= self._clock.watermark:
+        while self._ends and self._times.fires(self._ends[0]) <= self._clock.watermark:
             end = heapq.heappop(self._ends)
             for key in sorted(self._by_end.pop(end), key=_sortable):
                 row = self._result(key, self._windows.pop(key))
@@ -129,11 +131,12 @@ class WindowAggregation(Operator):
                     self._accumulators.report(context, seq, self.id, row)
 
     def _result(self, key: Row, accs: tuple[object, ...]) -> Row:
-        end, start, *group = key
-        return (*group, start, end, end - 1, *self._accumulators.results(accs))  # type: ignore[operator]
+        start, group = key[1], key[2:]
+        end: int = key[0]  # type: ignore[assignment]
+        return (*group, start, end, self._times.instant(end - 1), *self._accumulators.results(accs))
 
     def next_timer(self) -> int | None:
-        return self._ends[0] - 1 if self._ends else None
+        return self._times.fires(self._ends[0]) if self._ends else None
 
     def pending(self, select: Select, as_of: int) -> list[Change]:
         """Open windows of the groups asked, with rows still held upstream added."""
@@ -147,7 +150,7 @@ class WindowAggregation(Operator):
         for change in self._source.pending(wanted, as_of):
             group = tuple(change.row[index] for index in self._node.keys)
             for start, end in self._windows_of(change.row):
-                if end - 1 > self._clock.watermark:
+                if self._times.fires(end) > self._clock.watermark:
                     key = (end, start, *group)
                     accs = open_windows.get(key, self._accumulators.zero)
                     open_windows[key] = self._accumulators.add(accs, change.row)

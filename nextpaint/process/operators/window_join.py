@@ -25,6 +25,7 @@ from nextpaint.process.operators.protocol import (
 )
 from nextpaint.process.operators.sides import side_columns
 from nextpaint.process.state import State, frozen
+from nextpaint.process.window_times import WindowTimes
 from nextpaint.record.columns import INSERT, Batch
 from nextpaint.sql.plan import JoinKind
 from nextpaint.sql.plan import WindowJoin as WindowJoinNode
@@ -46,6 +47,7 @@ class WindowJoin(Operator):
         self._nested = tuple(any(type_.is_nested for type_ in each.types) for each in inputs)
         self._condition = Condition(node.residual, joined, identity)
         self._rows = state.cell(identity, "rows", decimals=any(each.has_decimals for each in joined))
+        self._times = WindowTimes(node.zone)
         self._clock = EventClock(state, identity, 2)
         self._sources = tuple(sources)
         self._last_seq, self._ordinal = -1, 0
@@ -87,7 +89,7 @@ class WindowJoin(Operator):
 
     def _take(self, port: int, row: Row) -> None:
         end, start = self._window(port, row)
-        if end - 1 <= self._clock.watermark:
+        if self._times.fires(end) <= self._clock.watermark:
             self.late += 1
             return
         place = (end, start, port, self._last_seq, self._ordinal)
@@ -95,7 +97,7 @@ class WindowJoin(Operator):
         self._remember(place)
 
     def _fire(self, out: Output, seq: int, context: StepContext) -> None:
-        while self._ends and self._ends[0] - 1 <= self._clock.watermark:
+        while self._ends and self._times.fires(self._ends[0]) <= self._clock.watermark:
             end = heapq.heappop(self._ends)
             sides: dict[int, Sides] = {}
             for place in sorted(self._windows.pop(end)):
@@ -150,7 +152,7 @@ class WindowJoin(Operator):
         return len(self._rows)
 
     def next_timer(self) -> int | None:
-        return self._ends[0] - 1 if self._ends else None
+        return self._times.fires(self._ends[0]) if self._ends else None
 
     def columns_at(self, port: int, columns: Iterable[int]) -> dict[int, int]:
         """Input column of one side -> the output column that fixes its value: keys and window bounds are equal."""
@@ -167,7 +169,7 @@ class WindowJoin(Operator):
             rows = [row for row in rows if all(row[index] == value for index, value in wanted.items())]
             for row in [*rows, *(frozen(each.row) for each in source.pending(wanted, as_of))]:
                 window = self._window(port, row)
-                if window[0] - 1 > self._clock.watermark:
+                if self._times.fires(window[0]) > self._clock.watermark:
                     windows.setdefault(window, ([], []))[port].append(row)
         return [
             Change(INSERT, row) for window in sorted(windows) for row in self._joined(windows[window], (0, None, as_of))

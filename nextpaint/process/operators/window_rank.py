@@ -24,6 +24,7 @@ from nextpaint.process.operators.protocol import (
 )
 from nextpaint.process.ranking import Place, Ranking, order_by
 from nextpaint.process.state import State, frozen
+from nextpaint.process.window_times import WindowTimes
 from nextpaint.record.columns import INSERT, Batch
 from nextpaint.sql.plan import WindowRank
 
@@ -43,6 +44,7 @@ class WindowTopN(Operator):
         self._nested = any(each.is_nested for each in self.types)
         self._order = order_by(node.keys, node.input.schema.types)
         self._rows = state.cell(identity, "rows", decimals=any(each.has_decimals for each in self.types))
+        self._times = WindowTimes(node.zone)
         self._clock = EventClock(state, identity, 1)
         self._source = sources[0]
         self._rankings: dict[int, dict[Row, Ranking]] = {}  # by end, then (start, partition)
@@ -85,7 +87,7 @@ class WindowTopN(Operator):
 
     def _take(self, row: Row, seq: int) -> None:
         end, key = self._bounds(row)
-        if end - 1 <= self._clock.watermark:
+        if self._times.fires(end) <= self._clock.watermark:
             self.late += 1
             return
         self._ordinal = self._ordinal + 1 if seq == self._last_seq else 0
@@ -101,7 +103,7 @@ class WindowTopN(Operator):
             self._rows.pop((end, *key, abs(gone.seq), abs(gone.ordinal)))
 
     def _fire(self, out: Output, seq: int) -> None:
-        while self._ends and self._ends[0] - 1 <= self._clock.watermark:
+        while self._ends and self._times.fires(self._ends[0]) <= self._clock.watermark:
             end = heapq.heappop(self._ends)
             rankings = self._rankings.pop(end)
             for key in sorted(rankings, key=_sortable):
@@ -119,7 +121,7 @@ class WindowTopN(Operator):
         return len(self._rows)
 
     def next_timer(self) -> int | None:
-        return self._ends[0] - 1 if self._ends else None
+        return self._times.fires(self._ends[0]) if self._ends else None
 
     def pending(self, select: Select, as_of: int) -> list[Change]:
         inside = {*self.partition, self._node.start, self._node.end}
@@ -133,7 +135,7 @@ class WindowTopN(Operator):
         for number, change in enumerate(self._source.pending(wanted, as_of)):
             row = frozen(change.row)
             end, key = self._bounds(row)
-            if end - 1 > self._clock.watermark:
+            if self._times.fires(end) > self._clock.watermark:
                 open_ones.setdefault((end, key), Ranking()).add(self._place(row, _PENDING + number, 0))
         order = sorted(open_ones, key=lambda each: (each[0], _sortable(each[1])))
         return [Change(INSERT, row) for each in order for row in self._ranked(open_ones[each])]

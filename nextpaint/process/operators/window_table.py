@@ -24,6 +24,7 @@ from nextpaint.process.operators.protocol import (
 )
 from nextpaint.process.operators.window import windows_of
 from nextpaint.process.state import State, frozen
+from nextpaint.process.window_times import WindowTimes
 from nextpaint.record.columns import INSERT, Batch
 from nextpaint.sql.plan import WindowKind, WindowTable
 
@@ -38,6 +39,7 @@ class WindowTableFunction(Operator):
     def __init__(self, identity: str, node: WindowTable, sources: Sequence[Operator], state: State) -> None:
         super().__init__(identity, node.schema.types)
         self._node = node
+        self._times = WindowTimes(node.window.zone)
         self._source = sources[0]
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
@@ -52,13 +54,13 @@ class WindowTableFunction(Operator):
 
     def _windowed(self, row: Row) -> list[Row]:
         """The row in each of its windows; HOP gives the latest window first, as Flink."""
-        time = row[self._node.time]
-        if not isinstance(time, int):
+        time = self._times.local(row[self._node.time])
+        if time is None:
             return []
         windows = list(windows_of(self._node.window, time))
         if self._node.window.kind is WindowKind.HOP:
             windows.reverse()
-        return [(*row, start, end, end - 1) for start, end in windows]
+        return [(*row, start, end, self._times.instant(end - 1)) for start, end in windows]
 
     def pending(self, select: Select, as_of: int) -> list[Change]:
         width = len(self.types) - 3
@@ -74,6 +76,7 @@ class SessionTable(Operator):
     def __init__(self, identity: str, node: WindowTable, sources: Sequence[Operator], state: State) -> None:
         super().__init__(identity, node.schema.types)
         self._node = node
+        self._times = WindowTimes(node.window.zone)
         self.keys = node.keys
         self._nested = any(each.is_nested for each in self.types)
         self._sessions = state.cell(identity, "sessions", decimals=any(each.has_decimals for each in self.types))
@@ -117,12 +120,12 @@ class SessionTable(Operator):
 
     def _extended(self, sessions: tuple[Session, ...], row: Row) -> tuple[Session, ...] | None:
         """Sessions of one key with a row added; None when the row is late."""
-        time = row[self._node.time]
-        if not isinstance(time, int):
+        time = self._times.local(row[self._node.time])
+        if time is None:
             return None
         start, end = time, time + self._node.window.size
         touching = [each for each in sessions if each[0] <= end and start <= each[1]]
-        if not touching and end - 1 <= self._clock.watermark:
+        if not touching and self._times.fires(end) <= self._clock.watermark:
             return None
         rows: tuple[Row, ...] = ()
         for each in touching:
@@ -131,7 +134,7 @@ class SessionTable(Operator):
         return tuple(sorted([*others, (start, end, (*rows, row))], key=lambda each: each[:2]))
 
     def _fire(self, out: Output, seq: int) -> None:
-        while self._timers and self._timers[0][0] - 1 <= self._clock.watermark:
+        while self._timers and self._times.fires(self._timers[0][0]) <= self._clock.watermark:
             end, _, key = heapq.heappop(self._timers)
             sessions = self._sessions.get(key, ())
             due = [each for each in sessions if each[1] == end]
@@ -143,7 +146,7 @@ class SessionTable(Operator):
             else:
                 self._sessions.pop(key)
             for session in due:
-                for row in _rows(session):
+                for row in self._rows(session):
                     out.add(INSERT, seq, row)
 
     @property
@@ -151,7 +154,7 @@ class SessionTable(Operator):
         return sum(len(session[2]) for _, sessions in self._sessions.items() for session in sessions)
 
     def next_timer(self) -> int | None:
-        return self._timers[0][0] - 1 if self._timers else None
+        return self._times.fires(self._timers[0][0]) if self._timers else None
 
     def pending(self, select: Select, as_of: int) -> list[Change]:
         wanted = {column: value for column, value in select.items() if column < len(self.types) - 3}
@@ -168,12 +171,12 @@ class SessionTable(Operator):
                 open_ones[key] = after
         ended = [(session[1], _sortable(key), session) for key, each in open_ones.items() for session in each]
         ended.sort(key=lambda each: each[:2])
-        return [Change(INSERT, row) for _, _, session in ended for row in _rows(session)]
+        return [Change(INSERT, row) for _, _, session in ended for row in self._rows(session)]
 
-
-def _rows(session: Session) -> list[Row]:
-    start, end, rows = session
-    return [(*row, start, end, end - 1) for row in rows]
+    def _rows(self, session: Session) -> list[Row]:
+        start, end, rows = session
+        time = self._times.instant(end - 1)
+        return [(*row, start, end, time) for row in rows]
 
 
 def window_table(identity: str, node: WindowTable, sources: Sequence[Operator], state: State) -> Operator:
