@@ -40,6 +40,7 @@ from nextpaint.process.state import State
 from nextpaint.process.watermarks import SourceSettings
 from nextpaint.record.types import BIGINT, BYTES, STRING, Field
 from nextpaint.sql import plan
+from nextpaint.sql.narrowing import narrowed
 from nextpaint.sql.plan import At, Insert, Node, Program, Table, WindowKind, inputs_of
 from nextpaint.sql.settings import duration_ms
 
@@ -238,6 +239,7 @@ class _Builder:
 
     def _insert(self, insert: Insert) -> None:
         table = self._design.program.tables[insert.target]
+        insert = dataclasses.replace(insert, root=narrowed(insert.root))
         identity = digest(self._text(insert.root) + fingerprint(table, {}))
         self._definitions[table.name] = identity
         grouped = self._grouped(insert, table, identity)
