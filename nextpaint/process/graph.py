@@ -14,12 +14,10 @@ from hashlib import blake2b
 from typing import Any
 
 from nextpaint.process.operators import choice
-from nextpaint.process.operators.dedup import deduplication
 from nextpaint.process.operators.expand import Expand
 from nextpaint.process.operators.exposures import Exposures
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.interval import IntervalJoin
-from nextpaint.process.operators.join import Join
 from nextpaint.process.operators.learning import EXPLORED_FIELDS, LearnerSpec, Learning
 from nextpaint.process.operators.lookup import LookupJoin
 from nextpaint.process.operators.match import PatternMatch
@@ -29,7 +27,6 @@ from nextpaint.process.operators.stateless import Filter, Forward, Project, Unio
 from nextpaint.process.operators.table import GroupedTable, MaterialisedTable
 from nextpaint.process.operators.time_sort import SortByTime
 from nextpaint.process.operators.together import BoughtTogether
-from nextpaint.process.operators.top import TopN
 from nextpaint.process.operators.vectors import TextVectors
 from nextpaint.process.operators.window import WindowAggregation
 from nextpaint.process.operators.window_join import WindowJoin
@@ -184,14 +181,14 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.OverAggregate: ("over", choice.over),
     plan.WindowTable: ("window_table", window_table),
     plan.WindowedAggregate: ("windowed", WindowAggregation),
-    plan.Rank: ("top", TopN),
-    plan.Deduplicate: ("dedup", deduplication),
+    plan.Rank: ("top", choice.top),
+    plan.Deduplicate: ("dedup", choice.deduplication),
     plan.WindowRank: ("window_rank", WindowTopN),
     plan.SetOperation: ("set", SetComparison),
     plan.TimeSort: ("sort", SortByTime),
     plan.TemporalJoin: ("temporal", choice.temporal),
     plan.LookupJoin: ("lookup", LookupJoin),
-    plan.Join: ("join", Join),
+    plan.Join: ("join", choice.join),
     plan.IntervalJoin: ("interval", IntervalJoin),
     plan.WindowJoin: ("window_join", WindowJoin),
     plan.Expand: ("expand", Expand),

@@ -13,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nextpaint.process.kernels.memory import copy, load_byte
-from nextpaint.process.kernels.paged import STRING
+from nextpaint.process.kernels.paged import REAL, STRING
 from nextpaint.record.compiled import inner, kernel
 from nextpaint.record.hashing import SECRET, sip_round, take_word
 
 Words = npt.NDArray[np.int64]
 _K0, _K1 = SECRET
+_NAN, _MINUS_ZERO = np.uint64(0x7FF8 << 48), np.uint64(1 << 63)
+_INFINITE = np.uint64(0x7FF << 53)  # without its sign
 
 
 @kernel("void(int64[:,::1], int64, int64, const int64[::1], const boolean[::1])")
@@ -63,8 +65,13 @@ def absorb_packed(state: Any, rows: Any, row: int, key: Any) -> Any:
         return take_word(v0, v1, v2, v3, np.uint64(0))
     tag = np.uint64(kind + 1) << np.uint64(56)
     if kind < STRING:
+        word = np.uint64(rows[row, at])
+        if kind == REAL and word << np.uint64(1) > _INFINITE:
+            word = _NAN
+        elif kind == REAL and word == _MINUS_ZERO:
+            word = np.uint64(0)
         v0, v1, v2, v3 = take_word(v0, v1, v2, v3, tag | np.uint64(8))
-        return take_word(v0, v1, v2, v3, np.uint64(rows[row, at]))
+        return take_word(v0, v1, v2, v3, word)
     place, size = rows[row, at], rows[row, at + 1]
     v0, v1, v2, v3 = take_word(v0, v1, v2, v3, tag | np.uint64(size))
     for from_ in range(0, size, 8):

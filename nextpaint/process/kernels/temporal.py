@@ -11,6 +11,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nextpaint.process.kernels.both_inputs import (
+    LAST_SEQ,
+    LEFT_MARKED,
+    LEFT_ROW,
+    NO_MORE,
+    ORDINAL,
+    RIGHT_ROW,
+    TAKE_LEFT,
+    TAKE_RIGHT,
+    mark_of_both,
+    next_of_both,
+)
 from nextpaint.process.kernels.memory import clear, load, store
 from nextpaint.process.kernels.packing import absorb_keys, absorb_word, hash_begun, hash_ended
 from nextpaint.process.kernels.paged import (
@@ -26,7 +38,7 @@ from nextpaint.process.kernels.paged import (
     touch,
     unlink,
 )
-from nextpaint.process.kernels.timeline import DUE, DUE_COUNT, INPUT, LATE, OUT, SEQ, WATERMARK, sorted_pairs
+from nextpaint.process.kernels.timeline import DUE, DUE_COUNT, LATE, OUT, SEQ, WATERMARK, sorted_pairs
 from nextpaint.process.kernels.timers import (
     COUNT,
     ORDER,
@@ -37,7 +49,7 @@ from nextpaint.process.kernels.timers import (
     push,
     room_for_timers,
 )
-from nextpaint.record.columns import DELETE, IDLE, UPDATE_AFTER, UPDATE_BEFORE
+from nextpaint.record.columns import DELETE, UPDATE_AFTER, UPDATE_BEFORE
 from nextpaint.record.compiled import inner, kernel
 
 Words = npt.NDArray[np.int64]
@@ -46,26 +58,6 @@ Kinds = npt.NDArray[np.int8]
 # Of `join`: where a packed left row has its time (word, field), fields of a waiting row, key fields of a version, its
 # fields, the word of a packed version at which its columns begin, words of it, whether rows without a version leave.
 LEFT_TIME, LEFT_FIELD, LEFT_FIELDS, KEYS, FIELDS, COLUMNS_AT, WIDTH, OUTER = range(8)
-# Of the cursor: the next of each input's rows and marks, marks put out, and the ordinal of the row taken last.
-LEFT_ROW, RIGHT_ROW, LEFT_MARK, RIGHT_MARK, MARKS, LAST_SEQ, ORDINAL = range(12, 19)
-
-_ENDED, _LEFT, _RIGHT, _LEFT_MARK, _RIGHT_MARK = range(5)
-
-
-@inner
-def _moment(cursor: Any, seqs: Any) -> Any:
-    """Which of rows and marks of both inputs comes next. `seqs`: of left rows, right rows, left marks, right marks."""
-    found, best = _ENDED, np.int64(0)
-    left, right, left_mark, right_mark = seqs
-    if cursor[LEFT_ROW] < left.size:
-        found, best = _LEFT, left[cursor[LEFT_ROW]]
-    if cursor[RIGHT_ROW] < right.size and (found == _ENDED or right[cursor[RIGHT_ROW]] < best):
-        found, best = _RIGHT, right[cursor[RIGHT_ROW]]
-    if cursor[LEFT_MARK] < left_mark.size and (found == _ENDED or left_mark[cursor[LEFT_MARK]] < best):
-        found, best = _LEFT_MARK, left_mark[cursor[LEFT_MARK]]
-    if cursor[RIGHT_MARK] < right_mark.size and (found == _ENDED or right_mark[cursor[RIGHT_MARK]] < best):
-        found = _RIGHT_MARK
-    return found
 
 
 @inner
@@ -148,20 +140,6 @@ def _right_taken(versions: Any, cursor: Any, join: Any, rows: Any, digests: Any,
 
 
 @inner
-def _advanced(cursor: Any, port: int, mark: int) -> Any:
-    """Take a mark of an input; did the combined watermark rise?"""
-    cursor[INPUT + port] = mark
-    left, right = cursor[INPUT], cursor[INPUT + 1]
-    if left == IDLE and right == IDLE:
-        return False
-    combined = right if left == IDLE else left if right == IDLE else min(left, right)
-    if combined <= cursor[WATERMARK]:
-        return False
-    cursor[WATERMARK] = combined
-    return True
-
-
-@inner
 def _released(queue: Any, cursor: Any, due: Any) -> None:
     """The left rows whose time has come into `due`, in the order they came in."""
     count = 0
@@ -234,23 +212,19 @@ def temporal_step(
                 return
             _released(queue, cursor, due)
             continue
-        what = _moment(cursor, seqs)
-        if what == _ENDED:
+        what = next_of_both(cursor, seqs)
+        if what == NO_MORE:
             return
-        if what == _LEFT:
+        if what == TAKE_LEFT:
             if not _left_taken(meta, queue, cursor, join, left, left_kind, left_seq, ordinals):
                 return
-        elif what == _RIGHT:
+        elif what == TAKE_RIGHT:
             if not _right_taken(versions, cursor, join, right, digests, right_kind):
                 return
+        elif what == LEFT_MARKED:
+            mark_of_both(cursor, 0, left_mark_seq, left_mark_wm, out_marks)
         else:
-            port = 0 if what == _LEFT_MARK else 1
-            mark = cursor[LEFT_MARK + port]
-            cursor[LEFT_MARK + port] += 1
-            cursor[SEQ] = left_mark_seq[mark] if port == 0 else right_mark_seq[mark]
-            if _advanced(cursor, port, left_mark_wm[mark] if port == 0 else right_mark_wm[mark]):
-                out_marks[cursor[MARKS], 0], out_marks[cursor[MARKS], 1] = cursor[SEQ], cursor[WATERMARK]
-                cursor[MARKS] += 1
+            mark_of_both(cursor, 1, right_mark_seq, right_mark_wm, out_marks)
 
 
 @kernel("void(const int64[::1], int64[::1], const int64[::1], int64)")

@@ -6,19 +6,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nextpaint.process.operators import (
+    typed_dedup,
     typed_group,
+    typed_join,
     typed_over,
     typed_session,
     typed_table,
     typed_temporal,
+    typed_top,
     typed_window,
 )
+from nextpaint.process.operators.dedup import FirstArrival, FirstRow, LastRow
 from nextpaint.process.operators.group import GroupAggregate
+from nextpaint.process.operators.join import Join
 from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Operator
 from nextpaint.process.operators.session import SessionAggregation
 from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.operators.temporal import TemporalJoin
+from nextpaint.process.operators.top import TopN
 from nextpaint.process.operators.window import WindowAggregation
 from nextpaint.process.state import State
 from nextpaint.record.types import Field
@@ -53,6 +59,28 @@ def temporal(identity: str, node: plan.TemporalJoin, sources: Sequence[Operator]
     """FOR SYSTEM_TIME AS OF a left row's time."""
     made = typed_temporal.TypedTemporalJoin if typed_temporal.fitting(node) else TemporalJoin
     return made(identity, node, sources, state)
+
+
+def join(identity: str, node: plan.Join, sources: Sequence[Operator], state: State) -> Join:
+    """Regular joins."""
+    made = typed_join.TypedJoin if typed_join.fitting(node) else Join
+    return made(identity, node, sources, state)
+
+
+def top(identity: str, node: plan.Rank, sources: Sequence[Operator], state: State) -> TopN:
+    """Top-N."""
+    made = typed_top.TypedTopN if typed_top.fitting(node) else TopN
+    return made(identity, node, sources, state)
+
+
+def deduplication(identity: str, node: plan.Deduplicate, sources: Sequence[Operator], state: State) -> Operator:
+    """The first or the last row of each key."""
+    typed = typed_dedup.fitting(node)
+    if node.last:
+        return (typed_dedup.TypedLastRow if typed else LastRow)(identity, node, sources, state)
+    if node.time is None:
+        return (typed_dedup.TypedFirstArrival if typed else FirstArrival)(identity, node, sources, state)
+    return FirstRow(identity, node, sources, state)
 
 
 def over(identity: str, node: plan.OverAggregate, sources: Sequence[Operator], state: State) -> OverAggregation:

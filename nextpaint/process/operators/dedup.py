@@ -38,9 +38,12 @@ class LastRow(Operator):
         self._time = node.time
         self._nested = any(each.is_nested for each in self.types)
         decimals = any(each.has_decimals for each in self.types)
-        self._kept = state.cell(identity, "kept", decimals=decimals)
+        self._kept = self._made(node, state)
         self._expiry = Expiry(identity, node.ttl_ms, decimals, state) if node.ttl_ms else None
         self._source = sources[0]
+
+    def _made(self, node: Deduplicate, state: State) -> Cell:
+        return state.cell(self.id, "kept", decimals=any(each.has_decimals for each in self.types))
 
     def restore(self) -> None:
         if self._expiry is not None:
@@ -105,9 +108,12 @@ class FirstArrival(Operator):
         super().__init__(identity, node.schema.types)
         self.partition = node.partition
         decimals = any(each.has_decimals for each in self.types)
-        self._seen = state.cell(identity, "seen", decimals=decimals)
+        self._seen = self._made(node, state)
         self._expiry = Expiry(identity, node.ttl_ms, decimals, state) if node.ttl_ms else None
         self._source = sources[0]
+
+    def _made(self, node: Deduplicate, state: State) -> Cell:
+        return state.cell(self.id, "seen", decimals=any(each.has_decimals for each in self.types))
 
     def restore(self) -> None:
         if self._expiry is not None:
@@ -226,9 +232,3 @@ class FirstRow(Operator):
             if key not in found or time < found[key][0]:
                 found[key] = (time, change.row)
         return [Change(INSERT, row + _RANK) for _, row in sorted(found.values(), key=lambda each: each[0])]
-
-
-def deduplication(identity: str, node: Deduplicate, sources: Sequence[Operator], state: State) -> Operator:
-    """The operator of a `Deduplicate`."""
-    kind = LastRow if node.last else FirstArrival if node.time is None else FirstRow
-    return kind(identity, node, sources, state)

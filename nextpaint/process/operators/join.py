@@ -37,7 +37,8 @@ Moment = tuple[int, int, StepContext | None, int]  # seq, ordinal, where failure
 
 
 class Join(Operator):
-    """State: `left` and `right`, row -> (times, matches, seq, ordinal)."""
+    """State: `left` and `right`, row -> (times, matches, seq, ordinal); matches are counted where padding or EXISTS
+    depends on them."""
 
     def __init__(self, identity: str, node: JoinNode, sources: Sequence[Operator], state: State) -> None:
         super().__init__(identity, node.schema.types)
@@ -46,18 +47,23 @@ class Join(Operator):
         joined = (*inputs[LEFT].types, *inputs[RIGHT].types)
         self._width = len(inputs[LEFT].fields)
         decimals = any(each.has_decimals for each in joined)
-        self._sides = tuple(
-            JoinSide(state.cell(identity, name, decimals=decimals), keys, node.nulls_match or (False,) * len(keys))
-            for name, keys in (("left", node.left_keys), ("right", node.right_keys))
-        )
         self._padding = tuple((None,) * len(each.fields) for each in inputs)
         self._nested = tuple(any(type_.is_nested for type_ in each.types) for each in inputs)
         self._pads = (node.kind.pads_left, node.kind.pads_right)
+        self._tracks = (node.kind.pads_left or node.kind.left_only, node.kind.pads_right)  # are matches counted?
+        self._sides: tuple[JoinSide, ...] = self._made(node, state)
         self._expiry = Expiry(identity, node.ttl_ms, decimals, state) if node.ttl_ms else None
         self._condition = Condition(node.residual, joined, identity)
         self._clock = EventClock(state, identity, 2)
         self._sources = tuple(sources)
         self._last_seq, self._ordinal = -1, 0
+
+    def _made(self, node: JoinNode, state: State) -> tuple[JoinSide, ...]:
+        decimals = any(each.has_decimals for each in (*node.left.schema.types, *node.right.schema.types))
+        return tuple(
+            JoinSide(state.cell(self.id, name, decimals=decimals), keys, node.nulls_match or (False,) * len(keys))
+            for name, keys in (("left", node.left_keys), ("right", node.right_keys))
+        )
 
     def restore(self) -> None:
         self._clock.restore()
@@ -122,7 +128,8 @@ class Join(Operator):
             return self._alone(port, change)
         partners = self._partners(sides[1 - port], key, port, change.row, moment)
         found = sum(entry.times for _, entry in partners)
-        if not _stored(sides[port], change, found, moment) and self._expiry is None:
+        matches = found if self._tracks[port] else 0
+        if not _stored(sides[port], change, matches, moment) and self._expiry is None:
             return []  # with a time to live the row may have been forgotten: Flink takes its pairs back all the same
         if not self.node.kind.left_only:
             return self._joined(sides[1 - port], port, change, partners)

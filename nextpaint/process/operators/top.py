@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from nextpaint.process.expiry import Expiry, bounded
 from nextpaint.process.operators.protocol import Change, Operator, Output, Row, Select, StepContext
 from nextpaint.process.ranking import Place, Ranking, order_by
-from nextpaint.process.state import State, frozen
+from nextpaint.process.state import Cell, State, frozen
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE, Batch
 from nextpaint.sql.plan import Changes, Rank
 
@@ -24,7 +24,7 @@ _PENDING = 2**62  # seqs of rows that have not arrived yet: behind all that have
 
 
 class TopN(Operator):
-    """State: `rows`, (partition, seq, ordinal) -> row: of an append-only input the rows that rank, of an updating one
+    """State: `rows`, (*partition, seq, ordinal) -> row: of an append-only input the rows that rank, of an updating one
     all. Derived: the rows of each partition in order."""
 
     def __init__(self, identity: str, node: Rank, sources: Sequence[Operator], state: State) -> None:
@@ -37,17 +37,24 @@ class TopN(Operator):
         self._appends = node.input.schema.changes is Changes.APPEND
         self._nested = any(each.is_nested for each in node.input.schema.types)
         self._order = order_by(node.keys, node.input.schema.types)
-        self._rows = state.cell(identity, "rows", decimals=any(each.has_decimals for each in self.types))
+        self._rows = self._made(node, state)
         decimals = any(each.has_decimals for each in self.types)
         self._expiry = Expiry(identity, node.ttl_ms, decimals, state) if node.ttl_ms else None
         self._source = sources[0]
         self._rankings: dict[Row, Ranking] = {}
         self._last_seq, self._ordinal = -1, 0
 
+    def _made(self, node: Rank, state: State) -> Cell:
+        return state.cell(self.id, "rows", decimals=any(each.has_decimals for each in self.types))
+
+    def _ranking(self, partition: Row) -> Ranking | None:
+        """The rows kept of a partition."""
+        return self._rankings.get(partition)
+
     def restore(self) -> None:
         self._rankings = {}
-        for (partition, seq, ordinal), row in self._rows.items():
-            ranking = self._rankings.setdefault(partition, Ranking())
+        for (*partition, seq, ordinal), row in self._rows.items():
+            ranking = self._rankings.setdefault(tuple(partition), Ranking())
             ranking.places.append(Place(self._order(row), seq, ordinal, row))
         for ranking in self._rankings.values():
             ranking.places.sort()
@@ -86,7 +93,7 @@ class TopN(Operator):
         """Forget partitions that no row came to for the time to live; this one is written now."""
         for gone in expiry.expired(now_ms):
             for place in self._rankings.pop(gone, Ranking()).places:
-                self._rows.pop((gone, place.seq, place.ordinal))
+                self._rows.pop((*gone, place.seq, place.ordinal))
         expiry.write(partition, now_ms)
 
     def _key(self, row: Row) -> Row:
@@ -109,10 +116,10 @@ class TopN(Operator):
         self._ordinal = self._ordinal + 1 if seq == self._last_seq else 0
         self._last_seq = seq
         ranking.add(Place(order, seq, self._ordinal, row))
-        self._rows.put((partition, seq, self._ordinal), row)
+        self._rows.put((*partition, seq, self._ordinal), row)
         if self._appends and len(ranking.places) > self._last:
             gone = ranking.places.pop()
-            self._rows.pop((partition, gone.seq, gone.ordinal))
+            self._rows.pop((*partition, gone.seq, gone.ordinal))
         self._tell(out, seq, before, ranking.best(self._first, self._last))
 
     def _remove(self, out: Output, seq: int, row: Row) -> None:
@@ -123,7 +130,7 @@ class TopN(Operator):
             return  # the row came before this operator knew it: nothing to take back
         before = ranking.best(self._first, self._last)
         gone = ranking.places.pop(index)
-        self._rows.pop((partition, gone.seq, gone.ordinal))
+        self._rows.pop((*partition, gone.seq, gone.ordinal))
         if not ranking.places:
             del self._rankings[partition]
         self._tell(out, seq, before, ranking.best(self._first, self._last))
@@ -141,12 +148,12 @@ class TopN(Operator):
         if order == gone.order:
             place = Place(order, gone.seq, gone.ordinal, new)
         else:
-            self._rows.pop((partition, gone.seq, gone.ordinal))
+            self._rows.pop((*partition, gone.seq, gone.ordinal))
             self._ordinal = self._ordinal + 1 if seq == self._last_seq else 0
             self._last_seq = seq
             place = Place(order, seq, self._ordinal, new)
         ranking.add(place)
-        self._rows.put((partition, place.seq, place.ordinal), new)
+        self._rows.put((*partition, place.seq, place.ordinal), new)
         self._tell(out, seq, before, ranking.best(self._first, self._last), updated=(old, new))
 
     def _tell(
@@ -193,7 +200,7 @@ class TopN(Operator):
             row = frozen(change.row)
             key = self._key(row)
             if key not in touched:
-                stored = self._rankings.get(key)
+                stored = self._ranking(key)
                 touched[key] = Ranking(list(stored.places) if stored is not None else [])
             if change.kind in (UPDATE_BEFORE, DELETE):
                 index = touched[key].find(self._order(row), row)
@@ -203,7 +210,7 @@ class TopN(Operator):
                 touched[key].add(Place(self._order(row), _PENDING + number, 0, row))
         changes: list[Change] = []
         for key, ranking in touched.items():
-            known = self._rankings.get(key)
+            known = self._ranking(key)
             before = known.best(self._first, self._last) if known is not None else []
             changes += self._changes(before, ranking.best(self._first, self._last))
         return changes

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nextpaint.process.kernels import temporal
+from nextpaint.process.kernels import both_inputs, temporal
 from nextpaint.process.kernels.paged import FIRST_FIELD, TRUTH, WORD
 from nextpaint.process.operators.protocol import Operator, StepContext
 from nextpaint.process.operators.temporal import TemporalJoin
@@ -105,7 +105,7 @@ class TypedTemporalJoin(TemporalJoin):
         ordinals = np.empty(len(left), np.int64)
         marks = np.empty((len(left.mark_seq) + len(right.mark_seq), 2), np.int64)
         line.begin()
-        line.cursor[temporal.LAST_SEQ] = -1
+        line.cursor[both_inputs.LAST_SEQ] = -1
         line.run(
             ((cell, line), (versions, line)),
             lambda: temporal.temporal_step(
@@ -125,7 +125,7 @@ class TypedTemporalJoin(TemporalJoin):
         made = self._released(count) if count else self.nothing
         cell.reclaim()
         versions.reclaim()
-        risen = marks[: line.cursor[temporal.MARKS]]
+        risen = marks[: line.cursor[both_inputs.MARKS]]
         return made.marked(risen[:, 0].copy(), risen[:, 1].copy())
 
     def _version_columns(self, right: Batch) -> list[Column]:

@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from nextpaint.process.operators.protocol import Change, Operator, Select, StepContext
 from nextpaint.process.state import State
 from nextpaint.record.columns import IDLE, INSERT, Batch
@@ -30,7 +32,7 @@ Maker = Callable[[Sequence[Operator], State], Operator]
 
 
 class Both:
-    """Two operators over one input. `cells`: pairs of attribute names whose content must agree."""
+    """Two operators over one input. `cells`: paths to what must agree in content."""
 
     def __init__(
         self,
@@ -51,7 +53,8 @@ class Both:
         self.outputs: list[Any] = []
 
     def step(self, *batches: Batch) -> None:
-        context = StepContext(batches[0].seq, batches[0].seq)
+        seqs = np.unique(np.concatenate([each for batch in batches for each in (batch.seq, batch.mark_seq)]))
+        context = StepContext(seqs, seqs)
         expected, found = self.general.step(batches, context), self.typed.step(batches, context)
         assert shown(found) == shown(expected)
         assert [type_ for type_ in found.types] == [type_ for type_ in expected.types]
@@ -61,7 +64,8 @@ class Both:
 
     def agree(self) -> None:
         for name in self._cells:
-            assert dict(getattr(self.typed, name).items()) == dict(getattr(self.general, name).items()), name
+            typed, general = dict(cell(self.typed, name).items()), dict(cell(self.general, name).items())
+            assert typed == general, name
         assert self.typed.held == self.general.held
         assert not self._timers or self.typed.next_timer() == self.general.next_timer()
 
@@ -83,6 +87,13 @@ class Both:
         operator.late = self.typed.late
         self.state, self.typed = fresh, operator
         self.agree()
+
+
+def cell(operator: Any, path: str) -> Any:
+    """The cell at a path of attributes and places in tuples, such as `_sides.0._cell`."""
+    for part in path.split("."):
+        operator = operator[int(part)] if part.isdigit() else getattr(operator, part)
+    return operator
 
 
 def shown(batch: Batch) -> Any:
