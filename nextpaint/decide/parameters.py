@@ -10,6 +10,7 @@ profiling); what the law asks of a given shop is not decided here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
@@ -169,7 +170,7 @@ def said(stage: object) -> str:
         case Given():
             return "The list that the page brings, such as the hits of a search"
         case Require():
-            return f"Anything for which this does not hold: {stage.condition}"
+            return _condition(stage.condition)
         case NotSeen():
             return f"What you were shown {times(stage.times)} or more within {stage.within}"
         case NotBought():
@@ -177,6 +178,19 @@ def said(stage: object) -> str:
         case Diversify():
             return f"At most {stage.at_most} of one {_plain(stage.by)} on a page"
     return f"The shop's own function {getattr(stage, '__name__', type(stage).__name__)}"
+
+
+_COMPARISON = re.compile(r"(\w+)\.(\w+) *(>=|<=|<>|>|<|=) *(-?[\d.]+)")
+_RELATIONS = {">": "above", ">=": "at least", "<": "below", "<=": "at most", "=": "exactly", "<>": "other than"}
+
+
+def _condition(text: str) -> str:
+    """A filter's SQL condition in words, where it is one comparison; else as it is."""
+    found = _COMPARISON.fullmatch(text.strip())
+    if found is None:
+        return f"Anything for which this does not hold: {text}"
+    _, column, relation, number = found.groups()
+    return f"Anything whose {_plain(column)} is not {_RELATIONS[relation]} {number}"
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -53,7 +53,7 @@ class Explaining:
         if self._waiting >= SUPPOSED_AT_ONCE:
             raise Overloaded("other what-if questions are being answered", where=f"decision {decision_id[:40]}")
         node = self._node
-        source = Source(node.ledger, node.ports.clock, self._deciding.models, node.ports.disk)
+        source = Source(node.ledger, node.ports.clock, self._deciding.models, node.ports.disk, (node.application,))
         frame = node.position_of(record.position).frame
         self._waiting += 1
         try:
@@ -123,7 +123,7 @@ class Explaining:
         try:
             again = Recomputation(
                 self._node.ledger, self._node.ports.clock, disk=self._node.ports.disk, start=start,
-                rankers=self._deciding.models,
+                rankers=self._deciding.models, known=(self._node.application,),
             )  # fmt: skip
             verdict = next(again.verdicts([record]))
         except ReplayError as error:

@@ -38,9 +38,11 @@ class Recomputation:
     def __init__(
         self, ledger: Frames, clock: Clock, *, disk: Disk | None = None, start: checkpoint.Checkpoint | None = None,
         cut: Cut | None = None, rankers: Rankers = no_rankers, without: Collection[int] = (),
+        known: Iterable[Application] = (),
     ) -> None:  # fmt: skip
         self._rankers = rankers
-        self.replay = Replay(ledger, start=start, disk=disk, cut=cut, without=without)
+        applications = {each.hash: each for each in known}  # need not be planned again
+        self.replay = Replay(ledger, start=start, disk=disk, cut=cut, without=without, applications=applications)
         self._clock = clock
         self._deciders: dict[str, Decider] = {}
 

@@ -67,13 +67,14 @@ class Change(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defau
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where decisions are recomputed from. `frame_of` gives the number of the frame that holds a seq; without a `disk`
-    there are no checkpoints and everything starts at the first record."""
+    """Where decisions are recomputed from. Without a `disk` there are no checkpoints and everything starts at the first
+    record; `known`: applications that need not be planned again."""
 
     ledger: Frames
     clock: Clock
     rankers: Rankers = no_rankers
     disk: Disk | None = None
+    known: tuple[Application, ...] = ()
 
     def frame_of(self, seq: int) -> int:
         """The frame that holds a record."""
@@ -105,11 +106,13 @@ class Supposing:
         start = self._source.start(min(first - 1, record.position))
         again = Recomputation(
             self._source.ledger, self._source.clock, disk=self._source.disk, start=start,
-            rankers=self._source.rankers, without=frozenset(each.seq for each in forgotten),
+            rankers=self._source.rankers, without=frozenset(each.seq for each in forgotten), known=self._source.known,
         )  # fmt: skip
         decider = again.decider(record)
         proved = not forgotten and not compare(record, again.made(decider, record).record)
-        said = [f"without {each.named}, {_ago(each, record)}" for each in forgotten]
+        said = [
+            f"without {each.named}, {age_text(max(record.time_ms - each.event.ts, 0))} before" for each in forgotten
+        ]
         for key, columns in change.items.items():
             said += _supposed(again, key, columns, record.time_ms)
         if change.without:
@@ -145,10 +148,6 @@ class Supposing:
         if need_view and view is not None and view not in chosen:
             chosen.append(view)
         return chosen
-
-
-def _ago(past: Past, record: DecisionRecord) -> str:
-    return f"{age_text(max(record.time_ms - past.event.ts, 0))} before"
 
 
 # ---------------------------------------------------------------- another fact
@@ -248,10 +247,18 @@ def _told(
         "surface": record.surface,
         "position": record.position,
         "time_ms": record.time_ms,
-        "changed": said,
+        "changed": [_titled(each, titles) for each in said],
         "proved": proved,
         "moved": change["moved"],
         "cards": change["cards"],
         "answer": answer,
-        "text": f"What if: {'; '.join(said)}.\n{change['text']}",
+        "text": f"What if: {'; '.join(_titled(each, titles) for each in said)}.\n{change['text']}",
     }
+
+
+def _titled(said: str, titles: Mapping[str, str]) -> str:
+    """A change in words, with the title behind the id it names."""
+    for key, title in titles.items():
+        if f" {key}" in said:
+            return said.replace(f" {key}", f" {key} ({title})", 1)
+    return said

@@ -43,7 +43,7 @@ def test_an_item_that_had_been_sold_out_leaves_and_the_rest_moves_up(tmp_path):
         assert (gone["before"], gone["after"]) == (1, None)
         assert "stock 0" in gone["because"] and "hidden" in gone["because"]
         assert told["proved"] is True
-        assert told["changed"] == [f"stock of {first} 0 instead of {5 + int(first[1:])}"]
+        assert told["changed"] == [f"stock of {first} (Thing {first[1:]}) 0 instead of {5 + int(first[1:])}"]
         unchanged = await engine.decide(LOCAL, "shelf", asked("v1"))
         assert ids(unchanged) == ids(answer), "nothing was written"
 
@@ -74,7 +74,7 @@ def test_without_the_last_view_the_page_is_that_of_a_node_that_never_saw_it(tmp_
         _, told = await one(tmp_path / "all", ("g3", "g3", "g7", "g7", "g7"))
         fewer, _ = await one(tmp_path / "fewer", ("g3", "g3", "g7", "g7"))
         assert ids(told["answer"]) == fewer
-        assert told["changed"][0].startswith("without Product Viewed g7, ")
+        assert told["changed"][0].startswith("without Product Viewed g7 (Thing 7), ")
 
     asyncio.run(main_())
 
@@ -182,7 +182,7 @@ def test_the_command_asks_a_data_directory(tmp_path, capsys):
     data = str(tmp_path / "node")
     assert main(["why", told["decision_id"], "--data", data, "--replay", "--what-if", "stock=0"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("What if: stock of g7 0 instead of 12.") and "recomputes identically" in out
+    assert out.startswith("What if: stock of g7 (Thing 7) 0 instead of 12.") and "recomputes identically" in out
     assert main(["why", told["decision_id"], "--data", data, "--forget-last-view"]) == 0
     assert "without Product Viewed g9" in capsys.readouterr().out
     assert main(["why", told["decision_id"], "--data", data, "--what-if", "stock"]) == 2

@@ -16,9 +16,11 @@ from pathlib import Path
 
 from nextpaint.decide.budget import StageRun
 from nextpaint.decide.explain import explain
+from nextpaint.decide.moved import moved
 from nextpaint.decide.record import Answered, Asked, DecisionRecord, FeatureSource, FilterRun, NearMiss, Ranking
 from nextpaint.govern.access import Access
 from nextpaint.record.errors import InvalidInput, NotFound
+from nextpaint.serve.http import Route, json_response
 from nextpaint.serve.pages import pages
 from nextpaint.serve.server import serve
 
@@ -185,6 +187,48 @@ class FakeShop:
             answer["replay"] = {"verdict": "identical", "differences": [], "from": "the first record"}
         return answer
 
+    async def what_if(self, request):
+        """The newest order with an item sold out or without interests: the shape of the real answer."""
+        decision_id, change = request.params["decision_id"], json.loads(request.body)
+        before = self.decisions[decision_id]
+        if change.get("forget") and not self.interest:
+            raise NotFound("this person sent no view of an item before the decision")
+        gone = {key for key, facts in change.get("items", {}).items() if facts.get("stock") == 0}
+        scored = sorted(((self.score(i, {}), i) for i in self.items.values()), key=lambda p: (-p[0], p[1].id))
+        shown = [pair for pair in scored if pair[1].stock > 2 and pair[1].id not in gone][:20]
+        after = self.record(decision_id, shown, [], {}, False)
+        titles = {item.id: item.title for item in self.items.values()}
+        told = moved(before, after, titles)
+        words = [f"stock of {key} ({titles[key]}) 0 instead of 25" for key in gone]
+        words += ["without Product Viewed 23298, 2 s before"] if change.get("forget") else []
+        items = [
+            {"id": i.id, "position": n, "reason": "", "fields": {"title": i.title, "price": f"{i.price:.2f}"}}
+            for n, (_, i) in enumerate(shown, 1)
+        ]
+        return json_response({**told, "changed": words, "answer": {"items": items}})
+
+    async def parameters(self, request):
+        weights = [("trend", 0.6, False), ("heat", 0.4, True)]
+        listed = [{"name": name, "means": f"what {name} means", "weight": w, "share": w, "direction": "up",
+                   "personal": personal, "because": "It says most."} for name, w, personal in weights]  # fmt: skip
+        surface = {"surface": "home_carousel", "purpose": "personalisation", "limit": 20, "version": "1f",
+                   "ranked_by": {"kind": "weights", "text": "a sum"}, "parameters": listed, "sources": [],
+                   "filled_from": None, "never_shown": [{"text": "What is sold out", "declared": "stock > 2"}],
+                   "page_rules": [], "rules": [{"rule_id": HOSTILE, "kind": "pin", "reason": HOSTILE, "sponsored": True,
+                   "behalf": "ACME", "paid": "ACME"}], "exploration": None, "experiment": None, "model": None,
+                   "profiling": {"uses": ["heat"], "without": "Without profiling: trend alone."},
+                   "changes": ["Turn profiling off."]}  # fmt: skip
+        log = [{"at_ms": 1_700_000_000_000, "surface": "home_carousel", "version": "1f", "changed": ["limit: 5 -> 20"]}]
+        return json_response({"application": {"title": "Retail", "hash": "9c1f"}, "as_of_ms": 1_700_000_000_000,
+                              "surfaces": [surface], "log": log})  # fmt: skip
+
+    def routes(self):
+        """What the real node answers beside the edge: why, beyond one record."""
+        return [
+            Route("POST", "/v1/decisions/{decision_id}/what-if", self.what_if, "", scope="read", body_bytes_max=65536),
+            Route("GET", "/v1/parameters", self.parameters, ""),
+        ]
+
     async def query(self, principal, sql):
         found = re.search(r"from\s+(\w+)", sql, re.IGNORECASE)
         if not found or found.group(1) not in ("inventory", "category_interest", "trending"):
@@ -258,7 +302,7 @@ class Running:
 
     async def _run(self, port):
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        routes = pages(self.shop, self.shop.last_night, self.shop.context)
+        routes = [*pages(self.shop, self.shop.last_night, self.shop.context), *self.shop.routes()]
         server = await serve(self.shop, "127.0.0.1", port, Access(), pages=routes)
         self.address = f"http://127.0.0.1:{server.port}"
         self._ready.set()

@@ -116,6 +116,40 @@ def test_why_opens_in_the_card_with_reasons_ages_and_a_near_miss(browser, addres
     assert browser.find_elements(By.CSS_SELECTOR, "#now .card.open") == []
 
 
+def test_what_if_moves_the_cards_and_back_again(browser, address, shop):
+    opened(browser, f"{address}/shop")
+    liked = "23298"
+    click(browser, f'#now .card[data-id="{liked}"] .look')
+    until(browser, lambda: "re-ordered" in words(browser, "#announce"))
+    real = order(browser, "now")
+    click(browser, f'#now .card[data-id="{real[0]}"] .ask')
+    until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".card.open .switch"))
+    click(browser, '.card.open [data-change="forget"]')
+    until(browser, lambda: "have another place" in words(browser, "#whatif"))
+    supposed = order(browser, "now")
+    assert supposed != real and browser.find_elements(By.CSS_SELECTOR, "#now .badge.up")
+    click(browser, '#whatif [data-change="sold"]')
+    until(browser, lambda: "Gone: " in words(browser, "#whatif"))
+    assert real[0] not in order(browser, "now")
+    pressed = "return [...document.querySelectorAll('#whatif .switch')].map(b => b.getAttribute('aria-checked'))"
+    assert browser.execute_script(pressed) == ["true", "true", "false"]
+    click(browser, "#whatif .back")
+    until(browser, lambda: order(browser, "now") == real)
+    assert browser.find_element(By.ID, "whatif").get_attribute("hidden")
+    assert complaints(browser) == []
+
+
+def test_how_pages_are_chosen_is_readable_and_harmless(browser, address, shop):
+    opened(browser, f"{address}/parameters")
+    page = words(browser, "main")
+    assert "Home carousel" in page and "60 %" in page and "Without profiling" in page
+    assert "paid by ACME" in page and "<script>" in page and "limit: 5 -> 20" in page
+    widths = "return [...document.querySelectorAll('.weights .meter i')].map(i => i.style.width)"
+    assert browser.execute_script(widths) == ["60%", "40%"]
+    assert browser.execute_script("return window.pwned") is None
+    assert complaints(browser) == []
+
+
 def test_profiling_off_reads_nothing_and_a_stranger_starts_cold(browser, address, shop):
     opened(browser, f"{address}/shop")
     cold = order(browser, "now")
@@ -212,7 +246,7 @@ def test_the_keyboard_is_enough_and_narrow_screens_do_not_scroll_sideways(browse
     try:
         metrics = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        for page in ("shop", "console"):
+        for page in ("shop", "console", "parameters"):
             opened(browser, f"{address}/{page}")
             assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
     finally:

@@ -6,13 +6,14 @@ import { $, h, pretty, text } from "./dom.js";
 const client = createClient({ key: keyOfThisTab(), who: () => "parameters" });
 const percent = (value) => `${Math.round(value * 100)} %`;
 const when = (ms) => new Date(ms).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
-const named = (name) => pretty(String(name).replaceAll("_", " "));
+const sentence = (value) => value.charAt(0).toUpperCase() + value.slice(1);
+const named = (name) => sentence(pretty(String(name).replaceAll("_", " ")));
 
 function weight(each) {
   const says = each.direction === "down" ? "counts against an item" : each.direction === "none" ? "decides nothing" : null;
   return h("li", {}, h("span", { class: "name" }, named(each.name), " ", h("span", { class: each.personal ? "chip now" : "chip" }, each.personal ? "about you" : "not about you")), h("span", { class: "share" }, percent(each.share)),
-    h("span", { class: each.personal ? "meter personal" : "meter", "aria-hidden": "true" }, h("i", { style: { width: percent(each.share) } })),
-    h("span", { class: "because" }, `${pretty(each.means)}${says ? `; ${says}` : ""}. ${each.because}`));
+    h("span", { class: each.personal ? "meter personal" : "meter", "aria-hidden": "true" }, h("i", { style: { width: `${(each.share * 100).toFixed(1)}%` } })),
+    h("span", { class: "because" }, `${sentence(each.means)}${says ? `; ${says}` : ""}. ${each.because}`));
 }
 
 const listed = (title, list) => (list.length ? [h("h3", {}, title), h("ul", { class: "plain" }, list.map((each) => h("li", { title: each.declared || null }, each.text)))] : []);
@@ -20,7 +21,7 @@ const listed = (title, list) => (list.length ? [h("h3", {}, title), h("ul", { cl
 function rule(each) {
   const paid = each.sponsored ? ` Paid: shown on behalf of ${each.behalf}, paid by ${each.paid}.` : "";
   const until = each.expires_ms ? ` Until ${when(each.expires_ms)}.` : "";
-  return { text: `${pretty(each.kind)}: ${each.reason}.${paid}${each.kind === "price" && each.personal ? " The price depends on personal data." : ""}${until}`, declared: each.rule_id };
+  return { text: `${sentence(each.kind)}: ${each.reason}.${paid}${each.kind === "price" && each.personal ? " The price depends on personal data." : ""}${until}`, declared: each.rule_id };
 }
 
 function surface(each) {

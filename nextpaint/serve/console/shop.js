@@ -4,6 +4,7 @@ import { carousel } from "./cards.js";
 import { createClient, keyOfThisTab, loadNextpaint } from "./client.js";
 import { $, duration, h, ms, pretty, text } from "./dom.js";
 import { interestStrip } from "./interests.js";
+import { whatIf } from "./whatif.js";
 import { factList, nearMiss, readRecord, sentenceOf, signedBars } from "./record.js";
 
 const SURFACE = "home_carousel";
@@ -15,7 +16,7 @@ const SEEN_AFTER_MS = 1000; // a card counts as seen when half of it was on scre
 const key = keyOfThisTab();
 const nextpaint = await loadNextpaint(key);
 const client = createClient({ key, who: () => nextpaint.anonymousId });
-const state = { profiled: true, decision: null, aheadMs: 0, fastSince: null, viewed: new Set(), serial: 0, titles: new Map() };
+const state = { profiled: true, decision: null, answered: null, aheadMs: 0, fastSince: null, viewed: new Set(), serial: 0, titles: new Map() };
 
 const ahead = () => Math.min(AHEAD_MAX_MS, state.aheadMs + (state.fastSince === null ? 0 : (performance.now() - state.fastSince) * (SPEED - 1)));
 const readingTime = () => Date.now() + ahead();
@@ -23,6 +24,16 @@ const strip = interestStrip($("bars"), $("interests-line"), readingTime);
 
 const night = carousel($("night"), { view: (item) => react("Product Viewed", item, null), basket: (item) => react("Product Added", item, null), why: null });
 const now = carousel($("now"), { view: (item, rank) => react("Product Viewed", item, rank), basket: (item, rank) => react("Product Added", item, rank), why: explain });
+
+const supposed = whatIf(client, {
+  decisionOf: () => state.decision,
+  show: (items) => { now.show(items.map(itemOf), true); $("now").scrollTo({ top: 0, behavior: "smooth" }); },
+  back: () => { if (state.answered) now.show(state.answered, true); },
+});
+
+const itemOf = (entry) => ({
+  id: String(entry.id), title: entry.fields?.title ?? entry.title ?? state.titles.get(entry.id) ?? entry.id, price: entry.fields?.price ?? entry.price, reason: entry.reason, viewed: state.viewed.has(String(entry.id)),
+});
 
 function trouble(error) {
   const notice = $("notice");
@@ -44,9 +55,8 @@ async function decide(why) {
 }
 
 function showNow(answer, why, tookMs) {
-  const items = (answer.items ?? []).map((entry) => ({
-    id: String(entry.id), title: entry.fields?.title ?? entry.title ?? state.titles.get(entry.id) ?? entry.id, price: entry.fields?.price ?? entry.price, reason: entry.reason, viewed: state.viewed.has(String(entry.id)),
-  }));
+  if (supposed.isOpen()) return; // a page that is only supposed stays until it is left
+  const items = (answer.items ?? []).map(itemOf);
   for (const item of items) state.titles.set(item.id, item.title);
   const same = state.decision && items.length === now.order().length && items.every((item, index) => item.id === now.order()[index]);
   const budget = answer.budget ?? {};
@@ -60,6 +70,7 @@ function showNow(answer, why, tookMs) {
   if (same && !why?.clickedAt) return; // nothing to draw; cards keep the decision that put them there
   const change = now.show(items, Boolean(state.decision) && why?.fresh !== true);
   state.decision = answer.decision_id;
+  state.answered = items;
   watch();
   if (why?.clickedAt) $("now").scrollTo({ top: 0, behavior: "smooth" });
   if (change.moved + change.entered > 0 && why?.fresh !== true) {
@@ -69,6 +80,7 @@ function showNow(answer, why, tookMs) {
 
 async function react(event, item, rank) {
   const clickedAt = performance.now();
+  supposed.leave(true);
   backToNow();
   if (!state.profiled) {
     text($("said"), "Profiling is off, so this tap was not sent.");
@@ -132,7 +144,7 @@ async function explain(item, rank, panel) {
     panel.replaceChildren(
       h("p", { class: "reason" }, sentenceOf(found, record)), signedBars(found, 4), factList(found, 5),
       ...near.map((each) => nearMiss(each, (id) => state.titles.get(id))),
-      !record.profiled ? h("p", { class: "near" }, "No personal data read.") : "",
+      !record.profiled ? h("p", { class: "near" }, "No personal data read.") : "", supposed.toggles(item),
       h("p", { class: "links" }, h("a", { href: `/why/${encodeURIComponent(decision)}` }, "The full record")),
     );
   } catch (error) {
@@ -163,11 +175,13 @@ function backToNow() {
 }
 
 $("fast").addEventListener("click", () => {
+  supposed.leave(false);
   setFast(state.fastSince === null);
   readInterests();
   decide({});
 });
 $("profiling").addEventListener("click", () => {
+  supposed.leave(false);
   state.profiled = !state.profiled;
   $("profiling").setAttribute("aria-pressed", String(!state.profiled));
   text($("profiling"), state.profiled ? "Turn profiling off" : "Turn profiling on");
@@ -177,6 +191,7 @@ $("profiling").addEventListener("click", () => {
   decide({});
 });
 $("stranger").addEventListener("click", () => {
+  supposed.leave(false);
   backToNow();
   nextpaint.reset();
   client.forget();
@@ -196,7 +211,7 @@ setInterval(() => {
   text($("clock"), fast ? `time ×${SPEED}: reading ${duration(ahead())} ahead` : "");
   if (tick % (fast ? 6 : 20) === 0) readInterests();
   // It drifts back by itself; while someone reads a "why" the cards stay where they are.
-  if (!now.isOpen() && (fast ? tick % 6 === 0 : tick % (alive ? 40 : 120) === 0)) decide({});
+  if (!now.isOpen() && !supposed.isOpen() && (fast ? tick % 6 === 0 : tick % (alive ? 40 : 120) === 0)) decide({});
 }, 250);
 addEventListener("pagehide", flush);
 
