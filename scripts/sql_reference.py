@@ -131,6 +131,19 @@ AGGREGATES = {
     "DECAYED_COUNT": "`DECAYED_COUNT(INTERVAL half-life)`: ours",
     "LAST_N": "`LAST_N(x, n)`: ours; the last n by event time, an ARRAY",
 }
+FORMATS = """Formats of records (keys are JSON in every format):
+
+* `json`: an object with a member per column; times are epoch milliseconds or ISO-8601 text, bytes base64.
+* `debezium-json`: an object with `before`, `after` and `op`.
+* `avro`: plain Avro of the declared physical columns in their order; a column that may be NULL is a union of null and
+  its type, first null; TIMESTAMP and TIMESTAMP_LTZ are a long of milliseconds, as in Flink's default mapping.
+* `avro-confluent`: `0x00`, the id of the writer's schema in 4 bytes, Avro. There is no registry to ask: the schemas are
+  given by id. Columns take the fields by name; int widens to BIGINT, FLOAT and DOUBLE, an enum is text, a fixed BYTES,
+  fields that no column has are skipped and columns that no field has are NULL (of a keyed table: keep their value).
+  Recursive schemas and unions of several types as a column are refused.
+* What does not follow its schema to the last byte is a dead-letter row. Statements write JSON only: a table with
+  another format is no target of INSERT; rows sent over HTTP to an `avro` table are written as Avro.
+"""
 OWN = """## Functions and models of your own
 
 ```python
@@ -331,6 +344,8 @@ def page() -> str:
         "### Table options",
         "",
         *table(("key", "meaning"), options),
+        "",
+        *FORMATS.splitlines(),
         "",
         "## Operators: held back, late rows, live or final",
         "",

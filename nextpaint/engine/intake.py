@@ -22,6 +22,7 @@ from nextpaint.govern.access import INGEST, Principal
 from nextpaint.govern.door import Admission, Consent, Door, DoorSettings, Link
 from nextpaint.govern.personal import redact
 from nextpaint.process.coercion import coerce
+from nextpaint.process.formats import writer_of
 from nextpaint.process.images import read_image
 from nextpaint.record.codec import Record
 from nextpaint.record.errors import InvalidInput, LedgerError, NextpaintError, NotFound, Overloaded
@@ -274,10 +275,11 @@ class Intake:
         principal.require(INGEST)
         self.refuse_overload()
         receipt, landing = Receipt(), _Landing(self._node)
-        records = []
+        records, write = [], writer_of(table)
         for index, row in enumerate(rows):
             try:
-                records.append(self._row(table, row, now_ms))
+                key, value = self._row(table, row, now_ms)
+                records.append(Record(_json(key) if key else None, write(value), now_ms))
             except ValueError as error:
                 receipt.quarantined.append((index, redact(str(error))))
         if records:
@@ -289,8 +291,8 @@ class Intake:
         await self._node.applied(landing.seq)
         return receipt
 
-    def _row(self, table: Table, row: Mapping[str, Any], now_ms: int) -> Record:
-        """One row, or change, as a record; ValueError says what is wrong with it."""
+    def _row(self, table: Table, row: Mapping[str, Any], now_ms: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The key and the value of one row, or change; ValueError says what is wrong with it."""
         if table.takes_images:
             return self._change(table, row, now_ms)
         value = self._columns(table, row)
@@ -299,9 +301,9 @@ class Intake:
             time = table.names[table.watermark.column]
             value.setdefault(time, now_ms)
             self._check_time(table, time, value, now_ms)
-        return Record(_json(key) if key else None, _json(value), now_ms)
+        return key, value
 
-    def _change(self, table: Table, row: Mapping[str, Any], now_ms: int) -> Record:
+    def _change(self, table: Table, row: Mapping[str, Any], now_ms: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """A change with its images, whose rows are complete."""
         op, *images = read_image(row)
         rows = [self._columns(table, each) if each is not None else None for each in images]
@@ -309,8 +311,7 @@ class Intake:
             if each is not None and table.watermark is not None:
                 self._check_time(table, table.names[table.watermark.column], each, now_ms)
         key = self._key(table, rows[1] or rows[0] or {})
-        value = {"before": rows[0], "after": rows[1], "op": op}
-        return Record(_json(key) if key else None, _json(value), now_ms)
+        return key, {"before": rows[0], "after": rows[1], "op": op}
 
     def _key(self, table: Table, value: Mapping[str, Any]) -> dict[str, Any]:
         key = {table.names[at]: value.get(table.names[at]) for at in table.primary_key}

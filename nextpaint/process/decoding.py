@@ -9,7 +9,7 @@ gives the same values, or says what is wrong. Every other record has the values 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from nextpaint.process.coercion import coerce
+from nextpaint.process.coercion import Json, coerce
 from nextpaint.process.kernels.json_columns import (
     ABSENT,
     BOOLEAN,
@@ -35,7 +35,7 @@ from nextpaint.process.kernels.json_columns import (
     VALUE,
     decode_json,
 )
-from nextpaint.record.columns import BoolArray, Column, IntArray, RowColumn, TextColumn
+from nextpaint.record.columns import BoolArray, Column, IntArray, RowColumn, TextColumn, Value
 from nextpaint.record.types import INTEGER_BITS, INTEGERS, Field, Kind, Type, row
 from nextpaint.record.views import ByteArray, Views
 
@@ -60,7 +60,7 @@ class Decoded:
 
 
 @dataclass(slots=True)
-class _Pass:
+class Pass:
     """What one call of the kernel wrote."""
 
     buffer: ByteArray
@@ -81,27 +81,28 @@ class _Pass:
         return self.whole
 
 
-class JsonDecoder:
-    """JSON objects of one schema."""
+class ColumnTree:
+    """The columns of one schema as a tree of nodes, a ROW's fields below it, and how a pass over bytes becomes them.
 
-    def __init__(self, fields: Sequence[Field]) -> None:
+    Node 0 is the record; children of a node are contiguous. `kinds`: those that the pass decodes itself; a value of any
+    other, or one it was not certain of, is left as a place in the bytes, for `_value` to convert."""
+
+    def __init__(self, fields: Sequence[Field], kinds: Mapping[Kind, int]) -> None:
         self._fields = tuple(fields)
-        self._names = bytearray()
+        self._kinds = kinds
         self._nodes: list[list[int]] = []
         self._types: list[Type] = [row(*fields)]
         self._tree(self._fields)
-        self._node_array = np.array(self._nodes, np.int64)
-        self._name_array = np.frombuffer(bytes(self._names) or b"\0", np.uint8)
 
     def _tree(self, fields: Sequence[Field]) -> None:
-        """The nodes, breadth first: children of a node are contiguous."""
+        """The nodes, breadth first."""
         self._nodes.append([RECORD, 1, len(fields), 0, 0, 64])
         waiting: list[tuple[int, Sequence[Field], int]] = [(0, fields, 1)]
         while waiting:
             parent, below, depth = waiting.pop(0)
             self._nodes[parent][1] = len(self._nodes)
             for each in below:
-                kind = _KINDS.get(each.type.kind, OTHER)
+                kind = self._kinds.get(each.type.kind, OTHER)
                 if kind == RECORD and (depth >= DEPTH_MAX or not each.type.fields):
                     kind = OTHER
                 if kind == RECORD:
@@ -109,48 +110,39 @@ class JsonDecoder:
                 self._node(each, kind)
 
     def _node(self, declared: Field, kind: int) -> None:
-        name = declared.name.encode()
-        plain = msgspec.json.encode(declared.name) == b'"' + name + b'"'
         bits = INTEGER_BITS.get(declared.type.kind, 64)
         inner = len(declared.type.fields) if kind == RECORD else 0
-        self._nodes.append([kind, 0, inner, len(self._names), len(name) if plain else _UNMATCHED, bits])
-        self._names += name
+        self._nodes.append([kind, 0, inner, 0, 0, bits])
         self._types.append(declared.type)
-        assert len(self._nodes[-1]) == NODE_NUMBERS
 
-    def decode(self, buffer: ByteArray, start: IntArray, length: npt.NDArray[np.int32]) -> Decoded:
-        """All fields of the records at these places of `buffer`; a length of -1 is a record without a value: odd."""
-        rows, nodes = len(start), len(self._nodes)
-        words = np.zeros((nodes, rows), np.int64)
-        lengths, states = np.zeros((nodes, rows), np.int32), np.zeros((nodes, rows), np.uint8)
-        arena = np.empty(int(np.maximum(length, 0).sum(dtype=np.int64)), np.uint8)
-        flags = np.empty(rows, np.uint8)
-        reals = words.view(np.float64)
-        used = decode_json(
-            buffer, start, length, self._name_array, self._node_array, words, reals, lengths, states, arena, flags
-        )
-        made = _Pass(buffer, arena[:used], words, reals, lengths, states, flags != CLEAN)
+    def _value(self, node: int, data: bytes) -> Any:
+        """The value of bytes that the pass left alone. Raises ValueError or RecursionError."""
+        raise NotImplementedError
+
+    def _decoded(self, made: Pass) -> Decoded:
+        """What a pass wrote as columns."""
+        states = made.states
         made.whole_nodes = ((states.min(axis=1) == VALUE) & (states.max(axis=1) == VALUE)).tolist()
         self._settle(made)
         columns = [self._column(made, 1 + index, field.type) for index, field in enumerate(self._fields)]
         return Decoded(columns, states[1 : 1 + len(self._fields)] == ABSENT, made.odd)
 
-    def _settle(self, made: _Pass) -> None:
+    def _settle(self, made: Pass) -> None:
         """Convert the values that the kernel left alone; a record with one that does not fit is odd."""
         for node in ((made.states == RAW).any(axis=1)).nonzero()[0].tolist():
-            kind, type_ = self._nodes[node][0], self._types[node]
+            kind = self._nodes[node][0]
             raw = (made.states[node] == RAW).nonzero()[0]
             if kind in (TEXT, RECORD):
                 made.odd[raw] = True
                 continue
-            cells = [self._raw(made, node, row, type_) for row in raw.tolist()]
+            cells = [self._raw(made, node, row) for row in raw.tolist()]
             if kind == OTHER:
                 made.converted[node] = dict(zip(raw.tolist(), cells, strict=True))
                 continue
             values = made.reals[node] if kind == REAL else made.words[node]
             values[raw] = [0 if cell is None else cell for cell in cells]
 
-    def _column(self, made: _Pass, node: int, type_: Type) -> Column:
+    def _column(self, made: Pass, node: int, type_: Type) -> Column:
         kind = self._nodes[node][0]
         if kind == OTHER:
             cells: list[Any] = [None] * len(made.odd)
@@ -175,7 +167,7 @@ class JsonDecoder:
                 values = values.astype(np.float32).astype(np.float64)
         return Column(type_, values.astype(np.bool_) if kind == BOOLEAN else values, valid)
 
-    def _text(self, made: _Pass, node: int, type_: Type, valid: BoolArray | None) -> Column:
+    def _text(self, made: Pass, node: int, type_: Type, valid: BoolArray | None) -> Column:
         start, length, buffer = made.words[node], made.lengths[node], made.buffer
         moved = None if made.whole_nodes[node] else made.states[node] == UNESCAPED
         if moved is not None and moved.any():
@@ -184,14 +176,59 @@ class JsonDecoder:
         views = Views(buffer, start, length)
         return TextColumn(type_, views if valid is None else views.where(valid & ~made.odd), valid)
 
-    def _raw(self, made: _Pass, node: int, row: int, type_: Type) -> Any:
-        """A value from its JSON text; a record with a value that does not fit is odd."""
+    def _raw(self, made: Pass, node: int, row: int) -> Any:
+        """A value from its bytes; a record with a value that does not fit is odd."""
         if made.odd[row]:
             return None
         start = int(made.words[node, row])
-        text = made.buffer[start : start + int(made.lengths[node, row])].tobytes()
         try:
-            return coerce(msgspec.json.decode(text), type_)
+            return self._value(node, made.buffer[start : start + int(made.lengths[node, row])].tobytes())
         except (ValueError, RecursionError):
             made.odd[row] = True
             return None
+
+
+class JsonDecoder(ColumnTree):
+    """JSON objects of one schema."""
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        self._names = bytearray()
+        super().__init__(fields, _KINDS)
+        self._node_array = np.array(self._nodes, np.int64)
+        self._name_array = np.frombuffer(bytes(self._names) or b"\0", np.uint8)
+
+    def _node(self, declared: Field, kind: int) -> None:
+        super()._node(declared, kind)
+        name = declared.name.encode()
+        plain = msgspec.json.encode(declared.name) == b'"' + name + b'"'
+        self._nodes[-1][3:5] = [len(self._names), len(name) if plain else _UNMATCHED]
+        self._names += name
+        assert len(self._nodes[-1]) == NODE_NUMBERS
+
+    def decode(self, buffer: ByteArray, start: IntArray, length: npt.NDArray[np.int32]) -> Decoded:
+        """All fields of the records at these places of `buffer`; a length of -1 is a record without a value: odd."""
+        rows, nodes = len(start), len(self._nodes)
+        words = np.zeros((nodes, rows), np.int64)
+        lengths, states = np.zeros((nodes, rows), np.int32), np.zeros((nodes, rows), np.uint8)
+        arena = np.empty(int(np.maximum(length, 0).sum(dtype=np.int64)), np.uint8)
+        flags = np.empty(rows, np.uint8)
+        reals = words.view(np.float64)
+        used = decode_json(
+            buffer, start, length, self._name_array, self._node_array, words, reals, lengths, states, arena, flags
+        )
+        return self._decoded(Pass(buffer, arena[:used], words, reals, lengths, states, flags != CLEAN))
+
+    def _value(self, node: int, data: bytes) -> Any:
+        return coerce(msgspec.json.decode(data), self._types[node])
+
+    # One record by itself: what a source asks for when the pass was not certain.
+
+    @staticmethod
+    def record(data: bytes) -> Json:
+        """The JSON value of a record. Raises ValueError."""
+        return msgspec.json.decode(data)
+
+    @staticmethod
+    def cell(value: Json, type_: Type) -> Value:
+        """A value inside a record as a column's. Raises ValueError."""
+        return coerce(value, type_)

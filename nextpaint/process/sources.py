@@ -1,6 +1,7 @@
 """Sources: from ledger records to change batches with watermarks.
 
-A declared table without a connector is a topic of its own name whose values are JSON objects of its columns; a record
+A declared table without a connector is a topic of its own name whose values are JSON objects of its columns, or Avro
+(`process.formats`); keys are JSON. A record
 with a null value deletes the key's row. A table with a PRIMARY KEY takes partial rows: absent columns keep their
 value. With 'format' = 'debezium-json' records are changes with images (`process.images`).
 
@@ -19,8 +20,9 @@ import msgspec
 import numpy as np
 
 from nextpaint.process.coercion import coerce
-from nextpaint.process.decoding import Decoded, JsonDecoder
+from nextpaint.process.decoding import Decoded
 from nextpaint.process.derived import Carried, DerivedColumns
+from nextpaint.process.formats import decoder_of
 from nextpaint.process.images import Image, read_image
 from nextpaint.process.operators.protocol import Operator, Output, Row, StepContext
 from nextpaint.process.operators.table import MaterialisedTable
@@ -111,7 +113,7 @@ class Source(Operator):
         self._rowtime = table.watermark.column if table.watermark else None
         self._exact = [_EXACT.get(each.type.kind) for each in table.fields]
         self._derived = DerivedColumns(table)
-        self._decoder = JsonDecoder(table.fields)
+        self._decoder = decoder_of(table)
         delay = table.watermark.delay_ms if table.watermark else 0
         self.clock = SourceClock(self.id, delay, settings.idle_timeout_ms, settings.idle_advance_ms, state)
         self.rows_table = (
@@ -246,7 +248,7 @@ class Source(Operator):
     def _decode(self, record: Carried) -> list[tuple[int, Row]]:
         if record.value is None:
             return [] if self._images else self._deleted(record.key)  # what Debezium sends after a deletion
-        decoded = msgspec.json.decode(record.value)
+        decoded = self._decoder.record(record.value)
         if self._images:
             return self._imaged(read_image(decoded), record)
         if not isinstance(decoded, dict):
@@ -293,7 +295,8 @@ class Source(Operator):
 
     def _key(self, value: Mapping[str, Json]) -> Row:
         fields = self.table.fields
-        key = tuple(coerce(value.get(fields[at].name), fields[at].type) for at in self.table.primary_key)
+        cell = self._decoder.cell
+        key = tuple(cell(value.get(fields[at].name), fields[at].type) for at in self.table.primary_key)
         if None in key:
             raise ValueError(f"the primary key {[fields[at].name for at in self.table.primary_key]} is missing")
         return key
@@ -318,7 +321,7 @@ class Source(Operator):
 
     def _cell(self, index: int, field: Field, value: Mapping[str, Json], stored: Row | None, at_ms: int) -> Value:
         if field.name in value:
-            made = coerce(value[field.name], field.type)
+            made = self._decoder.cell(value[field.name], field.type)
         elif index == self._rowtime and not self._images:
             made = at_ms  # a row without its own time happened when it was admitted
         else:

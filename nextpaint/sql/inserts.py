@@ -10,6 +10,7 @@ from nextpaint.sql import coercion, definitions, syntax
 from nextpaint.sql.catalog import Catalog
 from nextpaint.sql.describe import describe_table
 from nextpaint.sql.fitting import completed, enforced
+from nextpaint.sql.formats import JSON, value_format
 from nextpaint.sql.plan import At, Changes, ColumnRef, Expr, Insert, Node, Project, Schema, Table
 from nextpaint.sql.queries import plan_statement_query
 from nextpaint.sql.ranks import settled
@@ -63,6 +64,11 @@ def _target(catalog: Catalog, statement: definitions.InsertInto, builtins: Mappi
     if table.takes_images:
         raise Refusal(
             f"{name.text} takes changes from outside ('format' = 'debezium-json')", name.at, "INSERT INTO another table"
+        )
+    form = value_format(table).name
+    if form != JSON:
+        raise Refusal(
+            f"{name.text} has the format '{form}', and statements write JSON", name.at, "leave the format out"
         )
     if table.metadata:
         column = table.fields[table.metadata[0][0]].name

@@ -619,7 +619,7 @@ class Table:
     @property
     def takes_images(self) -> bool:
         """Are its records changes with images before and after, not rows?"""
-        return self.option("format") == "debezium-json"
+        return "debezium-json" in (self.option("format"), self.option("value.format"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,11 @@ def _anything(value: str) -> str:
     return ""
 
 
+def _one_of_formats(value: str) -> str:
+    known = ("json", "debezium-json", "avro", "avro-confluent")
+    return "" if value in known else f"one of {', '.join(known)}"
+
+
 # key -> (what it does, check of the value: empty or the cure)
 SETTINGS: dict[str, tuple[str, Callable[[str], str]]] = {
     "nextpaint.events.lateness": ("how late the built-in streams may be", _duration),
@@ -88,11 +93,17 @@ IGNORED = (
 # Options of CREATE TABLE.
 OPTIONS: dict[str, tuple[str, Callable[[str], str]]] = {
     "connector": ("'nextpaint', the node's own backbone, which is also meant without it", _anything),
-    "format": (
-        "json, rows by column names, is also meant without it; debezium-json: changes with before, after and op, which "
-        "need no PRIMARY KEY",
-        lambda value: "" if value in ("json", "debezium-json") else "write 'json' or 'debezium-json'",
+    "value.format": (
+        "'json', the default, 'debezium-json': changes with before, after and op, which need no PRIMARY KEY, 'avro' or "
+        "'avro-confluent'; also `format`",
+        _one_of_formats,
     ),
+    "format": ("as `value.format`", _one_of_formats),
+    "value.avro-confluent.schemas": (
+        "the schemas that wrote the records, a JSON object by id; also `avro-confluent.schemas` with `format`",
+        _anything,
+    ),
+    "avro-confluent.schemas": ("as `value.avro-confluent.schemas`", _anything),
     "scan.watermark.idle-timeout": ("a source silent this long holds no watermark back", _duration),
 }
 BACKBONE = "nextpaint"

@@ -6,6 +6,7 @@ from nextpaint.record import types
 from nextpaint.record.types import Field, Kind
 from nextpaint.sql import coercion, definitions, syntax
 from nextpaint.sql.binder import Binder
+from nextpaint.sql.formats import check_format
 from nextpaint.sql.plan import At, Call, ColumnRef, Expr, Literal, Schema, Table, Watermark
 from nextpaint.sql.refusal import Refusal, near
 from nextpaint.sql.scope import Scope
@@ -35,8 +36,9 @@ def build_table(definition: definitions.CreateTable) -> Table:
     key = _key(definition, fields, computed)
     fields = [Field(each.name, each.type, each.nullable and index not in key) for index, each in enumerate(fields)]
     watermark = _watermark(definition, fields)
-    check_options(dict(definition.options), dict(definition.option_places), definition.at)
-    return Table(
+    places = dict(definition.option_places)
+    check_options(dict(definition.options), places, definition.at)
+    made = Table(
         definition.name.text,
         tuple(fields),
         key,
@@ -46,6 +48,8 @@ def build_table(definition: definitions.CreateTable) -> Table:
         definition.options,
         definition.at,
     )
+    check_format(made, places)
+    return made
 
 
 def _metadata(definition: definitions.CreateTable) -> tuple[tuple[int, str, Expr], ...]:

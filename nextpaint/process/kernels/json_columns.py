@@ -59,7 +59,7 @@ def _space(buffer: int, at: int, end: int) -> int:
 
 
 @inner
-def _utf8(buffer: int, at: int, end: int) -> int:
+def utf8_size(buffer: int, at: int, end: int) -> int:
     """Bytes of the character above ASCII at `at` (Unicode 15, table 3-7); 0 if there is none."""
     lead = byte_at(buffer + at)
     low, high = 0x80, 0xBF
@@ -121,7 +121,7 @@ def _string_end(buffer: int, at: int, end: int) -> tuple[int, bool]:
             escaped = True
             at += 2
         else:
-            size = _utf8(buffer, at, end)
+            size = utf8_size(buffer, at, end)
             if size == 0:
                 return -1, escaped
             at += size
