@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping
 
 _SWITCH_S = 0.0005
-_YOUNG_MAX = 20_000  # objects that survive until they are walked: about a millisecond
+_YOUNG_MAX = 5_000  # objects that survive until they are walked: a millisecond or two
 _NEVER = 1 << 30
 
 

@@ -48,6 +48,9 @@ NEAR_RECORDS = 300  # a rebuild this close to the running state may take over: t
 REBUILD_RECORDS = 32  # a step of a rebuild: decisions wait at most as long as for a slice or two
 PLACES_KEPT = 10_000  # frames whose positions are known without reading them: the last seconds to minutes
 COMPANY = 2  # requests in the last frame from which on the next waits for its gap
+CHECKPOINT_NS = 1_000_000  # a slice of a checkpoint: pages are encoded until this has passed
+CHECKPOINT_SPACING = 10  # from the start of one slice to the next, in lengths of the slice: a tenth of the thread
+CHECKPOINT_PAGE = 64  # rows that a page holds at least, usually
 WITNESS_MS = 1_000  # silence after which the last frame gets its witness (see stream.recovery)
 
 
@@ -125,6 +128,7 @@ class Node:
         self.tables: Tables
         self.turns = Turns(ports.clock, self._apply, self._on_switch, self._on_idle)
         self.turns.hurried = lambda: bool(self._waiters) or self._settling
+        self.turns.between = self._after_slice
         self.turns.failed = self._fail
         self._settling = False
         self.failure: NextpaintError | None = None
@@ -138,6 +142,7 @@ class Node:
         self._order = count()
         self._checkpointing: checkpoint.CheckpointWriter | None = None
         self._checkpoint_whole = False  # all of its state is encoded
+        self._checkpoint_next_ns = 0  # when the next slice of it may be encoded
         self._last_checkpoint = (-1, self.started_ms)
         self._tick: asyncio.TimerHandle | None = None
         self._last_write_ms = 0
@@ -264,6 +269,8 @@ class Node:
         self._emit(outputs.after(self.emitted))
         self.observed.apply.add((self.ports.clock.monotonic_ns() - started) / 1e6)
         self._tell_waiters()
+
+    def _after_slice(self) -> None:
         self._checkpoint()
         self.ceiling.look(self.runner, self.ports.clock.now_ms())
 
@@ -416,12 +423,27 @@ class Node:
                 self._checkpointing = self._checkpoint_writer()
             return
         writer = self._checkpointing
-        self._checkpoint_whole = self._checkpoint_whole or writer.slice()
+        self._checkpoint_whole = self._checkpoint_whole or self._checkpoint_slice(writer)
         if not self._checkpoint_whole or self.ledger.emitted < writer.header.emitted:
             return  # outputs of what it covers must be durable before it may replace their replay
         self._checkpointing, self._checkpoint_whole = None, False
         self._last_checkpoint = (writer.header.applied, now)
         self.ports.workers.submit(lambda: self._publish(writer), lambda _done, _error: None)
+
+    def _checkpoint_slice(self, writer: checkpoint.CheckpointWriter) -> bool:
+        """Encode for about a millisecond, page by page, at most a tenth of the time; True when all is encoded."""
+        clock, rows = self.ports.clock, 0
+        started_ns = clock.monotonic_ns()
+        if started_ns < self._checkpoint_next_ns:
+            return False
+        spent_ns = 0
+        while rows < checkpoint.SLICE_ROWS and spent_ns < CHECKPOINT_NS:
+            if writer.slice(1):
+                return True
+            rows += CHECKPOINT_PAGE
+            spent_ns = clock.monotonic_ns() - started_ns
+        self._checkpoint_next_ns = started_ns + spent_ns * CHECKPOINT_SPACING
+        return False
 
     def _checkpoint_writer(self) -> checkpoint.CheckpointWriter:
         beside = {**self.index.snapshot(), "application": self.application.packed}

@@ -2,7 +2,8 @@
 
 A turn runs waiting decisions, then slices of un-applied records, then gives the loop back so that sockets are
 read. With both waiting, decisions get at most `DECISION_SHARE` of the thread and applying the rest; with one waiting
-it gets all. A slice is sized by the measured cost of a record so that it takes about `SLICE_MS`.
+it gets all. Most of a small slice is what it costs whatever is in it, so a slice is not sized by a cost per record: its
+size grows while full slices take less than `SLICE_MS`, and shrinks in proportion when one took longer.
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ from nextpaint.engine.replay import Switch, Waiting
 from nextpaint.ports import Clock
 from nextpaint.record.runs import Run
 
-SLICE_MS = 2.0  # a decision waits at most this long for a slice to end
+SLICE_MS = 3.0  # a decision waits at most this long for a slice to end
 DECIDE_MS_MAX = 15.0  # decisions of one turn; then the loop delivers what became durable, and their answers leave
 CATCH_UP_MS = 8.0  # a slice while thousands of records wait and no decision did: larger steps cost less a record
 SLICES_MS_MIN = 4.0  # slices of one turn at least, when records wait
 DECISION_SHARE = 0.7  # applying keeps 30 % of the thread even when decisions alone could fill it
-PATIENCE_MS = 3.0  # how long a few records may wait for more; a decision reads them at most this much later
-COMPANY = 32  # records that are worth a slice at once: at 30 the fixed cost is a third of the whole
+PATIENCE_MS = 8.0  # how long a few records may wait for more; a decision reads them at most this much later
+COMPANY = 48  # records that are worth a slice at once: at 30 the fixed cost is a third of the whole
+SLICE_RECORDS = 64  # what a slice takes at first
 SLICE_RECORDS_MAX = 4096
-RECORD_MS_MIN = 1e-4  # a clock that stands still (simulations) must not make a record cost nothing
+GROWTH_MAX = 1.5  # of a slice's size at once: one slice of cheap records says little about the next
 
 Apply = Callable[[list[Run]], None]
 
@@ -49,11 +51,12 @@ class Turns:
         self._lag_ns = 0
         self._turned_ns = 0
         self._decided_ns = 0
-        self._record_ms = 0.05  # cost of a record, smoothed
+        self._size = SLICE_RECORDS
         self.longest_slice_ms = 0.0
         self._sliced_ns = 0  # when the last slice ended
         self._timer: asyncio.TimerHandle | None = None
         self.hurried: Callable[[], bool] = lambda: False  # whether somebody waits for a record to be applied
+        self.between: Callable[[], None] = lambda: None  # called after a slice, not timed as a part of it
         self._loop: asyncio.AbstractEventLoop | None = None
         self.failed: Callable[[Exception], None] = _raise  # told when applying broke: nothing is applied after that
 
@@ -158,14 +161,22 @@ class Turns:
         if switch is not None:
             self._switch(switch)
             return
-        behind = not self._decided_ns and len(self._records) >= SLICE_RECORDS_MAX
-        slice_ms = CATCH_UP_MS if behind else SLICE_MS
-        taken = self._records.take(max(1, min(SLICE_RECORDS_MAX, int(slice_ms / self._record_ms))))
+        taken = self._records.take(self._size)
         if not taken:
             return
-        started = self._clock.monotonic_ns()
+        started_ns = self._clock.monotonic_ns()
         self._apply(taken)
         self._sliced_ns = self._clock.monotonic_ns()
-        spent_ms = (self._clock.monotonic_ns() - started) / 1e6
-        self._record_ms = max(0.8 * self._record_ms + 0.2 * (spent_ms / sum(map(len, taken))), RECORD_MS_MIN)
+        self._resize(sum(map(len, taken)), (self._sliced_ns - started_ns) / 1e6)
+        self.between()
+
+    def _resize(self, taken: int, spent_ms: float) -> None:
+        """What a slice took says how many records the next may hold."""
         self.longest_slice_ms = max(self.longest_slice_ms, spent_ms)
+        behind = not self._decided_ns and len(self._records) >= SLICE_RECORDS_MAX
+        allowed_ms = CATCH_UP_MS if behind else SLICE_MS
+        if spent_ms > allowed_ms:
+            self._size = max(1, int(taken * allowed_ms / spent_ms))
+        elif taken >= self._size:
+            growth = min(GROWTH_MAX, allowed_ms / spent_ms) if spent_ms else GROWTH_MAX
+            self._size = min(SLICE_RECORDS_MAX, max(self._size + 1, int(self._size * growth)))
