@@ -19,7 +19,7 @@ from nextpaint.decide.mark import Mark, Price
 from nextpaint.decide.merchandising import mark_of, priced
 from nextpaint.decide.near import near_misses
 from nextpaint.decide.pipeline import EXCLUDED, Outcome
-from nextpaint.decide.rank import contributions
+from nextpaint.decide.rank import spoke_most
 from nextpaint.decide.record import (
     REMOVED_MAX,
     Answered,
@@ -186,15 +186,14 @@ def _filters(outcome: Outcome) -> tuple[FilterRun, ...]:
 
 
 def _ranking(bound: BoundSurface, outcome: Outcome) -> Ranking:
-    by = "order of retrieval" if bound.surface.rank is None else str(bound.surface.rank)
     chosen = outcome.model
     if chosen is not None:
         page = outcome.ranked.head(SHADOWED)
         shadow = chosen.shadowed(outcome.considered, page)
         return Ranking(str(chosen), model=chosen.ranker.identity, role=chosen.role, shadow=shadow)
     if outcome.weighted is not None and outcome.scales is not None:
-        return Ranking(by, dict(outcome.weighted.weights), outcome.scales)
-    return Ranking(by)
+        return Ranking(bound.ranked_by, dict(outcome.weighted.weights), outcome.scales)
+    return Ranking(bound.ranked_by)
 
 
 def _answered(page: Candidates, bound: BoundSurface, context: Context, outcome: Outcome) -> tuple[Answered, ...]:
@@ -208,15 +207,12 @@ def _answered(page: Candidates, bound: BoundSurface, context: Context, outcome: 
     }
     weights = {} if outcome.weighted is None else dict(outcome.weighted.weights)
     told = outcome.model.reasons(page) if outcome.model is not None and len(page) else []
-    names = [each.name for each in features]
+    if outcome.scales is not None and weights and len(page):
+        told = spoke_most(page, weights, outcome.scales)
     rows = []
     scores, sources = page.scores.tolist(), page.sources.tolist()
     for index, key in enumerate(page.keys()):
         reason = (told[index] if told else "") or _source_label(sources[index], outcome)
-        if outcome.scales is not None:
-            shares = contributions(weights, outcome.scales, dict(zip(names, values[index], strict=True)))
-            best = max(shares, key=shares.__getitem__)  # of equal ones the first declared
-            reason = best if shares[best] > 0.0 else reason
         about = abouts[reason][index] if reason in abouts else None
         rows.append(Answered(key, scores[index], sources[index], reason, str(about or ""), values[index], ages[index]))
     return tuple(rows)

@@ -60,8 +60,7 @@ class Named:
 @dataclass(frozen=True, slots=True)
 class BoundSurface:
     """A surface ready to decide. `given`: the retriever of the caller's own list, if any. `fields`: columns of the
-    items table that are answered. `facts`: everything read by
-    key."""
+    items table that are answered. `facts`: everything read by key. `ranked_by` prints the ranker."""
 
     surface: Surface
     inputs: Mapping[str, InputType]
@@ -77,6 +76,7 @@ class BoundSurface:
     max_age_ms: int
     fields: tuple[str, ...]
     facts: tuple[Fact, ...]
+    ranked_by: str = ""
     experiment: Experiment | None = None
     variants: Mapping[str, BoundSurface] = field(default_factory=dict)
 
@@ -138,6 +138,7 @@ def _bind(surface: Surface, binder: Binder) -> BoundSurface:
         max_age_ms=_max_age_ms(surface.fallback, binder),
         fields=_fields(binder),
         facts=tuple(dict.fromkeys(facts)),
+        ranked_by="" if binder.diagnostics else "order of retrieval" if surface.rank is None else str(surface.rank),
     )
 
 

@@ -8,7 +8,7 @@ never changed in place, so a stage may keep the one it was given. A batch does n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -68,6 +68,19 @@ class Candidates:
     def none() -> Candidates:
         """No candidates."""
         return Candidates(np.empty(0, object), np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.int64))
+
+
+def concatenated(batches: Sequence[Candidates]) -> Candidates:
+    """Batches of the same features end to end; they hold different items."""
+    if len(batches) < 2:
+        return batches[0] if batches else Candidates.none()
+    return Candidates(
+        np.concatenate([each.ids for each in batches]),
+        np.concatenate([each.slots for each in batches]),
+        np.concatenate([each.scores for each in batches]),
+        np.concatenate([each.sources for each in batches]),
+        {name: Column.concat([each.features[name] for each in batches]) for name in batches[0].features},
+    )
 
 
 def merge(batches: list[Candidates]) -> Candidates:

@@ -28,7 +28,7 @@ import numpy as np
 
 from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.context import Context
-from nextpaint.record.columns import Column, Value
+from nextpaint.record.columns import Column, IntArray, Value
 from nextpaint.record.types import Kind, Type
 
 Key = tuple[Value, ...]
@@ -87,7 +87,7 @@ class Fact:
             if self.key[0].name != self.item_key:
                 keys = item_values(self.key[0].name, self.item_key, candidates, context)
                 return context.reading.keyed(self.table, self.column, keys)
-            places = context.places(context.items_table, self.table)[candidates.slots]
+            places = _places(self.table, candidates, context)
             column = context.column(self.table, self.column)
             if not len(column):  # nothing is kept in this table yet
                 return column_of(self.type, [None] * len(candidates))
@@ -99,19 +99,35 @@ class Fact:
             return column_of(self.type, [value]).take(np.zeros(len(candidates), np.int64))
         if from_item[-1] and not any(from_item[:-1]):
             held = context.once(self, lambda: self._by_last_part(context))
-            keys = (
-                item_values(self.key[-1].name, self.item_key, candidates, context) if held else [None] * len(candidates)
-            )
+            if not held:
+                return column_of(self.type, [None] * len(candidates))
+            name = self.key[-1].name
+            if name != self.item_key and self.type.kind is Kind.DOUBLE and all(isinstance(each, str) for each in held):
+                return self._by_code(name, held, candidates, context)
+            keys = item_values(name, self.item_key, candidates, context)
             return column_of(self.type, [held.get(each) for each in keys])
         return self._row_by_row(candidates, context)
 
     def changed_at_ms(self, candidates: Candidates, context: Context) -> list[int | None]:
-        """Per candidate: when the ledger last changed the row it was read from; None where there is no row."""
+        """Per candidate: when the ledger last changed the row it was read from; None where there is no row. Facts of
+        one row share the look-up."""
+        known = context.once(("changed", self.table, self.key), lambda: [candidates, None])
+        if known[1] is None or known[0] is not candidates:
+            known[:] = candidates, self._changed_at_ms(candidates, context)
+        times: list[int | None] = known[1]
+        return times
+
+    def _changed_at_ms(self, candidates: Candidates, context: Context) -> list[int | None]:
+        at_ms, table = context.reading.changed_at_ms, self.table
+        if len(self.key) == 1 and self.key[0].origin is Origin.ITEM and self.key[0].name == self.item_key:
+            return [at_ms(table, (key,)) for key in candidates.keys()]
         changed: list[int | None] = [None] * len(candidates)
         for subject in self._people(context):
+            found: dict[Key, int | None] = {}
             for index, key in enumerate(self._keys(candidates, context, subject)):
-                at = context.reading.changed_at_ms(self.table, key)
-                before = changed[index]
+                if key not in found:
+                    found[key] = at_ms(table, key)
+                at, before = found[key], changed[index]
                 if at is not None and (before is None or at > before):
                     changed[index] = at
         return changed
@@ -156,6 +172,16 @@ class Fact:
         context.known |= self.personal and bool(held)
         return held
 
+    def _by_code(self, name: str, held: dict[Value, Value], candidates: Candidates, context: Context) -> Column:
+        """`held` by a text column of the items table: one look-up for each value of it, not for each candidate."""
+        codes, code_of = context.items.codes(name)
+        values = np.full(len(code_of) + 1, np.nan)  # the last: no value, code -1
+        for key, value in held.items():
+            if key in code_of and value is not None:
+                values[code_of[key]] = value
+        taken = values[codes[candidates.slots]]
+        return Column(self.type, taken, taken == taken)
+
     def _row_by_row(self, candidates: Candidates, context: Context) -> Column:
         values: list[Value] = [None] * len(candidates)
         for subject in self._people(context):
@@ -165,6 +191,15 @@ class Fact:
                     rows[key] = self._value(key, context)
                 values[index] = unite(values[index], rows[key])
         return column_of(self.type, values)
+
+
+def _places(table: str, candidates: Candidates, context: Context) -> IntArray:
+    """The slot of each candidate's row in a table kept by item, -1 where there is none; facts of a table share them."""
+    known = context.once(("slots", table), lambda: [candidates, None])
+    if known[1] is None or known[0] is not candidates:
+        known[:] = candidates, context.places(context.items_table, table)[candidates.slots]
+    places: IntArray = known[1]
+    return places
 
 
 def item_values(name: str, item_key: str, candidates: Candidates, context: Context) -> list[Any]:

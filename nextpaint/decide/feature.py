@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ class BoundFeature:
     kind: str  # "session" | "interest" (person and a column of the item) | "person" | "item" | "function"
     of: Fact | Expression | BoundSession | BoundTogether | FeatureFunction
 
-    @property
+    @cached_property
     def facts(self) -> tuple[Fact, ...]:
         """The facts it is made of."""
         return (self.of,) if isinstance(self.of, Fact) else self.of.facts if isinstance(self.of, Expression) else ()
@@ -85,9 +86,12 @@ class BoundFeature:
     def ages_ms(self, candidates: Candidates, context: Context) -> list[int | None]:
         """Per candidate, how long ago its newest fact last changed; None where there is none or it is a function's."""
         now = context.time_ms
-        if self.facts:
-            changes = zip(*(fact.changed_at_ms(candidates, context) for fact in self.facts), strict=True)
-            newest = [max((at for at in times if at is not None), default=None) for times in changes]
+        facts = self.facts
+        if facts:
+            newest = facts[0].changed_at_ms(candidates, context)
+            if len(facts) > 1:
+                changes = zip(*(fact.changed_at_ms(candidates, context) for fact in facts), strict=True)
+                newest = [max((at for at in times if at is not None), default=None) for times in changes]
             return [None if at is None else max(now - at, 0) for at in newest]
         latest = self.of.latest_ms(context) if isinstance(self.of, BoundSession | BoundTogether) else None
         return [None if latest is None else max(now - latest, 0)] * len(candidates)

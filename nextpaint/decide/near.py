@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextpaint.decide.binding import BoundSurface, Named
-from nextpaint.decide.candidates import Candidates, FloatArray
+from nextpaint.decide.candidates import Candidates, FloatArray, concatenated
 from nextpaint.decide.context import Context
 from nextpaint.decide.feature import read_features
 from nextpaint.decide.pipeline import Outcome
@@ -25,11 +25,11 @@ OUTSCORED_MAX = 3  # of the ten, items that merely scored less: they say little,
 
 @dataclass(slots=True)
 class _Entry:
-    """Row `row` of `batch`; `named`: the filter that removed it, if one did."""
+    """Row `row` of the removed candidates (`named`: the filter that removed it) or, without a filter, of the ranked
+    ones."""
 
     rank: int
     cause: str
-    batch: Candidates
     row: int
     named: Named | None = None
     by: str = ""
@@ -39,38 +39,55 @@ class _Entry:
 
 def near_misses(bound: BoundSurface, context: Context, outcome: Outcome) -> tuple[NearMiss, ...]:
     """Up to ten, by the place they would have had; at one place what a filter removed comes first."""
-    entries = _removed(bound, context, outcome) + _outranked(context, outcome)
+    removed, entries = _removed(bound, context, outcome)
+    entries += _outranked(context, outcome)
     entries.sort(key=lambda entry: entry.rank)
-    chosen = entries[:NEAR_MAX]
-    missed: list[NearMiss | None] = [None] * len(chosen)
-    for batch in {id(entry.batch): entry.batch for entry in chosen}.values():
-        places = [place for place, entry in enumerate(chosen) if entry.batch is batch]
-        group = [chosen[place] for place in places]
-        picked = batch.take(np.array([entry.row for entry in group], np.int64))
-        _explain_filter(group, picked, context)
-        for place, each in zip(places, _rows(group, picked, bound, context), strict=True):
-            missed[place] = each
-    return tuple(each for each in missed if each is not None)
+    del entries[NEAR_MAX:]
+    filtered = [entry for entry in entries if entry.named is not None]
+    others = [entry for entry in entries if entry.named is None]
+    picked = removed.take(np.array([entry.row for entry in filtered], np.int64))
+    _explain_filters(filtered, picked, context)
+    outranked = outcome.ranked.take(np.array([entry.row for entry in others], np.int64))
+    made: dict[int, NearMiss] = {}
+    for group, batch in _groups((filtered, picked), (others, outranked)):
+        for entry, miss in zip(group, _rows(group, batch, bound, context), strict=True):
+            made[id(entry)] = miss
+    return tuple(made[id(entry)] for entry in entries)
 
 
-def _removed(bound: BoundSurface, context: Context, outcome: Outcome) -> list[_Entry]:
-    """Per filter the best of what it removed; what the caller excluded is no near miss."""
-    entries: list[_Entry] = []
+_Group = tuple[list[_Entry], Candidates]
+
+
+def _groups(first: _Group, second: _Group) -> list[_Group]:
+    """Both as one batch where features were read for both or for neither, else each for itself."""
+    if not second[0] or not first[0]:
+        return [first if first[0] else second]
+    if first[1].features.keys() != second[1].features.keys():
+        return [first, second]
+    return [(first[0] + second[0], concatenated([first[1], second[1]]))]
+
+
+def _removed(bound: BoundSurface, context: Context, outcome: Outcome) -> tuple[Candidates, list[_Entry]]:
+    """The first of what each filter removed, scored, and the best of them; what the caller excluded is no near
+    miss."""
+    batches: list[Candidates] = []
+    filters: list[Named] = []
     room = LOOKED_AT
-    ranked = -outcome.ranked.scores
     for named, batch in outcome.removed:
-        if named is None or not room:
-            continue
-        batch = batch.head(room)
-        room -= len(batch)
-        places = [0] * len(batch)
-        if outcome.model is not None or (outcome.weighted is not None and outcome.scales is not None):
-            batch = read_features(bound.features, batch, context)
-            batch = batch.with_scores(_scores(batch, outcome))
-            places = (np.searchsorted(ranked, -batch.scores, side="left") + 1).tolist()
-        best = sorted(range(len(batch)), key=places.__getitem__)[:NEAR_MAX]
-        entries += [_Entry(places[row], "filter", batch, row, named) for row in best]
-    return entries
+        if named is not None and room:
+            batches.append(batch.head(room))
+            filters += [named] * len(batches[-1])
+            room -= len(batches[-1])
+    removed = concatenated(batches)
+    if not len(removed):
+        return removed, []
+    places = np.zeros(len(removed), np.int64)
+    if outcome.model is not None or (outcome.weighted is not None and outcome.scales is not None):
+        removed = read_features(bound.features, removed, context)
+        removed = removed.with_scores(_scores(removed, outcome))
+        places = np.searchsorted(-outcome.ranked.scores, -removed.scores, side="left") + 1
+    best = places.argsort(kind="stable")[:NEAR_MAX].tolist()
+    return removed, [_Entry(int(places[row]), "filter", row, filters[row]) for row in best]
 
 
 def _scores(batch: Candidates, outcome: Outcome) -> FloatArray:
@@ -94,19 +111,20 @@ def _outranked(context: Context, outcome: Outcome) -> list[_Entry]:
         cause = "rule" if key in moved else "rank" if outcome.explored is None else "explore"
         outscored += cause != "rule"
         if outscored <= OUTSCORED_MAX or cause == "rule":
-            entries.append(_Entry(row + 1, cause, batch, row, None, *moved.get(key, ("", ""))))
+            entries.append(_Entry(row + 1, cause, row, None, *moved.get(key, ("", ""))))
     return entries
 
 
-def _explain_filter(group: list[_Entry], picked: Candidates, context: Context) -> None:
-    """Puts into words what a filter saw of the items it removed; `group` shares one batch, so one filter."""
-    named = group[0].named
-    if named is None:
-        return
-    seen = named.filter.why(picked, context) if named.filter is not None else [("", None)] * len(group)
-    for entry, (values, changed_ms) in zip(group, seen, strict=True):
-        entry.by, entry.saw = named.label, values
-        entry.age_ms = None if changed_ms is None else max(context.time_ms - changed_ms, 0)
+def _explain_filters(entries: list[_Entry], picked: Candidates, context: Context) -> None:
+    """Puts into words what filters saw of the items they removed: row i of `picked` is entry i."""
+    for named in {id(entry.named): entry.named for entry in entries}.values():
+        assert named is not None
+        rows = [row for row, entry in enumerate(entries) if entry.named is named]
+        seen = [("", None)] * len(rows) if named.filter is None else named.filter.why(picked.take(np.array(rows)), context)
+        for row, (values, changed_ms) in zip(rows, seen, strict=True):
+            entry = entries[row]
+            entry.by, entry.saw = named.label, values
+            entry.age_ms = None if changed_ms is None else max(context.time_ms - changed_ms, 0)
 
 
 def _rows(group: list[_Entry], picked: Candidates, bound: BoundSurface, context: Context) -> list[NearMiss]:

@@ -18,11 +18,13 @@ from nextpaint.record.columns import IntArray
 def best_first(scores: FloatArray, key_of: Callable[[int], str]) -> IntArray:
     """Indices that sort by (score descending, key ascending). `key_of(i)` is the key of `scores[i]`, asked only on
     ties."""
-    order: IntArray = np.argsort(-scores, kind="stable")
+    order: IntArray = (-scores).argsort(kind="stable")
     ordered = scores[order]
-    if len(order) > 1 and bool((ordered[1:] == ordered[:-1]).any()):
-        value = scores.tolist()
-        return np.array(sorted(order.tolist(), key=lambda index: (-value[index], key_of(index))), np.int64)
+    equal = ordered[1:] == ordered[:-1]
+    if equal.any():  # runs of equal scores, each put in the order of its keys
+        edges = np.diff(equal.astype(np.int8), prepend=0, append=0)
+        for start, end in zip((edges == 1).nonzero()[0].tolist(), (edges == -1).nonzero()[0].tolist(), strict=True):
+            order[start : end + 1] = sorted(order[start : end + 1].tolist(), key=key_of)
     return order
 
 
@@ -33,11 +35,13 @@ def top(scores: FloatArray, key_of: Callable[[int], str], count: int) -> IntArra
     if count >= len(scores):
         return best_first(scores, key_of)
     # A partition picks any of those equal to the threshold; which ones is settled by key below.
-    threshold = np.partition(scores, len(scores) - count)[len(scores) - count]
-    chosen = np.flatnonzero(scores >= threshold)
+    parted = scores.copy()
+    parted.partition(len(scores) - count)
+    threshold = parted[len(scores) - count]
+    chosen: IntArray = (scores >= threshold).nonzero()[0]
     if len(chosen) > count:
-        level = np.flatnonzero(scores == threshold).tolist()
-        above = np.flatnonzero(scores > threshold)
+        level = (scores == threshold).nonzero()[0].tolist()
+        above = (scores > threshold).nonzero()[0]
         level = heapq.nsmallest(count - len(above), level, key=key_of)
         chosen = np.concatenate([above, np.array(level, np.int64)])
     picked = chosen.tolist()

@@ -109,6 +109,20 @@ class BoundWeighted:
         return total
 
 
+def spoke_most(candidates: Candidates, weights: Mapping[str, float], scales: Mapping[str, float]) -> list[str]:
+    """Per candidate the feature with the largest contribution (of equal ones the first declared), '' where none is
+    above zero."""
+    names = list(weights)
+    shares = np.zeros((len(names), len(candidates)), np.float64)
+    for row, name in enumerate(names):
+        scale = scales.get(name, 0.0)
+        if scale > 0.0 and name in candidates.features:
+            shares[row] = weights[name] * (_zero_for_null(candidates.features[name]) / scale)
+    best = shares.argmax(axis=0)
+    spoken = (shares.max(axis=0) > 0.0).tolist()
+    return [names[row] if spoke else "" for row, spoke in zip(best.tolist(), spoken, strict=True)]
+
+
 def contributions(
     weights: Mapping[str, float], scales: Mapping[str, float], values: Mapping[str, float | None]
 ) -> dict[str, float]:

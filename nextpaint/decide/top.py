@@ -130,8 +130,8 @@ def _top(stage: Top, wheres: Sequence[_Where]) -> Stage:
             if not wanted:
                 return abstain(context, f"no {where.name} of interest yet")
             usable = usable & _allowed(where, stage.table, wanted, context)
-        held = np.flatnonzero(usable)
-        values = scores.values[held].astype(np.float64)
+        held = usable.nonzero()[0]
+        values = scores.values[held].astype(np.float64, copy=False)
         passing = top(values, lambda index: keys[held[index]], stage.k)
         if not len(passing):
             return abstain(context, f"{stage.table} has no matching item")
@@ -146,13 +146,13 @@ def _top(stage: Top, wheres: Sequence[_Where]) -> Stage:
 def _allowed(where: _Where, table: str, wanted: frozenset[object], context: Context) -> BoolArray:
     """Per slot of the top table: whether column `where.name` holds a wanted value."""
     codes, code_of = context.whole(where.table).codes(where.name)
-    accepted = [code for value, code in code_of.items() if value in wanted]
+    accepted = np.zeros(len(code_of) + 1, np.bool_)  # the last: no value, code -1
+    accepted[[code_of[each] for each in wanted if each in code_of]] = True
+    passing: BoolArray = accepted[codes]
     if where.table == table:
-        held = codes
-    else:
-        places = context.places(table, where.table)
-        held = np.where(places >= 0, codes[places], -1) if len(codes) else np.full(len(places), -1, np.int64)
-    return np.isin(held, accepted)
+        return passing
+    places = context.places(table, where.table)
+    return passing[places] & (places >= 0) if len(codes) else np.zeros(len(places), np.bool_)
 
 
 def _usable(column: Column) -> BoolArray:

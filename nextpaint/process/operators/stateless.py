@@ -122,6 +122,8 @@ class Project(Operator):
         """These changes projected, evaluated at ledger time `as_of`; failing rows are left out."""
         if not changes:
             return []
+        if self._only_picks:
+            return [Change(change.kind, tuple([change.row[pick] for pick in self._only_picks])) for change in changes]
         batch, failures = batch_of(self._source, changes), Failures()
         rows = batch.with_columns(self._columns(Evaluation(batch.columns, len(batch), as_of, failures))).rows()
         return [
