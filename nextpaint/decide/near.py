@@ -120,7 +120,8 @@ def _explain_filters(entries: list[_Entry], picked: Candidates, context: Context
     for named in {id(entry.named): entry.named for entry in entries}.values():
         assert named is not None
         rows = [row for row, entry in enumerate(entries) if entry.named is named]
-        seen = [("", None)] * len(rows) if named.filter is None else named.filter.why(picked.take(np.array(rows)), context)
+        refused = picked.take(np.array(rows))
+        seen = [("", None)] * len(rows) if named.filter is None else named.filter.why(refused, context)
         for row, (values, changed_ms) in zip(rows, seen, strict=True):
             entry = entries[row]
             entry.by, entry.saw = named.label, values

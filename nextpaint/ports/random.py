@@ -9,7 +9,6 @@ import os
 import random
 from typing import Protocol
 
-
 _DRAWN_BYTES = 4096
 
 
