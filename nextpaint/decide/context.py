@@ -95,6 +95,13 @@ class Context:
         value = memory[key] = make()
         return value
 
+    def of_batch(self, key: object, candidates: Candidates, make: Callable[[], T]) -> T:
+        """`make()` for this very batch; the result for the last batch asked about is remembered."""
+        known = self._memory.get(key)
+        if known is None or known[0] is not candidates:
+            known = self._memory[key] = (candidates, make())
+        return cast(T, known[1])
+
     def recall(self, key: object) -> Any:
         """What `once` or `remember` holds for `key`, or None."""
         return self._memory.get(key)

@@ -111,11 +111,9 @@ class Fact:
     def changed_at_ms(self, candidates: Candidates, context: Context) -> list[int | None]:
         """Per candidate: when the ledger last changed the row it was read from; None where there is no row. Facts of
         one row share the look-up."""
-        known = context.once(("changed", self.table, self.key), lambda: [candidates, None])
-        if known[1] is None or known[0] is not candidates:
-            known[:] = candidates, self._changed_at_ms(candidates, context)
-        times: list[int | None] = known[1]
-        return times
+        return context.of_batch(
+            ("changed", self.table, self.key), candidates, lambda: self._changed_at_ms(candidates, context)
+        )
 
     def _changed_at_ms(self, candidates: Candidates, context: Context) -> list[int | None]:
         at_ms, table = context.reading.changed_at_ms, self.table
@@ -195,11 +193,9 @@ class Fact:
 
 def _places(table: str, candidates: Candidates, context: Context) -> IntArray:
     """The slot of each candidate's row in a table kept by item, -1 where there is none; facts of a table share them."""
-    known = context.once(("slots", table), lambda: [candidates, None])
-    if known[1] is None or known[0] is not candidates:
-        known[:] = candidates, context.places(context.items_table, table)[candidates.slots]
-    places: IntArray = known[1]
-    return places
+    return context.of_batch(
+        ("slots", table), candidates, lambda: context.places(context.items_table, table)[candidates.slots]
+    )
 
 
 def item_values(name: str, item_key: str, candidates: Candidates, context: Context) -> list[Any]:

@@ -147,7 +147,7 @@ def _allowed(where: _Where, table: str, wanted: frozenset[object], context: Cont
     """Per slot of the top table: whether column `where.name` holds a wanted value."""
     codes, code_of = context.whole(where.table).codes(where.name)
     accepted = np.zeros(len(code_of) + 1, np.bool_)  # the last: no value, code -1
-    accepted[[code_of[each] for each in wanted if each in code_of]] = True
+    accepted[[code for value, code in code_of.items() if value in wanted]] = True
     passing: BoolArray = accepted[codes]
     if where.table == table:
         return passing
