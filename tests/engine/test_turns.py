@@ -11,6 +11,7 @@ from nextpaint.engine.turns import Turns
 from nextpaint.govern.access import LOCAL
 from nextpaint.ports import SimulatedClock, SystemClock
 from nextpaint.process.runner import Arriving
+from nextpaint.record.runs import gathered
 from nextpaint.record.errors import Overloaded
 from tests.engine.shop import GOODS, click, corner, opened
 
@@ -74,16 +75,41 @@ def test_a_clock_that_stands_still_makes_no_slice_of_infinite_size():
     asyncio.run(run())
 
 
+def test_slices_grow_while_they_are_short_and_shrink_when_one_is_long():
+    """What a slice costs whatever is in it must not make the next one smaller."""
+
+    async def run():
+        spent_ns, per_record_ns, sizes = [0], [0], []
+
+        def apply(runs):
+            sizes.append(sum(map(len, runs)))
+            spent_ns[0] += 900_000 + per_record_ns[0] * sizes[-1]
+
+        clock = SimpleNamespace(monotonic_ns=lambda: spent_ns[0])
+        turns = Turns(clock, apply, lambda switch: None, lambda: None)
+        seen = []
+        for per_record_ns[0] in (10_000, 400_000):
+            turns.extend(gathered([Arriving(seq, 0, "t", None, None, seq == 0) for seq in range(3_000)]))
+            turns.drain()
+            seen.append(sizes[:-1])  # the last takes what is left
+            sizes.clear()
+        return seen
+
+    cheap, dear = asyncio.run(run())
+    assert max(cheap) > 100
+    assert max(dear[3:]) <= 10
+
+
 def test_who_writes_alone_waits_for_nobody_and_many_share_frames(tmp_path):
     async def run():
         settings = NodeSettings(frame_gap_ms=50, lag_ms_max=60_000)
         async with opened(tmp_path / "node", corner(), items=GOODS, settings=settings) as engine:
             loop, frames = asyncio.get_running_loop(), engine.node.observed.frames
-            delayed = []
+            delayed, tick = [], settings.tick_ms / 1000
             later = loop.call_later
             engine.node.loop = SimpleNamespace(
                 call_soon=loop.call_soon, create_future=loop.create_future,
-                call_later=lambda delay, call: (delayed.append(delay), later(delay, call))[1],
+                call_later=lambda delay, call: (delay < tick and delayed.append(delay), later(delay, call))[1],
             )  # fmt: skip
             for _ in range(10):
                 await engine.ingest(LOCAL, [click("v", "g1")])
