@@ -11,8 +11,8 @@ from nextpaint.engine.turns import Turns
 from nextpaint.govern.access import LOCAL
 from nextpaint.ports import SimulatedClock, SystemClock
 from nextpaint.process.runner import Arriving
-from nextpaint.record.runs import gathered
 from nextpaint.record.errors import Overloaded
+from nextpaint.record.runs import gathered
 from tests.engine.shop import GOODS, click, corner, opened
 
 
