@@ -25,6 +25,7 @@ from nextpaint.models.embedding import SentenceEncoder
 from nextpaint.ports import Ports, SystemClock, SystemDisk, SystemRandom, ThreadWorkers
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.record.errors import InvalidInput, NextpaintError
+from nextpaint.serve.bidding import Bids
 from nextpaint.serve.learning import Learned
 from nextpaint.serve.models import Models
 from nextpaint.serve.pages import HOMES, About, Pages
@@ -86,6 +87,7 @@ class Serving:
             *admin_routes(self.engine),
             *Models(self.engine).routes(),
             *Rules(self.engine).routes(),
+            *Bids(self.engine).routes(),
             *Learned(self.engine).routes(),
             *Reasons(self.engine).routes(),
         ]

@@ -1,5 +1,6 @@
 """Decisions: surfaces, their stages, the records they leave and the reasons they give. What an application imports."""
 
+from nextpaint.decide.bidding import BID_INPUTS, Bid
 from nextpaint.decide.budget import Paths
 from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.context import Context, Moment
@@ -31,10 +32,12 @@ from nextpaint.decide.top import Top, TopOf
 from nextpaint.decide.window import EMAIL, PUSH, RTB, WEB_RERANK, Window
 
 __all__ = [
+    "BID_INPUTS",
     "EMAIL",
     "PUSH",
     "RTB",
     "WEB_RERANK",
+    "Bid",
     "BoughtTogether",
     "Candidates",
     "Context",

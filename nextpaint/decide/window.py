@@ -24,6 +24,14 @@ class Window:
     def __str__(self) -> str:
         return self.name
 
+    def within(self, total_ms: int) -> Window:
+        """The same window in less time: every budget in proportion, none longer than it was."""
+        if total_ms >= self.total_ms:
+            return self
+        share = max(total_ms, 0) / self.total_ms
+        ingest, process, govern = (int(each * share) for each in (self.ingest_ms, self.process_ms, self.govern_ms))
+        return Window(self.name, max(total_ms, 0), ingest, process, govern, self.ttl_s)
+
 
 RTB = Window("RTB", 100, 35, 45, 10, ttl_s=10)
 WEB_RERANK = Window("WEB_RERANK", 500, 100, 250, 40, ttl_s=60)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nextpaint.decide import Decider, Decision, DecisionRequest, Moment
@@ -30,6 +30,20 @@ from nextpaint.stream.frame import Draft, Entry, EntryKind, Frame, Position
 
 AHEAD_MS_MAX = 7 * 86_400_000
 LINKS_MAX = 16  # tokens of one person: more is not a person but a shared device
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the node itself says of a request. exclude: items another surface of the page has. total_ms: all the time
+    there is, where that is less than the surface's window. withheld: why there is no profile, though one was asked
+    for."""
+
+    exclude: tuple[str, ...] = ()
+    total_ms: int | None = None
+    withheld: str = ""
+
+
+USUAL = Terms()
 
 
 class Deciding:
@@ -60,7 +74,7 @@ class Deciding:
         self.decider = self._made()
 
     async def decide(
-        self, principal: Principal, surface: str, body: Mapping[str, Any], exclude: tuple[str, ...] = ()
+        self, principal: Principal, surface: str, body: Mapping[str, Any], terms: Terms = USUAL
     ) -> dict[str, Any]:
         """One decision, recorded, in the answer's shape. Raises NotFound, InvalidInput; never for lack of time."""
         principal.require(DECIDE)
@@ -70,10 +84,14 @@ class Deciding:
         now_ms = clock.now_ms()
         body = dict(body)
         as_of_ms = now_ms + self._ahead(body)
-        if exclude:
-            body["exclude"] = [*(body.get("exclude") or ()), *exclude]
+        if terms.exclude:
+            body["exclude"] = [*(body.get("exclude") or ()), *terms.exclude]
         request = self.decider.request(surface, body)
+        if terms.withheld:
+            request = replace(request, profiled=False, withheld=terms.withheld)
         window = next(each.window for each in self.decider.surfaces if each.name == surface)
+        if terms.total_ms is not None:
+            window = window.within(terms.total_ms)
         deadline_ns = started_ns + (window.ingest_ms + window.process_ms) * 1_000_000
         stale = await self._caught_up(principal, body, now_ms, deadline_ns)
         ingested_ns = clock.monotonic_ns()
@@ -91,6 +109,7 @@ class Deciding:
         if stale:
             answer["stale"] = True
         budget = answer["budget"]
+        budget["window_ms"] = window.total_ms
         budget["ingest"] = round((ingested_ns - started_ns) / 1e6, 3)
         budget["commit"] = round((done_ns - decided_ns) / 1e6, 3)
         budget["total"] = round((done_ns - started_ns) / 1e6, 3)

@@ -27,7 +27,8 @@ from nextpaint.application import Application
 from nextpaint.decide.comparison import compared
 from nextpaint.decide.merchandising import Rule
 from nextpaint.engine import observing
-from nextpaint.engine.deciding import Deciding
+from nextpaint.engine.bidding import Bidding
+from nextpaint.engine.deciding import Deciding, Terms
 from nextpaint.engine.explaining import Explaining
 from nextpaint.engine.intake import Intake, Receipt
 from nextpaint.engine.node import Node, NodeSettings
@@ -63,6 +64,7 @@ class Engine:
         self._intake = Intake(node, self._door)
         self._deciding = Deciding(node, self._intake, background)
         self._explaining = Explaining(node, self._deciding)
+        self.bidding = Bidding(node, self._deciding, self._intake, self._explaining)
         self._registry = Registry(node, self._deciding.models)
         self._ruling = Ruling(node)
         self._publishing = Publishing(node, self._deciding, self._ruling, self._registry)
@@ -150,7 +152,7 @@ class Engine:
             single = {**body, **{name: value for name, value in asked.items() if name != "surface"}}
             if answers:
                 single.pop("events", None)
-            answer = await self._deciding.decide(principal, asked["surface"], single, shown)
+            answer = await self._deciding.decide(principal, asked["surface"], single, Terms(shown))
             shown += tuple(item["id"] for item in answer["items"])
             answers.append(answer)
         return {"surfaces": answers}

@@ -19,7 +19,7 @@ from nextpaint.engine.consenting import CONSENTS, Consenting
 from nextpaint.engine.index import BODY_HEADER, EVENTS_TOPIC, ID_HEADER
 from nextpaint.engine.node import Node
 from nextpaint.govern.access import INGEST, Principal
-from nextpaint.govern.door import Admission, Consent, Door, DoorSettings, Link
+from nextpaint.govern.door import Admission, Consent, Door, DoorSettings, Link, Who
 from nextpaint.govern.personal import redact
 from nextpaint.process.coercion import coerce
 from nextpaint.process.formats import writer_of
@@ -158,7 +158,7 @@ class Intake:
     # ------------------------------------------------------------ events
 
     def events(
-        self, principal: Principal, calls: Sequence[Mapping[str, Any]], received_at_ms: int
+        self, principal: Principal, calls: Sequence[Mapping[str, Any]], received_at_ms: int, who: Who | None = None
     ) -> asyncio.Future[Receipt]:
         """Segment calls, each already decoded; done when all admitted and quarantined ones are durable.
 
@@ -166,7 +166,7 @@ class Intake:
         """
         started = self._node.ports.clock.monotonic_ns()
         self.refuse_overload()
-        admission = self._door.admit(calls, principal, received_at_ms)
+        admission = self._door.admit(calls, principal, received_at_ms, who)
         receipt = Receipt(quarantined=[(each.index, each.reason) for each in admission.quarantined])
         landing = _Landing(self._node)
         admitted = self._deduplicated(principal, admission.events, receipt, landing)

@@ -105,19 +105,23 @@ class Door:
         self._random = random
         self._linked: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def admit(self, calls: Sequence[Any], principal: Principal, received_at_ms: int) -> Admission:
-        """Normalise calls that arrived together. Raises AccessDenied, or Overloaded when too many visitors are new."""
+    def admit(
+        self, calls: Sequence[Any], principal: Principal, received_at_ms: int, who: Who | None = None
+    ) -> Admission:
+        """Normalise calls that arrived together. `who`: whose they are, where the node knows (the notice of a bid).
+
+        Raises AccessDenied, or Overloaded when too many visitors are new."""
         principal.require(INGEST)
         admission = Admission([], [], [], [])
         for index, call in enumerate(calls):
             try:
-                event, who, link = self._event(call, received_at_ms)
+                event, whose, link = self._event(call, received_at_ms, who)
             except Unfit as unfit:
                 admission.quarantined.append(Quarantined(index, redact(str(unfit)), self._redacted(call)))
                 continue
             admission.events.append(event)
             if _says_consent(call):
-                tokens = (who.subject,) if who.other is None else (who.subject, who.other)
+                tokens = (whose.subject,) if whose.other is None else (whose.subject, whose.other)
                 admission.consents += [Consent(token, event.purposes, event.ts) for token in tokens]
             if link is not None and (link.anonymous, link.user) not in self._linked:
                 admission.links.append(link)
@@ -151,7 +155,7 @@ class Door:
             raise Unfit("userId or anonymousId is required")
         return Who(token("anonymous", anonymous_id), True)
 
-    def _event(self, call: Any, received_at_ms: int) -> tuple[Event, Who, Link | None]:
+    def _event(self, call: Any, received_at_ms: int, known: Who | None) -> tuple[Event, Who, Link | None]:
         if not isinstance(call, dict):
             raise Unfit("a call must be a JSON object")
         kind = call.get("type")
@@ -170,10 +174,10 @@ class Door:
         position = _position(properties)
         message_id = self._message_id(call)
         purposes = self._purposes(context, cleaner)
-        if user_id is None and anonymous_id is None:
+        if known is None and user_id is None and anonymous_id is None:
             raise Unfit("userId or anonymousId is required")
         # Last, when nothing can fail any more: a quarantined call leaves no token behind.
-        who = self._who(user_id, anonymous_id)
+        who = known or self._who(user_id, anonymous_id)
         event = Event(
             message_id=message_id,
             type=kind,
