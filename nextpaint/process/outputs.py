@@ -17,9 +17,19 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from nextpaint.process.kernels.json_text import BOOLEAN, INTEGER, JSON, TEXT, write_json, write_reals, write_records
+from nextpaint.process.kernels.json_text import (
+    BOOLEAN,
+    DECIMAL_BYTES,
+    INTEGER,
+    JSON,
+    TEXT,
+    write_decimals,
+    write_json,
+    write_reals,
+    write_records,
+)  # fmt: skip
 from nextpaint.record.codec import EncodedBatch, Record, record_batch
-from nextpaint.record.columns import KIND_NAMES, Batch, Column, IntArray, Value
+from nextpaint.record.columns import KIND_NAMES, Batch, Column, DecimalColumn, IntArray, Value
 from nextpaint.record.types import Kind
 from nextpaint.record.views import ByteArray, Views
 
@@ -191,12 +201,27 @@ def _cells(column: Column) -> _Cells:
     if kind is Kind.STRING:
         views = column.views()
         return _Cells(TEXT, views.start, views.length, views.buffer)
+    if isinstance(column, DecimalColumn):
+        return _decimals(column)
     if column.type.dtype == np.float64:
         return _reals(column)
     if column.type.dtype != object:
         return _Cells(BOOLEAN if kind is Kind.BOOLEAN else INTEGER, column.values)
     views = Views.of([None if value is None else _json.encode(plain(value)) for value in column.to_list()])
     return _Cells(JSON, views.start, views.length, views.buffer)
+
+
+def _decimals(column: DecimalColumn) -> _Cells:
+    values = np.ascontiguousarray(column.scaled)
+    into = np.empty(DECIMAL_BYTES * len(values), np.uint8)
+    start, length = np.empty(len(values), np.int64), np.empty(len(values), np.int32)
+    used = write_decimals(values, column.type.scale, into, start, length)
+    long = (length < 0).nonzero()[0]
+    if not len(long):
+        return _Cells(JSON, start, length, into)
+    others = Views.of([_json.encode(value) for value in column.take(long).to_list()])
+    start[long], length[long] = others.start + used, others.length
+    return _Cells(JSON, start, length, np.concatenate((into[:used], others.buffer)))
 
 
 def _reals(column: Column) -> _Cells:

@@ -115,6 +115,9 @@ class Column:
             )
         if all(isinstance(column, TextColumn) for column in columns):
             return TextColumn(columns[0].type, Views.concat([column.views() for column in columns]), valid)
+        decimals = [column.scaled for column in columns if isinstance(column, DecimalColumn)]
+        if len(decimals) == len(columns):
+            return DecimalColumn(columns[0].type, np.concatenate(decimals), valid)
         rows = [column for column in columns if isinstance(column, RowColumn)]
         if len(rows) == len(columns):
             length = sum(map(len, rows))
@@ -172,6 +175,57 @@ class TextColumn(Column):
 
     def __repr__(self) -> str:
         return f"TextColumn({self.type}, {self.to_list()!r})"
+
+
+class DecimalColumn(Column):
+    """A DECIMAL column held as whole numbers of the last digit of its scale; `values`, Decimals, are made on first use
+    and kept."""
+
+    __slots__ = ("_values", "scaled")
+
+    def __init__(self, type_: Type, scaled: AnyArray, valid: BoolArray | None = None) -> None:
+        self.type = type_
+        self.valid = valid
+        self.scaled = scaled
+        self._values: AnyArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.scaled)
+
+    @property
+    def values(self) -> AnyArray:
+        """Decimals with as many digits behind the point as the type says, None for NULL."""
+        if self._values is None:
+            places = -self.type.scale
+            made = [Decimal(each).scaleb(places) for each in self.scaled.tolist()]
+            held = np.fromiter(made, object, len(made))
+            if self.valid is not None:
+                held[~self.valid] = None
+            self._values = held
+        return self._values
+
+    @values.setter
+    def values(self, values: AnyArray) -> None:
+        raise AttributeError("a column is a value: make another")
+
+    def take(self, indices: AnyArray) -> Column:
+        valid = None if self.valid is None else self.valid[indices]
+        return DecimalColumn(self.type, self.scaled[indices], valid)
+
+    def masked(self, valid: BoolArray) -> Column:
+        return DecimalColumn(self.type, self.scaled, valid if self.valid is None else self.valid & valid)
+
+    def typed(self, type_: Type) -> Column:
+        if type_.scale == self.type.scale:
+            return DecimalColumn(type_, self.scaled, self.valid)
+        return Column(type_, self.values, self.valid)
+
+    def to_list(self) -> list[Value]:
+        made: list[Value] = self.values.tolist()
+        return made
+
+    def __repr__(self) -> str:
+        return f"DecimalColumn({self.type}, {self.to_list()!r})"
 
 
 def _boxed(values: Sequence[Value]) -> AnyArray:

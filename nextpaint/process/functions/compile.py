@@ -11,6 +11,7 @@ the SQL. Evaluating raises nothing for what the data holds: a row that fails get
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from nextpaint.process.functions import (
     logic,
     numbers,
     printf,
+    scaled,
     strings,
     times,
     words,
@@ -47,7 +49,7 @@ from nextpaint.process.functions.evaluation import (
 from nextpaint.process.functions.logic import true_rows
 from nextpaint.record.columns import BoolArray, Column, Value
 from nextpaint.record.errors import ApplicationError, Diagnostic
-from nextpaint.record.types import BOOLEAN, Type
+from nextpaint.record.types import BOOLEAN, Kind, Type
 from nextpaint.sql.plan import Call, ColumnRef, Expr, Literal
 
 __all__ = [
@@ -140,8 +142,12 @@ def compile_expr(expr: Expr) -> Evaluator:
     if operand.column is not None:
         return operand.column
     run = _silent(operand)
+    whole = operand.scaled if type_.kind is Kind.DECIMAL else None
 
     def evaluate(ev: Evaluation) -> Column:
+        numbers = whole(ev) if whole is not None else None
+        if numbers is not None:
+            return scaled.column_of(type_, numbers, ev.length)
         values, valid = run(ev)
         return Column(type_, values, valid)
 
@@ -206,7 +212,7 @@ def _silent(operand: Operand) -> Kernel:
 
 def _compile(expr: Expr) -> Operand:
     if isinstance(expr, Literal):
-        return constant(expr.type, expr.value)
+        return replace(constant(expr.type, expr.value), scaled=scaled.of_literal(expr.type, expr.value))
     if isinstance(expr, ColumnRef):
         index = expr.index
 
@@ -214,13 +220,19 @@ def _compile(expr: Expr) -> Operand:
             column = ev.columns[index]
             return column.values, column.valid
 
-        return Operand(expr.type, read, frozenset({index}), column=lambda ev: ev.columns[index])
+        return Operand(
+            expr.type,
+            read,
+            frozenset({index}),
+            column=lambda ev: ev.columns[index],
+            scaled=scaled.of_column(expr.type, index),
+        )
     operands = tuple([_compile(each) for each in expr.args])
     builder = FUNCTIONS.get(expr.function)
     if builder is None:
         raise _refused(expr, f"the function {expr.function} is not known", "see the list of SQL functions")
     try:
-        operand = builder(expr, operands)
+        operand = scaled.improved(expr, builder(expr, operands), operands)
     except (ValueError, TypeError, IndexError) as wrong:
         raise _refused(expr, f"{expr.function}: {wrong}", "") from wrong
     return _folded(expr, operand, operands)
@@ -241,4 +253,6 @@ def _folded(call: Call, operand: Operand, operands: tuple[Operand, ...]) -> Oper
         return operand
     ev = Evaluation((), 1)
     value = cells_of(_silent(operand)(ev))[0]
-    return operand if ev.failures.rows else constant(operand.type, value)
+    if ev.failures.rows:
+        return operand
+    return replace(constant(operand.type, value), scaled=scaled.of_literal(operand.type, value))

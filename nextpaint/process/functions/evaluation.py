@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,15 @@ from nextpaint.record.columns import AnyArray, BoolArray, Column, IntArray, Valu
 from nextpaint.record.types import Type
 
 Held = tuple[AnyArray, BoolArray | None]
+
+
+class Scaled(NamedTuple):
+    """Values of a DECIMAL or integer type as whole numbers of the last digit of its scale; none is larger than `bound`.
+    Of a constant one value."""
+
+    values: AnyArray
+    valid: BoolArray | None
+    bound: int
 
 
 class Failed(Exception):
@@ -101,6 +110,7 @@ class Operand:
     constant: bool = False
     value: Value = field(default=None, compare=False)
     column: Evaluator | None = field(default=None, compare=False)  # where it is a column or a field of one
+    scaled: Callable[[Evaluation], Scaled | None] | None = field(default=None, compare=False)  # see `scaled.py`
 
     @property
     def is_null(self) -> bool:

@@ -111,7 +111,7 @@ def fit(value: Decimal, type_: Type) -> Decimal:
         raise Failed(f"{value} is outside {type_}") from None
     if abs(rounded) >= _CEILINGS[type_.precision] * _QUANTA[type_.scale]:
         raise Failed(f"{value} is outside {type_}")
-    return rounded
+    return rounded if rounded else rounded.copy_abs()  # a DECIMAL has no negative zero
 
 
 def decimal_of_double(value: float, type_: Type) -> Decimal:

@@ -19,6 +19,7 @@ LongArray = npt.NDArray[np.int64]
 INTEGER, BOOLEAN, TEXT, JSON = range(4)
 
 _DECIMALS_MAX = 9
+DECIMAL_BYTES = 42  # a sign, a digit, a point, and at most 38 digits behind it
 _WHOLE_MAX = 1e15
 _SMALL_MIN = 1e-4  # below it the encoder may choose an exponent
 _POWERS = np.array([10.0**power for power in range(_DECIMALS_MAX + 1)])
@@ -195,6 +196,37 @@ def write_reals(
                 to = _digits(int(whole) % unit, max(decimals, 1), to + 1)
                 length[row] = to - begin - start[row]
                 break
+    return to - begin
+
+
+@kernel("int64(const int64[::1], int64, uint8[::1], int64[::1], int32[::1])")
+def write_decimals(
+    values: LongArray, scale: int, into: ByteArray, start: LongArray, length: npt.NDArray[np.int32]
+) -> int:
+    """Write whole numbers with `scale` digits behind the point (`DECIMAL_BYTES` a value) as Python prints a Decimal;
+    gives where the last one ends. Length -1: one so small that it has an exponent, or of more than 18 digits."""
+    begin = into.ctypes.data
+    to = begin
+    for row in range(values.size):
+        value = values[row]
+        start[row], length[row] = to - begin, -1
+        size = abs(value)
+        digits, power = 1, 10
+        while digits < 18 and size >= power:
+            digits, power = digits + 1, power * 10
+        if size >= power or size < 0 or digits < scale - 5:
+            continue
+        if value < 0:
+            put_byte(to, 45)
+            to += 1
+        unit = 1
+        for _ in range(min(scale, 18)):
+            unit *= 10
+        to = _digits(size // unit if scale <= 18 else 0, 1, to)
+        if scale > 0:
+            put_byte(to, 46)
+            to = _digits(size % unit if scale <= 18 else size, scale, to + 1)
+        length[row] = to - begin - start[row]
     return to - begin
 
 
