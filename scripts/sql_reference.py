@@ -45,7 +45,9 @@ STATEMENTS = (
     ("`CREATE MODEL m INPUT (..) OUTPUT (score DOUBLE) WITH ('provider' = 'file', 'path' = .., 'sha256' = ..)`",
      "a LightGBM (text), XGBoost (JSON) or ONNX file of the folder, for `ML_PREDICT`"),
     ("`[EXECUTE] INSERT INTO t [(c, ..)] query [ON CONFLICT DO {NOTHING | ERROR | DEDUPLICATE}]`",
-     "a continuous statement; one per target; columns left out are NULL, computed ones are worked out"),
+     "a continuous statement; columns left out are NULL, computed ones are worked out; several into one target are one "
+     "UNION ALL. Where rows of a key replace each other: NOTHING keeps the first, ERROR does too and sends the others "
+     "to the dead letters, DEDUPLICATE keeps the last"),
     ("`EXECUTE STATEMENT SET BEGIN insert; ... END;`", "the same as its INSERTs"),
     ("`SET 'key' = 'value'`, `RESET ['key']`", "settings, below; RESET takes back what its own file set above"),
     ("`USE [CATALOG] ..`, `DROP .. IF EXISTS ..`", "at the head of a script: accepted where they change nothing"),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from nextpaint.record.types import Field, Kind
+from nextpaint.record.types import BIGINT, Field, Kind
 from nextpaint.sql import coercion, definitions, syntax
 from nextpaint.sql.catalog import Catalog
 from nextpaint.sql.describe import describe_table
 from nextpaint.sql.fitting import completed, enforced
 from nextpaint.sql.formats import JSON, value_format
-from nextpaint.sql.plan import At, Changes, ColumnRef, Expr, Insert, Node, Project, Schema, Table
+from nextpaint.sql.plan import At, Changes, ColumnRef, Deduplicate, Expr, Insert, Node, Project, Schema, Table, Union
 from nextpaint.sql.queries import plan_statement_query
 from nextpaint.sql.ranks import settled
 from nextpaint.sql.refusal import Refusal, near
@@ -46,6 +46,8 @@ def plan_insert(catalog: Catalog, statement: definitions.InsertInto, builtins: M
     node = _cast(node, target, columns, statement)
     node = enforced(node, target, columns, catalog.settings, statement.at)
     node = completed(node, target, columns, statement.at)
+    if statement.conflict in ("NOTHING", "ERROR") and node.schema.changes is Changes.APPEND:
+        node = _first_of_each_key(node, target, statement, ttl_ms)
     every = tuple(range(len(target.fields)))
     return PlannedInsert(
         Insert(target.name, node, every, _canonical(catalog, statement, reads, views), statement.at), reads
@@ -104,11 +106,9 @@ def _columns(statement: definitions.InsertInto, target: Table) -> tuple[int, ...
 def _check_changes(statement: definitions.InsertInto, target: Table, node: Node, columns: Sequence[int]) -> None:
     """Flink's rules for updating queries; ON CONFLICT decides where the keys differ."""
     schema = node.schema
+    if statement.conflict in ("NOTHING", "ERROR") and not target.primary_key:
+        raise Refusal(f"ON CONFLICT, and {target.name} has no PRIMARY KEY", statement.at, "leave it out")
     if schema.changes is Changes.APPEND:
-        if statement.conflict in ("NOTHING", "ERROR"):
-            raise Refusal(
-                f"ON CONFLICT DO {statement.conflict} is not supported yet", statement.at, "ON CONFLICT DO DEDUPLICATE"
-            )
         return
     if not target.primary_key:
         raise Refusal(
@@ -125,6 +125,17 @@ def _check_changes(statement: definitions.InsertInto, target: Table, node: Node,
             statement.at,
             "make the PRIMARY KEY the columns of GROUP BY, and select all of them",
         )
+
+
+def _first_of_each_key(node: Node, target: Table, statement: definitions.InsertInto, ttl_ms: int) -> Node:
+    """ON CONFLICT DO NOTHING and DO ERROR: the first row of each key stays. A further one is passed over, or goes to
+    the dead letters; Flink's ERROR fails the job there."""
+    schema, at = node.schema, statement.at
+    buries = f"{target.name} has a row of this key already" if statement.conflict == "ERROR" else ""
+    ranked = replace(schema, fields=(*schema.fields, Field("rank", BIGINT, False)), key=target.primary_key)
+    first = Deduplicate(ranked, node, target.primary_key, None, False, at, ttl_ms, buries)
+    refs = tuple(ColumnRef(each.type, index, each.name, at) for index, each in enumerate(schema.fields))
+    return Project(replace(schema, key=target.primary_key), first, refs, at)
 
 
 def _check_times(statement: definitions.InsertInto, node: Node) -> None:
@@ -192,22 +203,29 @@ def _canonical(catalog: Catalog, statement: definitions.InsertInto, reads: Seque
 # ---------------------------------------------------------------- all INSERTs together
 
 
-def one_writer(planned: Sequence[PlannedInsert]) -> list[Refusal]:
-    """A target has one INSERT: two would interleave in an order nobody declared."""
-    first: dict[str, At] = {}
-    refused: list[Refusal] = []
+def together(planned: Sequence[PlannedInsert], tables: Mapping[str, Table]) -> list[PlannedInsert]:
+    """One statement per target: INSERTs into one are a UNION ALL of their rows, those of one record in the order of the
+    statements. Each row of a keyed table takes the place of the last one, and a deletion its key, whoever wrote it."""
+    by_target: dict[str, list[PlannedInsert]] = {}
     for each in planned:
-        target = each.insert.target
-        if target in first:
-            refused.append(
-                Refusal(
-                    f"{target} is written twice (first at {first[target]})",
-                    each.insert.at,
-                    "join the queries with UNION ALL in one INSERT",
-                )
-            )
-        first.setdefault(target, each.insert.at)
-    return refused
+        by_target.setdefault(each.insert.target, []).append(each)
+    return [_joint(several, tables) if len(several) > 1 else several[0] for several in by_target.values()]
+
+
+def _joint(several: Sequence[PlannedInsert], tables: Mapping[str, Table]) -> PlannedInsert:
+    first = several[0].insert
+    schemas = [each.insert.root.schema for each in several]
+    fields = tuple(
+        replace(own[0], nullable=any(each.nullable for each in own))
+        for own in zip(*(each.fields for each in schemas), strict=True)
+    )
+    changes = Changes.RETRACT if any(each.changes is Changes.RETRACT for each in schemas) else Changes.APPEND
+    key = tables[first.target].primary_key if changes is Changes.RETRACT else ()
+    rowtime = schemas[0].rowtime if len({each.rowtime for each in schemas}) == 1 else None
+    root = Union(Schema(fields, rowtime, key, changes), tuple(each.insert.root for each in several), first.at)
+    reads = tuple(dict.fromkeys(name for each in several for name in each.reads))
+    text = ";\n".join(each.insert.sql for each in several)
+    return PlannedInsert(Insert(first.target, root, first.columns, text, first.at), reads)
 
 
 def in_order(planned: Sequence[PlannedInsert]) -> tuple[list[Insert], list[Refusal]]:

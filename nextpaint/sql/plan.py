@@ -297,7 +297,8 @@ class Rank:
 class Deduplicate:
     """The first or last row of each key in the order of its event time, or of arrival where `time` is None.
     Output columns: all input columns, then the rank, which is 1. The first by event time comes when the watermark has
-    passed it, and is final; every other kind comes at once."""
+    passed it, and is final; every other kind comes at once. `buries`: of the first by arrival, why a further row of its
+    key goes to the dead letters; empty: it is passed over."""
 
     schema: Schema
     input: Node
@@ -306,6 +307,7 @@ class Deduplicate:
     last: bool
     at: At = field(default=At(), compare=False)
     ttl_ms: int = 0
+    buries: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from nextpaint.sql.cursor import Cursor
 from nextpaint.sql.declarations import declare, settings_of, unparsed_names
 from nextpaint.sql.dialect import tokenize
 from nextpaint.sql.expression_grammar import parse_expression
-from nextpaint.sql.inserts import PlannedInsert, in_order, one_writer, plan_insert
+from nextpaint.sql.inserts import PlannedInsert, in_order, plan_insert, together
 from nextpaint.sql.plan import (
     At,
     Changes,
@@ -115,8 +115,7 @@ def _program(
             findings.append(refusal)
         except AlreadyReported:
             pass
-    findings.extend(one_writer(planned))
-    order, circles = in_order(planned)
+    order, circles = in_order(together(planned, tables))
     findings.extend(circles)
     if findings:
         raise ApplicationError(_diagnostics(findings, [file for file, _ in sources]))

@@ -14,6 +14,7 @@ from nextpaint.process.expiry import Expiry, bounded
 from nextpaint.process.operators.protocol import (
     ROW,
     Change,
+    DeadRow,
     EventClock,
     Operator,
     Output,
@@ -109,6 +110,7 @@ class FirstArrival(Operator):
         self.partition = node.partition
         decimals = any(each.has_decimals for each in self.types)
         self._seen = self._made(node, state)
+        self._buries = node.buries
         self._expiry = Expiry(identity, node.ttl_ms, decimals, state) if node.ttl_ms else None
         self._source = sources[0]
 
@@ -130,6 +132,8 @@ class FirstArrival(Operator):
                 if self._expiry is not None:
                     self._expiry.write(key, at_ms)
                 out.add(INSERT, seq, row + _RANK)
+            elif self._buries:
+                context.dead.append(DeadRow(seq, self.id, self._buries, row))
         return out.batch(batch.mark_seq, batch.mark_wm)
 
     @property

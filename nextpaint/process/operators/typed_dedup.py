@@ -21,7 +21,7 @@ from nextpaint.sql.plan import Deduplicate
 def fitting(node: Deduplicate) -> bool:
     """Can rows and keys be held as words?"""
     types = node.input.schema.types
-    return not node.ttl_ms and packable(types) and keyable([types[each] for each in node.partition])
+    return not node.ttl_ms and not node.buries and packable(types) and keyable([types[each] for each in node.partition])
 
 
 class TypedLastRow(LastRow):
