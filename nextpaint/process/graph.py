@@ -177,7 +177,6 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.Filter: ("filter", Filter),
     plan.Project: ("project", Project),
     plan.Union: ("union", Union),
-    plan.GroupAggregate: ("group", choice.group),
     plan.OverAggregate: ("over", choice.over),
     plan.WindowTable: ("window_table", window_table),
     plan.WindowedAggregate: ("windowed", WindowAggregation),
@@ -202,6 +201,7 @@ class _Builder:
         self._definitions: dict[str, str] = {}
         self._made: dict[str, Stage] = {}
         self._texts: dict[int, tuple[Node, str]] = {}  # by identity; the node is kept so that its id stays its own
+        self._rows_of: set[str] = set()  # texts of the group aggregates whose rows somebody reads
         self._feeding = {name for each in design.learners for name in (each.trials, each.rewards)}
         self._feeding |= {name for each in design.exposures for name in (each.trials, each.rewards)}
         indexed = {each.table for each in design.together} | {each.table for each in design.vectors} | self._feeding
@@ -219,10 +219,12 @@ class _Builder:
             self._definitions[name] = digest(fingerprint(table, {}) + fingerprint(settings, {}))
             if table.primary_key:
                 self._source(name)
-        for insert in program.inserts:
-            self._insert(insert)
+        inserts = [dataclasses.replace(insert, root=narrowed(insert.root)) for insert in program.inserts]
+        identities = [self._identity(insert) for insert in inserts]
+        self._rows_of = {text for insert in inserts for text in self._read_rows(insert)}
+        for insert, identity in zip(inserts, identities, strict=True):
+            self._insert(insert, identity)
         self._indexes()
-        self._quieten()
         return self.graph
 
     def _source(self, name: str) -> Source:
@@ -234,11 +236,8 @@ class _Builder:
             self.graph.by_topic.setdefault(view.topic, []).append(name)
         return self.graph.sources[name]
 
-    def _insert(self, insert: Insert) -> None:
+    def _insert(self, insert: Insert, identity: str) -> None:
         table = self._design.program.tables[insert.target]
-        insert = dataclasses.replace(insert, root=narrowed(insert.root))
-        identity = digest(self._text(insert.root) + fingerprint(table, {}))
-        self._definitions[table.name] = identity
         grouped = self._grouped(insert, table, identity)
         if grouped is not None:
             self.graph.stages.append(grouped)
@@ -256,9 +255,11 @@ class _Builder:
         self.graph.stages.append(stage)
         self.graph.targets[table.name] = stage
 
-    def _grouped(self, insert: Insert, table: Table, identity: str) -> Stage | None:
-        """A table of plain projections over a group aggregate by exactly its primary key, read by no statement: its
-        values are finished when they are read."""
+    def _grouping(self, insert: Insert) -> tuple[plan.GroupAggregate, list[plan.Project], list[int]] | None:
+        """Where a table is plain projections over a group aggregate by exactly its primary key and read by no
+        statement: the aggregate, the projections above it, and the group key that each column of the primary key is.
+        The values of such a table are finished when they are read."""
+        table = self._design.program.tables[insert.target]
         traced: list[int | None] = list(range(len(table.fields)))
         node, chain = insert.root, list[plan.Project]()
         while isinstance(node, plan.Project):
@@ -266,14 +267,21 @@ class _Builder:
             traced = [pick.index if isinstance(pick, plan.ColumnRef) else None for pick in picks]
             chain.append(node)
             node = node.input
-        keys = [traced[at] for at in table.primary_key]
+        keys = [each for at in table.primary_key if (each := traced[at]) is not None]
         if (
             not table.primary_key or table.name in self._scanned
             or not isinstance(node, plan.GroupAggregate) or not chain or node.ttl_ms
-            or sorted(each for each in keys if each is not None) != list(range(len(node.keys)))
-            or len(keys) != len(node.keys)
+            or len(table.primary_key) != len(node.keys)
+            or sorted(keys) != list(range(len(node.keys)))
         ):  # fmt: skip
             return None
+        return node, chain, keys
+
+    def _grouped(self, insert: Insert, table: Table, identity: str) -> Stage | None:
+        found = self._grouping(insert)
+        if found is None:
+            return None
+        node, chain, keys = found
         stage = self._stage(node)
         operator = stage.operator
         assert isinstance(operator, GroupAggregate)
@@ -286,16 +294,23 @@ class _Builder:
         made.bind(tuple(keys.index(at) for at in range(len(node.keys))))
         return Stage(made, (stage,), table.name)
 
-    def _quieten(self) -> None:
-        """Aggregates that only grouped tables read give keys instead of finished rows."""
-        fed: dict[int, list[Operator]] = {}
-        for stage in self.graph.stages:
-            for each in stage.inputs:
-                fed.setdefault(id(each.operator), []).append(stage.operator)
-        for stage in self.graph.stages:
-            readers = fed.get(id(stage.operator), [])
-            if isinstance(stage.operator, GroupAggregate) and readers:
-                stage.operator.keys_only = all(isinstance(each, GroupedTable) for each in readers)
+    def _identity(self, insert: Insert) -> str:
+        """What a statement is called, from what it says; those it reads were asked before."""
+        table = self._design.program.tables[insert.target]
+        made = self._definitions[table.name] = digest(self._text(insert.root) + fingerprint(table, {}))
+        return made
+
+    def _read_rows(self, insert: Insert) -> set[str]:
+        """The group aggregates of a statement whose rows somebody reads; of the others only keys are wanted."""
+        found = self._grouping(insert)
+        open_ = [found[0].input if found is not None else insert.root]
+        texts = set()
+        while open_:
+            node = open_.pop()
+            if isinstance(node, plan.GroupAggregate):
+                texts.add(self._text(node))
+            open_ += inputs_of(node)
+        return texts
 
     def _text(self, node: Node) -> str:
         """The fingerprint of a sub-plan, made once: nodes are shared, and a tree is asked for at every level."""
@@ -314,8 +329,14 @@ class _Builder:
         text = self._text(node)
         if text not in self._made:
             inputs = tuple(self._stage(each) for each in inputs_of(node))
-            kind, make = self._maker(node)
-            operator = make(f"{kind}/{digest(text)}", node, [each.operator for each in inputs], self.graph.state)
+            sources = [each.operator for each in inputs]
+            operator: Operator
+            if isinstance(node, plan.GroupAggregate):
+                quiet = text not in self._rows_of
+                operator = choice.group(f"group/{digest(text)}", node, sources, self.graph.state, quiet=quiet)
+            else:
+                kind, make = self._maker(node)
+                operator = make(f"{kind}/{digest(text)}", node, sources, self.graph.state)
             self._made[text] = Stage(operator, inputs)
             self.graph.stages.append(self._made[text])
         return self._made[text]

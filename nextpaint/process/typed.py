@@ -122,19 +122,20 @@ class Packing:
 
     def values(self, rows: Words, count: int) -> list[list[Value]]:
         """Packed rows as Python values."""
-        reals = rows.view(np.float64) if REAL in self.kinds else rows
-        columns: list[list[Value]] = []
         nulls = rows[:count, 0].tolist()
-        for field, (kind, at) in enumerate(zip(self.kinds, self.at, strict=True)):
-            found: list[Any] = (reals if kind == REAL else rows)[:count, at].tolist()
-            if kind >= STRING:
-                raw = map(ctypes.string_at, found, rows[:count, at + 1].tolist())
-                found = [each.decode() for each in raw] if kind == STRING else list(raw)
-            elif kind == TRUTH:
-                found = [bool(each) for each in found]
-            bit = 1 << field
-            columns.append([None if null & bit else each for null, each in zip(nulls, found, strict=True)])
+        columns = [self.field_values(rows, count, field, nulls) for field in range(len(self.kinds))]
         return [list(each) for each in zip(*columns, strict=True)]
+
+    def field_values(self, rows: Words, count: int, field: int, nulls: list[int]) -> list[Value]:
+        """One field of packed rows as Python values; `nulls`: the first words of the rows."""
+        kind, at, bit = self.kinds[field], self.at[field], 1 << field
+        found: list[Any] = (rows.view(np.float64) if kind == REAL else rows)[:count, at].tolist()
+        if kind >= STRING:
+            raw = map(ctypes.string_at, found, rows[:count, at + 1].tolist())
+            found = [each.decode() for each in raw] if kind == STRING else list(raw)
+        elif kind == TRUTH:
+            found = [bool(each) for each in found]
+        return [None if null & bit else each for null, each in zip(nulls, found, strict=True)]
 
     def column(self, rows: Words, count: int, field: int, type_: Type) -> Column:
         """One field of packed rows as a column of its own memory."""

@@ -43,7 +43,13 @@ def _constructor(call: Call, operands: tuple[Operand, ...], gather: Callable[[tu
 def build_row(call: Call, operands: tuple[Operand, ...]) -> Operand:
     """ROW: the arguments as fields."""
     parts = tuple([widen(each, field.type) for each, field in zip(operands, call.type.fields, strict=True)])
-    return _constructor(call, parts, tuple)
+    slowly = _constructor(call, parts, tuple)
+
+    def column(ev: Evaluation) -> Column:
+        fields = [each.column(ev) if each.column is not None else Column(each.type, *each.run(ev)) for each in parts]
+        return RowColumn(call.type, ev.length, fields.__getitem__, None)
+
+    return replace(slowly, column=column) if parts and not slowly.warns else slowly
 
 
 def build_array(call: Call, operands: tuple[Operand, ...]) -> Operand:

@@ -1,9 +1,10 @@
 """Aggregates as a small program over words: one line per aggregate, run for each row.
 
 A line of a program (int64, `LINE` words): what to do, how to finish, the argument's word and field in the packed input
-row, the filter's word and field (-1: none), the accumulator's first word and field in the state row, and the bits that
-a finished integer wraps at (0: none). Accumulators: COUNT a count; SUM and AVG a count and a total; the others a value,
-NULL while there is none.
+row, the filter's word and field (-1: none), the accumulator's first word and field in the state row, the bits that a
+finished integer wraps at (0: none), and the call whose members it needs (-1: none). Accumulators: COUNT a count; SUM
+and AVG a count and a total; the others a value, NULL while there is none. Lines from `MEMBERS_ONLY` on have none: what
+they are is in `kernels.members`.
 
 Values are equal to those of `process.aggregates`, bit for bit: floats add in arrival order, integers wrap.
 """
@@ -18,8 +19,10 @@ from nextpaint.process.kernels.memory import load, load_real, store, store_real
 from nextpaint.process.kernels.paged import NULLS
 from nextpaint.record.compiled import inner
 
-LINE = 9
+LINE = 10
 COUNT_ALL, COUNT, SUM, SUM_REAL, MIN, MIN_REAL, MAX, MAX_REAL, FIRST, LAST = range(10)
+MEMBERS_ONLY, MEMBERS_REAL = 16, 17  # the second: the result is a real
+MEMBERS_OF = 9  # word of a line
 AS_IS, TOTAL, AVERAGE, AVERAGE_REAL = range(4)
 
 Address = Any
@@ -31,17 +34,23 @@ def start(program: Address, lines: int, row: Address) -> None:
     nulls = 0
     for line in range(lines):
         at = program + line * 8 * LINE
-        if load(at) >= MIN:
+        if MIN <= load(at) < MEMBERS_ONLY:
             nulls |= 1 << load(at + 56)
     store(row + 8 * NULLS, load(row + 8 * NULLS) | nulls)
 
 
 @inner
-def _skips(at: Address, packed: Address) -> Any:
-    nulls = load(packed)
-    if load(at + 32) >= 0 and (nulls >> load(at + 40) & 1 or load(packed + 8 * load(at + 32)) == 0):
-        return True
-    return load(at) != COUNT_ALL and nulls >> load(at + 24) & 1 != 0
+def filtered(at: Address, packed: Address) -> Any:
+    """Does the filter of a line leave a row out?"""
+    if load(at + 32) < 0:
+        return False
+    return load(packed) >> load(at + 40) & 1 != 0 or load(packed + 8 * load(at + 32)) == 0
+
+
+@inner
+def skips(at: Address, packed: Address) -> Any:
+    """Does a line leave a row out, for its filter or its NULL?"""
+    return filtered(at, packed) or (load(at) != COUNT_ALL and load(packed) >> load(at + 24) & 1 != 0)
 
 
 @inner
@@ -49,21 +58,26 @@ def add(program: Address, lines: int, row: Address, packed: Address) -> None:
     """Take an input row into a state row's accumulators."""
     for line in range(lines):
         at = program + line * 8 * LINE
-        if _skips(at, packed):
-            continue
-        what = load(at)
-        acc = row + 8 * load(at + 48)
-        value = packed + 8 * load(at + 16)
-        if what <= COUNT:
-            store(acc, load(acc) + 1)
-        elif what == SUM:
-            store(acc, load(acc) + 1)
-            store(acc + 8, load(acc + 8) + load(value))
-        elif what == SUM_REAL:
-            store(acc, load(acc) + 1)
-            store_real(acc + 8, load_real(acc + 8) + load_real(value))
-        else:
-            _add_value(what, row, acc, load(at + 56), value)
+        if not skips(at, packed):
+            add_line(at, row, packed)
+
+
+@inner
+def add_line(at: Address, row: Address, packed: Address) -> None:
+    """Take an input row that is not skipped into one line's accumulator."""
+    what = load(at)
+    acc = row + 8 * load(at + 48)
+    value = packed + 8 * load(at + 16)
+    if what <= COUNT:
+        store(acc, load(acc) + 1)
+    elif what == SUM:
+        store(acc, load(acc) + 1)
+        store(acc + 8, load(acc + 8) + load(value))
+    elif what == SUM_REAL:
+        store(acc, load(acc) + 1)
+        store_real(acc + 8, load_real(acc + 8) + load_real(value))
+    else:
+        _add_value(what, row, acc, load(at + 56), value)
 
 
 @inner
@@ -91,16 +105,21 @@ def retract(program: Address, lines: int, row: Address, packed: Address) -> None
     """Take an input row back; counts and sums only."""
     for line in range(lines):
         at = program + line * 8 * LINE
-        if _skips(at, packed):
-            continue
-        what = load(at)
-        acc = row + 8 * load(at + 48)
-        value = packed + 8 * load(at + 16)
-        store(acc, load(acc) - 1)
-        if what == SUM:
-            store(acc + 8, load(acc + 8) - load(value))
-        elif what == SUM_REAL:
-            store_real(acc + 8, load_real(acc + 8) - load_real(value))
+        if not skips(at, packed):
+            retract_line(at, row, packed)
+
+
+@inner
+def retract_line(at: Address, row: Address, packed: Address) -> None:
+    """Take an input row that is not skipped back from one line's accumulator."""
+    what = load(at)
+    acc = row + 8 * load(at + 48)
+    value = packed + 8 * load(at + 16)
+    store(acc, load(acc) - 1)
+    if what == SUM:
+        store(acc + 8, load(acc + 8) - load(value))
+    elif what == SUM_REAL:
+        store_real(acc + 8, load_real(acc + 8) - load_real(value))
 
 
 @inner
@@ -136,6 +155,8 @@ def finish(program: Address, lines: int, row: Address, out: Address) -> None:
     nulls = 0
     for line in range(lines):
         at = program + line * 8 * LINE
+        if load(at) >= MEMBERS_ONLY:
+            continue
         how = load(at + 8)
         acc = row + 8 * load(at + 48)
         into = out + 8 * (line + 1)
@@ -170,6 +191,6 @@ def same_results(program: Address, lines: int, left: Address, right: Address) ->
                 return False
             at = program + (line - 1) * 8 * LINE
             what = load(at)
-            if what != SUM_REAL and what != MIN_REAL and what != MAX_REAL:
+            if what != SUM_REAL and what != MIN_REAL and what != MAX_REAL and what != MEMBERS_REAL:
                 return False
     return True

@@ -10,7 +10,8 @@ Integer sums are exact, so buckets do not depend on order. Buckets more than `KE
 weigh less than 2**-KEPT of it and are dropped, which depends on the set of rows only. A reading folds the buckets in
 ascending order into (value at the start of the newest bucket), times the decay since then.
 
-Accumulator: ((bucket, V), ...) in ascending order of bucket. Resolution: 2**-28 of one unit of x.
+Accumulator: ((bucket, V), ...) in ascending order of bucket. Resolution: 2**-28 of one unit of x. What is not a number
+is left out. V is 64 bits and wraps, which does not depend on the order either.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ Buckets = tuple[tuple[int, int], ...]
 
 SCALE_BITS = 28  # 4e-9 of a unit: below what a ranking can see, and sums stay within 64 bits up to 10**10
 WEIGHT_MAX = 2**52  # 1.6e7 units of x: one row beyond it counts as that much, so that 2,000 of them fit 64 bits
+_SCALE = 2.0**SCALE_BITS
+_OLDEST = -(2**62)
 KEPT = 60  # a weight 60 half-lives old is 1e-18 of a new one, less than a float64 can add to it
+
+
+def _wrapped(total: int) -> int:
+    return (total + 2**63) % 2**64 - 2**63
 
 
 class DecayedSum:
@@ -40,14 +47,15 @@ class DecayedSum:
     def add(self, buckets: Buckets, x: float, time_ms: int) -> Buckets:
         half_life = self.half_life_ms
         bucket, rest = divmod(time_ms, half_life)
-        weight = round(ldexp(x * exp2(rest / half_life), SCALE_BITS))
-        if not -WEIGHT_MAX < weight < WEIGHT_MAX:
-            weight = WEIGHT_MAX if weight > 0 else -WEIGHT_MAX
+        scaled = x * exp2(rest / half_life) * _SCALE
+        if scaled != scaled:
+            return buckets
+        weight = round(min(max(scaled, -WEIGHT_MAX), WEIGHT_MAX))
         if not buckets:
             return ((bucket, weight),)
         newest, total = buckets[-1]
         if bucket == newest:
-            return (*buckets[:-1], (newest, total + weight))
+            return (*buckets[:-1], (newest, _wrapped(total + weight)))
         if bucket > newest:
             return (*(each for each in buckets if each[0] >= bucket - KEPT), (bucket, weight))
         if bucket < newest - KEPT:
@@ -59,7 +67,7 @@ class DecayedSum:
             return a or b
         totals = dict(a)
         for bucket, weight in b:
-            totals[bucket] = totals.get(bucket, 0) + weight
+            totals[bucket] = _wrapped(totals.get(bucket, 0) + weight)
         oldest = max(totals) - KEPT
         return tuple(sorted((bucket, weight) for bucket, weight in totals.items() if bucket >= oldest))
 
@@ -71,7 +79,15 @@ class DecayedSum:
         value = 0.0
         for bucket, weight in buckets:
             value += ldexp(float(weight), bucket - newest - SCALE_BITS)
-        return value, newest * self.half_life_ms
+        return value, self.anchor_ms(newest)
+
+    def anchor_ms(self, bucket: int) -> int:
+        """The start of a bucket; of rows without a time it is beyond what 64 bits hold."""
+        return max(bucket, _OLDEST // self.half_life_ms) * self.half_life_ms
+
+    def anchors_ms(self, buckets: IntArray) -> IntArray:
+        """`anchor_ms` of many."""
+        return np.maximum(buckets, _OLDEST // self.half_life_ms) * self.half_life_ms
 
     def value(self, buckets: Buckets, as_of_ms: int | None) -> float | None:
         """The sum as of a time; None over no row. Without a time: as of the start of the newest bucket."""

@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import math
 from decimal import Context, Decimal
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
+
+from nextpaint.record.compiled import inner
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -127,6 +129,16 @@ def exp2(x: float | FloatArray) -> float | FloatArray:
     head = _EXP_HIGH[k & 511]
     tail = head * (r * (_A1 + r * (_A2 + r * (_A3 + r * _A4))))
     return _scaled_of(head + (_EXP_LOW[k & 511] + tail), k >> 9)
+
+
+@inner
+def exp2_of_fraction(x: Any) -> Any:
+    """2^x of an x in [0, 1), for kernels: `exp2`."""
+    k = math.floor(x * 512.0 + 0.5)
+    r = x - k * 0.001953125
+    head = _EXP_HIGH_ARRAY[k & 511]
+    tail = head * (r * (_A1 + r * (_A2 + r * (_A3 + r * _A4))))
+    return (head + (_EXP_LOW_ARRAY[k & 511] + tail)) * (2.0 if k >> 9 else 1.0)
 
 
 def exp2_array(x: FloatArray) -> FloatArray:

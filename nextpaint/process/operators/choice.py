@@ -31,12 +31,18 @@ from nextpaint.record.types import Field
 from nextpaint.sql import plan
 
 
-def group(identity: str, node: plan.GroupAggregate, sources: Sequence[Operator], state: State) -> GroupAggregate:
-    """GROUP BY."""
-    program = typed_group.fitting(node)
-    if program is None:
-        return GroupAggregate(identity, node, sources, state)
-    return typed_group.TypedGroup(identity, node, sources, state, program)
+def group(
+    identity: str, node: plan.GroupAggregate, sources: Sequence[Operator], state: State, *, quiet: bool = False
+) -> GroupAggregate:
+    """GROUP BY; `quiet` when nobody reads its rows, only which keys changed."""
+    program = typed_group.fitting(node, quiet)
+    made = (
+        GroupAggregate(identity, node, sources, state)
+        if program is None
+        else typed_group.TypedGroup(identity, node, sources, state, program)
+    )
+    made.keys_only = quiet
+    return made
 
 
 def window(identity: str, node: plan.WindowAggregate, sources: Sequence[Operator], state: State) -> WindowAggregation:

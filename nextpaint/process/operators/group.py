@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from nextpaint.process.expiry import Expiry, bounded
 from nextpaint.process.kept import GroupAccumulators, Kept, KeptValues
+from nextpaint.process.kernels.decayed import DecayedSum
 from nextpaint.process.operators.protocol import Change, Operator, Output, Row, Select, StepContext
 from nextpaint.process.state import Cell, State
-from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE, Batch
+from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE, Batch, BoolArray, IntArray
 from nextpaint.sql.plan import Changes
 from nextpaint.sql.plan import GroupAggregate as GroupNode
 
 Group = tuple[int, tuple[object, ...]]  # rows, accumulators
+Folded = tuple[npt.NDArray[np.float64], IntArray, BoolArray]
 
 
 class GroupAggregate(Operator):
@@ -29,18 +34,21 @@ class GroupAggregate(Operator):
         updated = inputs.changes is not Changes.APPEND
         self.accumulators = GroupAccumulators(node.aggregates, inputs.types, inputs.rowtime, updated)
         self.groups = self._made(node, state)
-        self._kept: KeptValues | None = None
-        if self.accumulators.kept_calls:
-            self._kept = KeptValues(identity, self.accumulators, (*self.types, *inputs.types), state)
+        self._kept = self._values(node, state)
         decimals = any(each.has_decimals for each in self.types)
         self._expiry = Expiry(identity, node.ttl_ms, decimals, state) if node.ttl_ms else None
         self._source = sources[0]
-        # Set when only grouped tables read this: they take the keys that changed and finish values when they are read.
+        # Only grouped tables read this: they take the keys that changed and finish values when they are read.
         self.keys_only = False
         self._touched = Batch.of(self.types[: len(self.keys)], (), (), ())
 
     def _made(self, node: GroupNode, state: State) -> Cell:
         return state.cell(self.id, "groups", decimals=any(each.has_decimals for each in self.types))
+
+    def _values(self, node: GroupNode, state: State) -> KeptValues | None:
+        if not self.accumulators.kept_calls:
+            return None
+        return KeptValues(self.id, self.accumulators, (*self.types, *node.input.schema.types), state)
 
     @property
     def expires(self) -> bool:
@@ -140,16 +148,31 @@ class GroupAggregate(Operator):
 
     # ------------------------------------------------------------ live
 
+    def looked_at(self, key: Row) -> Kept | None:
+        """The values a group keeps, as a copy that a reading may change."""
+        return self._kept.looked_at(key) if self._kept is not None else None
+
+    def faded(self, keys: Sequence[Row], aggregate: int) -> Folded:
+        """A decayed aggregate of many groups: values, the times they are as of (epoch ms) and whether there is one,
+        shapes (n,)."""
+        decayed = DecayedSum(self.accumulators.half_lives[aggregate])
+        found = [stored[1][aggregate] if (stored := self.groups.get(key)) is not None else () for key in keys]
+        pairs = [decayed.fold(each) for each in found]
+        return (
+            np.array([each[0] for each in pairs], np.float64), np.array([each[1] for each in pairs], np.int64),
+            np.array([bool(each) for each in found], np.bool_),
+        )  # fmt: skip
+
     def folded(self, select: Select, as_of: int) -> dict[Row, Group | None]:
         """Accumulators of the groups that pending input rows touch, with those rows folded in; None = group gone."""
         wanted = {self.keys[column]: value for column, value in select.items() if column < len(self.keys)}
         touched: dict[Row, Group | None] = {}
-        values: dict[Row, Kept] = {}
+        values: dict[Row, Kept | None] = {}
         for change in self._source.pending(wanted, as_of):
             key = self._key(change.row)
             before = touched[key] if key in touched else self.groups.get(key)
-            if self._kept is not None and (key not in values or before is None):
-                values[key] = self._kept.looked_at(key) if key not in touched else Kept(key, None)
+            if self.accumulators.kept_calls and (key not in values or before is None):
+                values[key] = self.looked_at(key) if key not in touched else Kept(key, None)
             touched[key] = self._folded(change.kind, change.row, before, values.get(key))
         return touched
 

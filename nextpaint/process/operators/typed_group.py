@@ -10,33 +10,42 @@ from typing import Any
 
 import numpy as np
 
+from nextpaint.process.kept import Kept
 from nextpaint.process.kernels import grouping
-from nextpaint.process.kernels.paged import WORD
-from nextpaint.process.operators.group import GroupAggregate
-from nextpaint.process.operators.protocol import Operator, StepContext
+from nextpaint.process.kernels.decayed import DecayedSum
+from nextpaint.process.kernels.members import CALL_WORDS
+from nextpaint.process.kernels.paged import META, NEED, WORD
+from nextpaint.process.operators.group import Folded, GroupAggregate
+from nextpaint.process.operators.protocol import Operator, Row, StepContext
 from nextpaint.process.state import State
-from nextpaint.process.typed import TypedCell, keyable, kind_of, packable
+from nextpaint.process.typed import Packing, TypedCell, keyable, kind_of, packable
 from nextpaint.process.typed_aggregates import TypedAggregates, typed_aggregates
-from nextpaint.record.columns import Batch
+from nextpaint.process.typed_members import GroupCell, Members
+from nextpaint.record.columns import Batch, Column
 from nextpaint.sql.plan import Changes
 from nextpaint.sql.plan import GroupAggregate as GroupNode
 
+_NO_MEMBERS = np.zeros(META, np.int64)
+_NO_CALLS = np.empty((0, CALL_WORDS), np.int64)
 
-def fitting(node: GroupNode) -> TypedAggregates | None:
-    """The node's aggregates as a program, or None where its keys, values or functions need the general operator."""
-    if node.ttl_ms:
-        return None
-    types = node.input.schema.types
+
+def fitting(node: GroupNode, quiet: bool = False) -> TypedAggregates | None:
+    """The node's aggregates as a program, or None where its keys, values or functions need the general operator.
+    `quiet`: nobody asks for finished rows; lists, which kernels do not finish, need that."""
+    inputs = node.input.schema
+    types = inputs.types
     key_types = [types[each] for each in node.keys]
-    results = [each.type for each in node.aggregates]
-    if not keyable(key_types) or not packable([*key_types, *results, *results]):
+    results = [each.type for each in node.aggregates if not (quiet and each.type.is_nested)]
+    if node.ttl_ms or not keyable(key_types) or not packable([*key_types, *results, *results]):
         return None
-    retracts = node.input.schema.changes is not Changes.APPEND
-    return typed_aggregates(node.aggregates, types, node.keys, len(node.keys) + 1, retracts=retracts)
+    retracts = inputs.changes is not Changes.APPEND
+    return typed_aggregates(
+        node.aggregates, types, node.keys, len(node.keys) + 1, retracts=retracts, keeps=True, rowtime=inputs.rowtime
+    )
 
 
 class TypedGroup(GroupAggregate):
-    """State: `groups`, typed: key fields, row count, accumulators."""
+    """State: `groups`, typed: key fields, row count, accumulators; `members` where aggregates have them."""
 
     groups: TypedCell
 
@@ -44,8 +53,12 @@ class TypedGroup(GroupAggregate):
         self, identity: str, node: GroupNode, sources: Sequence[Operator], state: State, program: TypedAggregates
     ) -> None:
         self._program = program
+        self._members = Members(identity, program, state) if program.members else None
         super().__init__(identity, node, sources, state)
-        self._cursor = np.zeros(2, np.int64)
+        self._cursor = np.zeros(4, np.int64)
+        self._lists = (_NO_MEMBERS, _NO_CALLS)
+        if self._members is not None:
+            self._lists = (self._members.cell.meta, self._members.lines)
 
     def _made(self, node: GroupNode, state: State) -> TypedCell:
         program = self._program
@@ -58,7 +71,22 @@ class TypedGroup(GroupAggregate):
             return [value[0], *program.fields(value[1])]
 
         held = [each for each in kinds if each is not None]
-        return state.add(TypedCell(f"{self.id}/typed", (*held, WORD, *program.kinds), len(held), (value, fields)))
+        name, all_kinds = f"{self.id}/typed", (*held, WORD, *program.kinds)
+        if self._members is not None:
+            return state.add(GroupCell(name, all_kinds, len(held), (value, fields), self._members))
+        return state.add(TypedCell(name, all_kinds, len(held), (value, fields)))
+
+    def _values(self, node: GroupNode, state: State) -> None:
+        """The values of DISTINCT calls are members."""
+
+    def restore(self) -> None:
+        if self._members is not None:
+            self._members.restore(self.groups)
+
+    @property
+    def bound(self) -> str:
+        distinct = " with its distinct values" if self.accumulators.kept_calls else ""
+        return f"a group per key{distinct}"
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
@@ -66,7 +94,7 @@ class TypedGroup(GroupAggregate):
         if not len(batch):
             return nothing.marked(batch.mark_seq, batch.mark_wm)
         program, cell, size = self._program, self.groups, len(batch)
-        rows, kept = program.packing.rows([batch.columns[each] for each in program.inputs], size)
+        rows, kept = program.packing.rows(program.given(batch), size)
         digests = cell.digests(rows)
         room = size if self.keys_only else 2 * size
         out = np.empty((0 if self.keys_only else room + 2, program.result_width), np.int64)
@@ -75,17 +103,26 @@ class TypedGroup(GroupAggregate):
         cursor[:] = 0
         while True:
             grouping.group_step(
-                cell.meta, rows, digests, batch.kind, program.program, len(self.keys), self.keys_only,
-                out, out_row, out_kind, cursor,
+                cell.meta, self._lists[0], rows, digests, batch.kind, program.program, self._lists[1], len(self.keys),
+                self.keys_only, out, out_row, out_kind, cursor,
             )  # fmt: skip
-            if cursor[0] == size:
+            if cursor[grouping.AT] == size:
                 break
-            cell.provide()
+            self._provide()
         cell.reclaim()
+        if self._members is not None:
+            self._members.cell.reclaim()
         if cell.watchers:
             cell.changed(list(zip(*(batch.columns[each].to_list() for each in self.keys), strict=True)) or [()])
         del kept
-        return self._out(batch, cursor[1], (out, out_row, out_kind))
+        return self._out(batch, cursor[grouping.OUTPUT], (out, out_row, out_kind))
+
+    def _provide(self) -> None:
+        """What the kernel that just returned lacked, in either table."""
+        if self._members is not None and self._members.cell.meta[NEED]:
+            self._members.cell.provide()
+        else:
+            self.groups.provide()
 
     def _out(self, batch: Batch, count: int, made: tuple[Any, Any, Any]) -> Batch:
         out, out_row, out_kind = made
@@ -97,3 +134,18 @@ class TypedGroup(GroupAggregate):
         if not self.keys_only:
             columns += self._program.columns(out, count)
         return Batch(tuple(columns), out_kind[:count], batch.seq[row], batch.mark_seq, batch.mark_wm)
+
+    # ------------------------------------------------------------ reading
+
+    def looked_at(self, key: Row) -> Kept | None:
+        if self._members is None or not self.accumulators.kept_calls:
+            return None
+        return self._members.looked_at(self.groups, key)
+
+    def faded(self, keys: Sequence[Row], aggregate: int) -> Folded:
+        assert self._members is not None, "a decayed aggregate has members"
+        columns = [Column.of(self.types[at], [key[at] for key in keys]) for at in range(len(self.keys))]
+        rows, kept = Packing(self.groups.packing.kinds[: len(self.keys)]).rows(columns, len(keys))
+        values, buckets, valid = self._members.folded(self.groups, self.groups.digests(rows), aggregate)
+        del kept
+        return values, DecayedSum(self.accumulators.half_lives[aggregate]).anchors_ms(buckets), valid

@@ -71,7 +71,7 @@ class TypedSession(SessionAggregation):
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
         program, cell, line = self._program, self._sessions, self._timeline
-        rows, kept = program.packing.rows([batch.columns[each] for each in program.inputs], len(batch))
+        rows, kept = program.packing.rows(program.given(batch), len(batch))
         digests = cell.digests(rows, self._key_fields)
         line.begin()
         line.run(

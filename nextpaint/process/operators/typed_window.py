@@ -69,7 +69,7 @@ class TypedWindow(WindowAggregation):
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
         program, cell, line = self._program, self._windows, self._timeline
-        rows, kept = program.packing.rows([batch.columns[each] for each in program.inputs], len(batch))
+        rows, kept = program.packing.rows(program.given(batch), len(batch))
         line.begin()
         line.run(
             ((cell, line),),

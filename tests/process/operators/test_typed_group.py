@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from nextpaint.process.operators.protocol import Change
 from nextpaint.process.operators.typed_group import TypedGroup, fitting
 from nextpaint.process.state import State
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE
-from nextpaint.record.types import BIGINT, BOOLEAN, DOUBLE, INT, STRING, TIMESTAMP, TINYINT, Field
+from nextpaint.record.types import BIGINT, BOOLEAN, DOUBLE, INT, STRING, TIMESTAMP, TINYINT, Field, array
 from nextpaint.sql import plan
 from nextpaint.sql.plan import Aggregate, Changes, Scan, Schema
 from tests.process.operators.both import Both, batches
@@ -60,7 +61,9 @@ def row(chance: random.Random) -> tuple[Any, ...]:
     )
 
 
-def changelog(chance: random.Random, count: int) -> list[tuple[int, int, tuple[Any, ...]]]:
+def changelog(
+    chance: random.Random, count: int, row: Callable[[random.Random], tuple[Any, ...]] = row
+) -> list[tuple[int, int, tuple[Any, ...]]]:
     """Rows that come and go; also, while there are none, some that never came."""
     rows, there = [], []
     for seq in range(count):
@@ -127,8 +130,8 @@ def test_many_keys() -> None:
 
 def test_what_does_not_fit_stays_general() -> None:
     for aggregate in (
-        Aggregate("COUNT", (0,), BIGINT, distinct=True), Aggregate("MIN", (0,), STRING),
-        Aggregate("LAST_N", (2,), BIGINT, parameter=3), Aggregate("DECAYED_SUM", (3,), DOUBLE, parameter=1_000),
+        Aggregate("COUNT", (3,), BIGINT, distinct=True), Aggregate("MIN", (0,), STRING),
+        Aggregate("LAST_N", (2,), array(BIGINT), parameter=3), Aggregate("VAR_POP", (3,), DOUBLE),
     ):  # fmt: skip
         assert fitting(node((aggregate,), (0,), Changes.APPEND)) is None
     assert fitting(node(VALUES[:1], (0,), Changes.RETRACT)) is None, "MIN takes nothing back"
