@@ -125,3 +125,30 @@ INSERT INTO category_sales
 SELECT category, window_end, COUNT(*), SUM(CAST(qty AS BIGINT)), SUM(revenue)
 FROM TABLE(HOP(TABLE sold, DESCRIPTOR(ts), INTERVAL '1' MINUTE, INTERVAL '10' MINUTE))
 GROUP BY category, window_start, window_end;
+
+
+-- How often a customer bought an item, half of it gone after 4 hours of the replay: 100 days of the shop's own time.
+CREATE TABLE bought (
+  subject STRING,
+  item_id STRING,
+  times   DOUBLE,
+  PRIMARY KEY (subject, item_id) NOT ENFORCED
+);
+INSERT INTO bought
+SELECT subject, item_id, DECAYED_SUM(CAST(1 AS DOUBLE), INTERVAL '4' HOUR)
+FROM orders
+WHERE qty > 0 AND subject IS NOT NULL
+GROUP BY subject, item_id;
+
+
+-- How much the shop buys an item these days, half of it gone after half an hour: 12 days of the shop's own time.
+CREATE TABLE demand (
+  item_id STRING,
+  times   DOUBLE,
+  PRIMARY KEY (item_id) NOT ENFORCED
+);
+INSERT INTO demand
+SELECT item_id, DECAYED_SUM(CAST(1 AS DOUBLE), INTERVAL '30' MINUTE)
+FROM orders
+WHERE qty > 0
+GROUP BY item_id;

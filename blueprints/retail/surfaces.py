@@ -10,15 +10,20 @@ from nextpaint.decide import (
     WEB_RERANK,
     BoughtTogether,
     Diversify,
+    Experiment,
+    Flat,
     Given,
     LastGood,
     NotBought,
     NotSeen,
     Optional,
+    Own,
     Recent,
+    Reward,
     SessionVector,
     Similar,
     Surface,
+    ThompsonSampling,
     Top,
     TopOf,
     Weighted,
@@ -76,6 +81,40 @@ home = Surface(
 
 # The shop's own search answers a list of item ids; this puts it into the visitor's order.
 search = home.but("search", retrieve=[Given("items")], rules=[], limit=50)
+
+# Six families of the shop side by side, for whoever is still looking around. Which family is worth showing is tried
+# out and learned from what is clicked; half of the people see the same row without exploration, to compare with.
+discover = home.but(
+    "discover",
+    limit=6,
+    retrieve=[Top("trending", by="heat", k=300)],
+    features={"trend": "trending.heat", "price": "inventory.price"},
+    rank=Weighted(trend=1.0),
+    explore=ThompsonSampling(
+        per="category", prior=Flat(strength=20), reward=Reward("clicks", within="30 min"), pool=300
+    ),
+    experiment=Experiment("trying_families", variants={"trying": {}, "as_ranked": {"explore": None}}),
+    rules=[Diversify(by="category", at_most=1)],
+    because={"trend": "What many people choose today is a fair guess; within a family it decides."},
+)
+
+# What a customer buys again: what they bought before, the more the whole shop buys it now. The console scores it on the
+# replayed orders, each guessed before it is known.
+buy_again = home.but(
+    "buy_again",
+    limit=10,
+    retrieve=[Own("bought", by="times", k=400), Top("demand", by="times", k=100)],
+    require=["inventory.stock > 0", "inventory.price > 0"],
+    features={"again": "bought.times * SQRT(demand.times)", "demand": "demand.times", "price": "inventory.price"},
+    rank=Weighted(again=1.0, demand=0.1),
+    rules=[],
+    say={"again": "You bought it before.", "demand": "Many customers buy it these days."},
+    because={
+        "again": "A shop buys again what it sold; how much so depends on what is in season.",
+        "demand": "Who never bought here gets what others buy these days.",
+    },
+    cold=Top("demand", by="times", k=100),
+)
 
 # What a nightly job would have shown, the same for everybody: no personal data is read. The page sends the frozen list
 # of its item (bought together, then popular) as `items`, and the order stays as sent: no weight, so all scores are

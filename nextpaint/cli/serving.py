@@ -18,6 +18,7 @@ from nextpaint.cli.crowd import Crowd
 from nextpaint.connect.last_night import FrozenRanking, frozen_ranking
 from nextpaint.connect.orders import epoch_ms, read_orders
 from nextpaint.connect.replay import EventReplay, Replay
+from nextpaint.connect.running_score import LISTED, RunningScore
 from nextpaint.engine.facade import Engine
 from nextpaint.engine.node import NodeSettings
 from nextpaint.govern.access import SCOPES, Access, Principal
@@ -34,6 +35,7 @@ from nextpaint.serve.rules import Rules
 from nextpaint.serve.server import HttpServer, is_loopback, serve
 
 ITEMS_AT_ONCE = 500
+KNOWN = "This node was given these orders before: it knows them, so guessing them would say nothing."
 REPLAY = Principal("replay", SCOPES)
 
 
@@ -62,6 +64,7 @@ class Serving:
         self.frozen: FrozenRanking | None = None
         self.replayed = 0  # order lines replayed
         self.crowd: Crowd
+        self._score: RunningScore | None = None
         self._items: list[dict[str, Any]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -81,7 +84,8 @@ class Serving:
             background=ThreadWorkers(loop.call_soon_threadsafe),
         )
         await self._load_data()
-        pages = Pages(self.engine, self.last_night, self.context, self._about())
+        self._score = self._scored()
+        pages = Pages(self.engine, self.last_night, self.context, self._about(), self.score)
         routes = [
             *pages.routes(),
             *admin_routes(self.engine),
@@ -92,7 +96,8 @@ class Serving:
             *Reasons(self.engine).routes(),
         ]
         self.server = await serve(self.engine, settings.host, settings.port, access, pages=routes)
-        self.crowd = Crowd(self.engine, self.main_surface, self._items)
+        others = self.application.settings.get("shoppers", {}).get("also", ())
+        self.crowd = Crowd(self.engine, (self.main_surface, *others), self._items)
         if settings.simulate:
             self._simulate()
 
@@ -242,8 +247,45 @@ class Serving:
         clock = self.engine.node.ports.clock
         for due_ms, rows in orders:
             await asyncio.sleep(max(0, due_ms - clock.now_ms()) / 1000)
+            if self._score is not None:
+                await self._judge(self._score, rows)
             await _patiently(lambda rows=rows: self.engine.put_rows(REPLAY, "orders", rows))
+            if self._score is not None:
+                self._score.learn(rows)
             self.replayed += len(rows)
+
+    # ------------------------------------------------------------ the running score
+
+    def _scored(self) -> RunningScore | None:
+        """The running score of `[replay] score = "surface"`; silent where the node knows the orders already."""
+        surface = self.application.settings.get("replay", {}).get("score")
+        if not surface or not self.settings.simulate or self._data("orders") is None:
+            return None
+        held = self.engine.node.ledger.offsets().get(("orders", 0), 0)
+        why = (
+            "This node was given these orders before: it knows them, so guessing them would say nothing."
+            if held
+            else ""
+        )
+        return RunningScore(str(surface), why)
+
+    def score(self) -> dict[str, Any] | None:
+        """The running score as the console shows it."""
+        return None if self._score is None else self._score.told()
+
+    async def _judge(self, score: RunningScore, rows: list[dict[str, Any]]) -> None:
+        """Take our list before any row of the order is admitted, and judge it. A refused decision is no target."""
+        score.finished |= "~" in rows[0]["order_id"]  # the second round of the file
+        if not score.wants(rows):
+            return
+        asked = {"userId": rows[0]["user_id"], "limit": LISTED, "inputs": self.crowd.inputs(score.surface)}
+        try:
+            answer = await self.engine.decide(REPLAY, score.surface, asked)
+        except NextpaintError as error:
+            if error.status not in (429, 503):
+                raise
+            return
+        score.judge(rows, [item["id"] for item in answer["items"]])
 
     async def _replay_events(self, calls: Iterator[tuple[int, dict[str, Any]]]) -> None:
         clock = self.engine.node.ports.clock

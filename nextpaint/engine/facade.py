@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from nextpaint.application import Application
+from nextpaint.decide.arms import arms_told, regret
 from nextpaint.decide.comparison import compared
 from nextpaint.decide.merchandising import Rule
 from nextpaint.engine import observing
@@ -328,19 +329,17 @@ ARMS_MAX = 200  # of a learner, listed: the rest has been tried less
 
 
 def learned(learner: Learning, now_ms: int) -> dict[str, Any]:
-    """A learner as JSON-ready data: what it counted and what not, and its arms by examined trials."""
+    """A learner as JSON-ready data: what it counted and what not, its arms by examined trials, and its regret."""
     arms = learner.arms()
     trials, rewards = (each.tolist() for each in learner.statistics(arms, now_ms))
-    listed = sorted(zip(arms, trials, rewards, strict=True), key=lambda each: (-each[1], each[0]))[:ARMS_MAX]
+    total = learner.total(now_ms)
     return {
         "learner": learner.name,
         "counts": dict(learner.counts),
         "waiting": learner.waiting,
-        "total": learner.total(now_ms),
-        "arms": [
-            {"arm": arm, "trials": tried, "rewards": rewarded, "rate": rewarded / tried if tried > 0 else None}
-            for arm, tried, rewarded in listed
-        ],
+        "total": total,
+        "regret": regret(trials, rewards, total),
+        "arms": arms_told(arms, trials, rewards)[:ARMS_MAX],
         "more": max(0, len(arms) - ARMS_MAX),
     }
 

@@ -1,8 +1,8 @@
 """The pages a person opens: the shop or the feed, the console, one decision's "why"; their data, tiles and posters.
 
 A page is static HTML with ES modules beside it. Its data comes from the same HTTP API that every other client uses, and
-from three small readings here (`/shop/api/*`, `/console/api/status`). Pages, assets and tiles hold no data and need no
-key; the readings need the scope "read".
+from a few small readings here (`/shop/api/*`, `/console/api/*`). Pages, assets and tiles hold no data and need no key;
+the readings need the scope "read".
 
 Invariants: pages load nothing from another host and hold no inline script or style; a file that is not in `console/` at
 start cannot be asked for. HTML is changed once, at the start, and in nothing but the name of the home page and the
@@ -44,6 +44,7 @@ _FILE_HEADERS = [(b"cache-control", b"no-cache")]
 
 LastNight = Callable[[], Sequence[Mapping[str, Any]]]
 ContextOf = Callable[[str, int], Mapping[str, Any]]
+Score = Callable[[], Mapping[str, Any] | None]
 
 
 class StatusNode(Protocol):
@@ -66,12 +67,16 @@ class Pages:
 
     `last_night()` gives the frozen list, best first: {"id", "title", "category", "price"}.
     `context(anonymous_id, ahead_ms)` gives a visitor's interests as of now + ahead_ms: {"interests": [{"category",
-    "heat", "share"}], "half_life_s", "recent": [...]}; an unknown visitor has none. Both run on the event loop and may
-    not block.
+    "heat", "share"}], "half_life_s", "recent": [...]}; an unknown visitor has none. `score()` gives the running
+    score, or None where there is none. All run on the event loop and may not block.
     """
 
-    def __init__(self, node: StatusNode, last_night: LastNight, context: ContextOf, about: About | None = None) -> None:
+    def __init__(
+        self, node: StatusNode, last_night: LastNight, context: ContextOf, about: About | None = None,
+        score: Score = lambda: None,
+    ) -> None:  # fmt: skip
         self._node = node
+        self._score = score
         self._last_night = last_night
         self._context = context
         self._about = about or About()
@@ -95,6 +100,7 @@ class Pages:
             _route("/shop/api/last-night", self.last_night, "The frozen list of the shop page", READ),
             _route("/shop/api/context", self.context, "A visitor's interests (?anonymousId=, ?ahead_ms=)", READ),
             _route("/console/api/status", self.status, "What the console shows", READ),
+            _route("/console/api/score", self.score, "The running score on replayed orders", READ),
         ]
 
     async def asset(self, request: Request) -> Response:
@@ -132,6 +138,9 @@ class Pages:
     async def status(self, request: Request) -> Response:
         return json_response(self._node.status())
 
+    async def score(self, request: Request) -> Response:
+        return json_response({"score": self._score()})
+
     def _page(self, name: str) -> Handler:
         file = self._files[name]
 
@@ -141,9 +150,12 @@ class Pages:
         return page
 
 
-def pages(node: StatusNode, last_night: LastNight, context: ContextOf, about: About | None = None) -> list[Route]:
+def pages(
+    node: StatusNode, last_night: LastNight, context: ContextOf, about: About | None = None,
+    score: Score = lambda: None,
+) -> list[Route]:  # fmt: skip
     """All routes of the pages; see `Pages` for what the callbacks answer."""
-    return Pages(node, last_night, context, about).routes()
+    return Pages(node, last_night, context, about, score).routes()
 
 
 def _filled(path: Path, about: About) -> bytes:

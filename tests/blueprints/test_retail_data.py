@@ -88,8 +88,12 @@ def test_the_application_checks_and_its_tables_are_those_of_the_files():
     application = Application.load(RETAIL)
     assert {"catalog", "inventory", "orders", "yesterday"} <= application.program.tables.keys()
     targets = {insert.target for insert in application.program.inserts if not insert.target.startswith("_")}
-    assert targets == {"category_interest", "recent", "trending", "pace", "visits", "category_sales"}
-    assert [surface.name for surface in application.surfaces] == ["home_carousel", "search", "last_night"]
+    tables = {"category_interest", "recent", "trending", "pace", "visits", "category_sales", "bought", "demand"}
+    assert targets == tables
+    surfaces = [surface.name for surface in application.surfaces]
+    assert surfaces == ["home_carousel", "search", "discover", "buy_again", "last_night"]
+    assert application.settings["replay"]["score"] in surfaces
+    assert set(application.settings["shoppers"]["also"]) <= set(surfaces)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nextpaint.decide.arms import arms_told
 from nextpaint.decide.budget import StageRun
 from nextpaint.decide.explain import explain
 from nextpaint.decide.moved import moved
@@ -74,6 +75,9 @@ class FakeShop:
         self.calls = []
         self.started = time.time()
         self.last = None
+        self.targets = 250
+        self.ruled = {"recall": {"surface": "*", "rule_id": "recall", "kind": "hide", "items": ["22423"], "by": 0,
+                                 "owner": "Quality", "reason": HOSTILE, "expires_ms": None}}  # fmt: skip
 
     def last_night(self):
         return [{"id": i.id, "title": i.title, "category": i.category, "price": i.price} for i in self.night]
@@ -222,11 +226,59 @@ class FakeShop:
         return json_response({"application": {"title": "Retail", "hash": "9c1f"}, "as_of_ms": 1_700_000_000_000,
                               "surfaces": [surface], "log": log})  # fmt: skip
 
+    def running_score(self):
+        """A running score that has seen enough; `self.targets` says otherwise."""
+        told = {"surface": "buy_again", "targets": self.targets, "known_customers": 60, "needed": 200, "listed": 10,
+                "silent": "", "finished": False, "methods": []}  # fmt: skip
+        if self.targets >= 200:
+            told["methods"] = [
+                {"method": "ours", "hit": 0.53, "interval": [0.48, 0.58], "found_per_list": 1.1},
+                {"method": "last basket", "hit": 0.52, "interval": [0.47, 0.57], "found_per_list": 1.0,
+                 "ours_better_by": 0.01, "better_interval": [-0.01, 0.03]},
+                {"method": "popularity", "hit": 0.45, "interval": [0.40, 0.50], "found_per_list": 0.9,
+                 "ours_better_by": 0.08, "better_interval": [0.03, 0.13]},
+            ]  # fmt: skip
+        return told
+
+    async def experiments(self, request):
+        on = {"variant": "on", "people": 400, "decisions": 900, "rewards": 80, "rewarded_people": 70, "share": 0.5,
+              "reward_per_person": 0.2, "interval": [0.16, 0.24], "mismatch": 0.1, "difference": 0.06,
+              "difference_interval": [0.01, 0.11]}  # fmt: skip
+        off = {**on, "variant": "off", "reward_per_person": 0.14, "interval": [0.1, 0.18]}
+        off.pop("difference")
+        off.pop("difference_interval")
+        return json_response({"experiments": [{"experiment": "exploring", "control": "off", "holdout": 0,
+                                               "surfaces": ["discover"], "variants": [on, off]}]})  # fmt: skip
+
+    async def learning(self, request):
+        arms = arms_told(["lanterns", HOSTILE], [200.0, 100.0], [20.0, 3.0])
+        counts = {"decisions": 50, "trials": 300, "rewards": 23, "late": 4}
+        told = {"learner": "_learned_discover_eb0058de", "counts": counts, "waiting": 0, "total": [300, 23],
+                "regret": {"rewards": 4.2, "share": 0.1}, "arms": arms, "more": 0}  # fmt: skip
+        return json_response({"learners": [told]})
+
+    async def rules(self, request):
+        return json_response({"rules": list(self.ruled.values())})
+
+    async def put_rule(self, request):
+        names, rule = request.params, json.loads(request.body)
+        self.ruled[names["rule_id"]] = {"surface": names["surface"], "rule_id": names["rule_id"], **rule}
+        return json_response({"position": "7.0.0"})
+
+    async def delete_rule(self, request):
+        del self.ruled[request.params["rule_id"]]
+        return json_response({"position": "8.0.0"})
+
     def routes(self):
         """What the real node answers beside the edge: why, beyond one record."""
         return [
             Route("POST", "/v1/decisions/{decision_id}/what-if", self.what_if, "", scope="read", body_bytes_max=65536),
             Route("GET", "/v1/parameters", self.parameters, ""),
+            Route("GET", "/v1/experiments", self.experiments, ""),
+            Route("GET", "/v1/learning", self.learning, ""),
+            Route("GET", "/v1/rules", self.rules, ""),
+            Route("PUT", "/v1/rules/{surface}/{rule_id}", self.put_rule, "", body_bytes_max=65536),
+            Route("DELETE", "/v1/rules/{surface}/{rule_id}", self.delete_rule, ""),
         ]
 
     async def query(self, principal, sql):
@@ -302,7 +354,10 @@ class Running:
 
     async def _run(self, port):
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        routes = [*pages(self.shop, self.shop.last_night, self.shop.context), *self.shop.routes()]
+        routes = [
+            *pages(self.shop, self.shop.last_night, self.shop.context, score=self.shop.running_score),
+            *self.shop.routes(),
+        ]
         server = await serve(self.shop, "127.0.0.1", port, Access(), pages=routes)
         self.address = f"http://127.0.0.1:{server.port}"
         self._ready.set()

@@ -150,6 +150,53 @@ def test_how_pages_are_chosen_is_readable_and_harmless(browser, address, shop):
     assert complaints(browser) == []
 
 
+def test_the_console_shows_what_was_learned_and_the_score_only_when_it_means_something(browser, address, shop):
+    shop.targets = 199
+    opened(browser, f"{address}/console")
+    until(browser, lambda: "199 of 200" in words(browser, "#score"))
+    assert "%" not in words(browser, "#score")
+    shop.targets = 250
+    until(browser, lambda: "53.0 %" in words(browser, "#score"))
+    assert "ahead by 8.0 points" in words(browser, "#score") and "no difference that holds" in words(browser, "#score")
+    until(
+        browser,
+        lambda: "10.0 %" in words(browser, "#arms") and "+6.00 per 100 people" in words(browser, "#experiments"),
+    )
+    assert "4.2 rewards given up" in words(browser, "#arms") and "4 late" in words(browser, "#arms")
+    assert "people divided as declared" in words(browser, "#experiments")
+    assert browser.execute_script("return document.querySelectorAll('#arms .whisker i').length") == 2
+    assert browser.execute_script("return window.pwned") is None
+    assert complaints(browser) == []
+
+
+def test_a_rule_is_put_changed_and_taken_away_on_the_console(browser, address, shop):
+    opened(browser, f"{address}/console")
+    until(browser, lambda: "Quality" in words(browser, "#rules"))
+    click(browser, "#rule-new")
+    values = {"rule-id": "pin-it", "rule-surface": "home_carousel", "rule-items": "84879 22423", "rule-by": "2",
+              "rule-owner": "Anna", "rule-reason": "Spring", "rule-hours": "5", "rule-kind": "pin"}  # fmt: skip
+    for name, value in values.items():
+        browser.execute_script("document.getElementById(arguments[0]).value = arguments[1]", name, value)
+    browser.execute_script("document.getElementById('rule-form').requestSubmit()")
+    until(browser, lambda: "In force from position 7.0.0" in words(browser, "#rules-said"))
+    rule = shop.ruled["pin-it"]
+    assert (rule["kind"], rule["items"], rule["by"], rule["owner"]) == ("pin", ["84879", "22423"], 2, "Anna")
+    assert rule["expires_ms"] > 1000 * 3600 and "5 h left" in words(browser, "#rules")
+    shop.ruled["pin-it"]["priority"] = 7
+    until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, '[aria-label="Change rule pin-it"]'))
+    browser.execute_script("sessionStorage.clear()")
+    opened(browser, f"{address}/console")
+    until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, '[aria-label="Change rule pin-it"]'))
+    click(browser, '[aria-label="Change rule pin-it"]')
+    browser.execute_script("document.getElementById('rule-reason').value = 'Summer'")
+    browser.execute_script("document.getElementById('rule-form').requestSubmit()")
+    until(browser, lambda: shop.ruled["pin-it"]["reason"] == "Summer")
+    assert shop.ruled["pin-it"]["priority"] == 7, "what the form does not show is kept"
+    click(browser, '[aria-label="Take rule pin-it away"]')
+    until(browser, lambda: "pin-it" not in shop.ruled and "pin-it is gone" in words(browser, "#rules-said"))
+    assert complaints(browser) == []
+
+
 def test_profiling_off_reads_nothing_and_a_stranger_starts_cold(browser, address, shop):
     opened(browser, f"{address}/shop")
     cold = order(browser, "now")

@@ -3,10 +3,13 @@
 import { fallingEvent, latencyStacks, positionBars, sparkline } from "./charts.js";
 import { createClient, freshId, keyOfThisTab } from "./client.js";
 import { $, count, h, ms, text } from "./dom.js";
+import { drawArms, drawExperiments, drawScore } from "./learning.js";
+import { rulesBox } from "./rules.js";
 import { sqlBox } from "./sql.js";
 import { stockControl } from "./stock.js";
 
 const POLL_MS = 500;
+const SLOW_MS = 2000; // what is learned and ruled changes slowly
 const visitor = `console-${freshId()}`;
 const client = createClient({ key: keyOfThisTab(), who: () => visitor });
 
@@ -16,6 +19,7 @@ const draw = {
 };
 const sql = sqlBox(client, { box: $("sql"), run: $("run"), said: $("sql-said"), error: $("sql-error"), result: $("result") });
 const stock = stockControl(client);
+const rules = rulesBox(client);
 
 const COUNTERS = [["degraded", "degraded"], ["refused", "refused"], ["quarantined", "quarantined"], ["late", "late"], ["dead", "dead letters"], ["duplicates", "duplicates"]];
 const HOT = new Set(["refused", "quarantined", "dead", "degraded"]);
@@ -98,5 +102,18 @@ async function poll() {
   setTimeout(poll, POLL_MS);
 }
 
+/** What was learned, and the rules: each read by itself, so that one that fails leaves the others. */
+async function pollSlowly() {
+  if (!document.hidden) {
+    const reads = [
+      client.call("GET", "/console/api/score").then(({ score }) => drawScore(score)), client.call("GET", "/v1/experiments").then(({ experiments }) => drawExperiments(experiments)),
+      client.call("GET", "/v1/learning").then(({ learners }) => drawArms(learners)), $("rule-form").hidden ? rules.read() : null,
+    ];
+    await Promise.allSettled(reads);
+  }
+  setTimeout(pollSlowly, SLOW_MS);
+}
+
 poll();
+pollSlowly();
 stock.fill().catch(() => text($("gone"), "No items yet."));
