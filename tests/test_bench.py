@@ -72,3 +72,17 @@ def test_the_bench_of_keys_runs_and_prints_its_ratios(repo_root):
     ratios = {found[1]: float(found[2]) for found in RATIO.finditer(done.stdout)}
     assert {"GROUP BY general/typed at 2000", "bytes per key, most keys / fewest"} <= set(ratios)
     assert len(ratios) == 12
+
+
+@pytest.mark.slow
+def test_the_bench_of_exploration_prints_what_the_docs_say(repo_root):
+    """Regrets and coverages are functions of the seeds: the page's figures of the short mode, to the digit."""
+    page = (repo_root / "docs/performance.md").read_text()
+    block = next(each for each in page.split("```") if each.strip().startswith("scripts/bench bandit --seeds"))
+    command, *told = block.strip().splitlines()
+    program = [sys.executable, "bench/bandit.py", *command.split()[2:]]
+    done = subprocess.run(program, cwd=repo_root, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    printed = [re.sub(r" +(us/step|\d+)$", "", line) for line in done.stdout.splitlines()]
+    assert len(told) == 8
+    assert [line for line in told[1:] if line not in printed] == []
