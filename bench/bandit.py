@@ -82,7 +82,6 @@ class Whole:
     def __init__(self) -> None:
         self.keys = tuple(f"i{n}" for n in range(ITEMS))
         self.slots = {key: slot for slot, key in enumerate(self.keys)}
-        self.version = 1
 
 
 class Ours:

@@ -51,9 +51,10 @@ def _similar(session: BoundSession, k: int) -> Stage:
         if every is None:
             return abstain(context, f"nothing recent in {session.path}")
         keys = cast(Sequence[str], every.vectors.keys)  # those of the items table, which are STRING (binder)
-        scores = every.scaled
-        best = top(scores, keys.__getitem__, k)
-        return context.found_at(session.joined(every.vectors, context.items).slots[best], scores[best])
+        near = every.nearest(k)
+        scores = every.scaled(near)
+        best = top(scores, lambda index: keys[near[index]], k)
+        return context.found_at(context.places(session.table, context.items_table)[near[best]], scores[best])
 
     return similar
 

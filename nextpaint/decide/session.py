@@ -4,16 +4,15 @@ The weighted, decayed sum of the directions of recent items, s = sum of c_i * v_
 half_life) / |v_i|, over the `SEEDS_MAX` items that weigh most. An empty session has no vector (None): a retriever then
 abstains, a zero vector would be similar to nothing and everything.
 
-Only similarities are needed, and they follow from dot products between items: s . x = sum of c_i * (v_i . x). Item
-vectors are integers, so those dot products are exact in float32 in any order of summation
-(`process.reading.Vectors`), and one item's dot products with all others serve every visitor who looked at it. The sum
-over seeds is taken in a fixed order, in float64: the same bits on every machine, whatever the order of rows in the
-table.
+Similarities follow from dot products between items: s . x = sum of c_i * (v_i . x). Item vectors are integers, so those
+dot products are exact; the sum over seeds is taken in a fixed order, in float64: the same bits on every machine,
+whatever the order of rows in the table. They are computed for the rows that are asked for. Which rows are nearest is
+found by one pass over all of them with a rounded session (`process.reading.Vectors.nearest`), wide enough to lose none.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
@@ -23,7 +22,7 @@ from nextpaint.decide.candidates import Candidates, FloatArray
 from nextpaint.decide.context import Context, ListPath
 from nextpaint.decide.requirements import Needs, VectorTable
 from nextpaint.process.kernels.decay import decay_array
-from nextpaint.process.reading import Vectors, Whole
+from nextpaint.process.reading import Vectors
 from nextpaint.record.columns import Column, IntArray
 from nextpaint.record.types import DOUBLE
 
@@ -61,29 +60,28 @@ class SessionVector:
 
 @dataclass(frozen=True)
 class Similarities:
-    """Dot products of the session with every row of the vector table over the row's length, shape (rows,), and the
-    session's own length (> 0): cosine similarity times that length, so the same order for one pass less. `strength`, in
-    (0, 1]: the faded weights of the session's events together, at most 1."""
+    """The session among the vectors. `length`: the session's own (> 0). `strength`, in (0, 1]: the faded weights of the
+    session's events together, at most 1."""
 
     vectors: Vectors
-    scaled: FloatArray
+    seeds: IntArray
+    coefficients: tuple[float, ...]
     length: float
     strength: float
 
+    def scaled(self, rows: IntArray) -> FloatArray:
+        """Cosine similarity times the session's length, so the same order for less work; shape (rows,)."""
+        total = np.zeros(len(rows))
+        for dots, coefficient in zip(self.vectors.dots(rows, self.seeds).T, self.coefficients, strict=True):
+            total += dots * coefficient
+        return np.asarray(total / self.vectors.norms[rows], np.float64)
 
-class _Joined:
-    """For each slot of the items table the row of the same key in the vector table, and the reverse; -1 for none."""
-
-    def __init__(self, vectors: Vectors, items: Whole) -> None:
-        self._of = (vectors.keys, vectors.version, items.keys, items.version)
-        self.rows: IntArray = np.array([vectors.slots.get(key, -1) for key in items.keys], np.int64)
-        self.slots: IntArray = np.array([items.slots.get(key, -1) for key in vectors.keys], np.int64)
-
-    def fits(self, vectors: Vectors, items: Whole) -> bool:
-        """Whether it is of these very tables, as they are now."""
-        keys, version, others, other_version = self._of
-        same = keys is vectors.keys and others is items.keys
-        return same and version == vectors.version and other_version == items.version
+    def nearest(self, count: int) -> IntArray:
+        """Rows, ascending, among which are the `count` best and their equals."""
+        direction = np.zeros(self.vectors.matrix.shape[1])
+        for row, coefficient in zip(self.seeds.tolist(), self.coefficients, strict=True):
+            direction += self.vectors.matrix[row] * coefficient
+        return self.vectors.nearest(direction, count)
 
 
 @dataclass(frozen=True)
@@ -93,16 +91,9 @@ class BoundSession:
     path: ListPath
     table: str
     half_life_ms: int
-    _joins: list[_Joined] = field(default_factory=list, compare=False, repr=False)  # the last one; derived
-
-    def joined(self, vectors: Vectors, items: Whole) -> _Joined:
-        """Which rows are which slots; made anew when keys were added or removed."""
-        if not self._joins or not self._joins[0].fits(vectors, items):
-            self._joins[:] = [_Joined(vectors, items)]
-        return self._joins[0]
 
     def similarities(self, context: Context) -> Similarities | None:
-        """Similarities to every row, or None: nothing recent, or none of it has a vector."""
+        """The session among the vectors, or None: nothing recent, or none of it has a vector."""
         return context.once(("session", self), lambda: self._similarities(context))
 
     def similarity(self, candidates: Candidates, context: Context) -> Column:
@@ -111,9 +102,10 @@ class BoundSession:
         found = self.similarities(context)
         if found is None:
             return Column(DOUBLE, np.zeros(len(candidates)), np.zeros(len(candidates), np.bool_))
-        rows = self.joined(found.vectors, context.items).rows[candidates.slots]
+        rows = context.places(context.items_table, self.table)[candidates.slots]
         valid = rows >= 0
-        cosines = np.where(valid, found.scaled[rows] / found.length, 0.0) * found.strength
+        cosines = np.zeros(len(candidates))
+        cosines[valid] = found.scaled(rows[valid]) / found.length * found.strength
         values = np.rint(cosines * RESOLUTION) / RESOLUTION
         return Column(DOUBLE, values, None if bool(valid.all()) else valid)
 
@@ -127,15 +119,15 @@ class BoundSession:
         seeds, strength = self._seeds(context, vectors)
         if not seeds:
             return None
-        total = np.zeros(len(vectors.norms))
-        for slot, coefficient in seeds:
-            total += np.multiply(vectors.dots(slot), coefficient, dtype=np.float64)
+        rows = np.array([slot for slot, _ in seeds], np.int64)
+        coefficients = tuple(coefficient for _, coefficient in seeds)
         square = 0.0
-        for slot, coefficient in seeds:
-            square += coefficient * float(total[slot])
-        if not square > 0.0:
-            return None
-        return Similarities(vectors, total / vectors.norms, sqrt(square), strength)
+        for dots, coefficient in zip(vectors.dots(rows, rows), coefficients, strict=True):
+            projected = 0.0
+            for dot, other in zip(dots.tolist(), coefficients, strict=True):
+                projected += dot * other
+            square += coefficient * projected
+        return Similarities(vectors, rows, coefficients, sqrt(square), strength) if square > 0.0 else None
 
     def _seeds(self, context: Context, vectors: Vectors) -> tuple[list[tuple[int, float]], float]:
         """(slot, coefficient) of the heaviest recent items that have a vector, heaviest first (ties: key), and the

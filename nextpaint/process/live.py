@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from nextpaint.process.mirror import Fading, TableMirror, VectorMirror
+from nextpaint.process.mirror import Fading, TableMirror
 from nextpaint.process.operators.dedup import FirstArrival, FirstRow, LastRow
 from nextpaint.process.operators.expand import Expand
 from nextpaint.process.operators.group import GroupAggregate
@@ -39,6 +39,7 @@ from nextpaint.process.operators.window_rank import WindowTopN
 from nextpaint.process.operators.window_table import SessionTable, WindowTableFunction
 from nextpaint.process.reading import Learned, Vectors
 from nextpaint.process.runner import Runner
+from nextpaint.process.vector_mirror import VectorMirror
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_BEFORE, Column, IntArray, Value
 
 HOLDING = (
@@ -313,13 +314,16 @@ class Tables:
     def reading(self, time_ms: int) -> LiveReading:
         return LiveReading(self, time_ms)
 
+    def mirror(self, name: str) -> TableMirror | VectorMirror:
+        """The mirror of a table or of a table of vectors."""
+        return self.vectors.get(name) or self.live[name].mirror()
+
 
 class _WholeTable:
     def __init__(self, mirror: TableMirror, time_ms: int) -> None:
         self._mirror = mirror
         self._time_ms = time_ms
         self.keys: Sequence[Value] = mirror.keys
-        self.version = mirror.version
         self.slots: Mapping[Value, int] = mirror.slots
 
     def column(self, name: str) -> Column:
@@ -363,8 +367,7 @@ class LiveReading:
         return _WholeTable(self._tables.live[table].mirror(), self.time_ms)
 
     def places(self, table: str, other: str) -> IntArray:
-        live = self._tables.live
-        return live[table].mirror().places_in(live[other].mirror())
+        return self._tables.mirror(table).places_in(self._tables.mirror(other))
 
     def vectors(self, table: str) -> Vectors:
         return self._tables.vectors[table].view()

@@ -6,19 +6,16 @@ stable while `version` is; a deleted key leaves an empty slot, which the next ne
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nextpaint.process.kernels.decayed import DecayedSum
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.table import MaterialisedTable
-from nextpaint.process.operators.vectors import TextVectors
-from nextpaint.process.reading import Vectors
+from nextpaint.process.places import Moves, Places, Slotted
 from nextpaint.record.columns import Column, IntArray, Value
 from nextpaint.record.types import DOUBLE, Type
 
@@ -30,10 +27,6 @@ class Fading:
     group: GroupAggregate
     aggregate: int
     half_life_ms: int
-
-
-DOTS_BYTES_MAX = 64 << 20  # every item of a catalogue of 4,000; of a larger one, those looked at lately
-LOG_MAX = 100_000  # changed keys remembered; past this whoever follows starts anew
 
 
 class _Held:
@@ -67,32 +60,6 @@ class _Coded:
         self.codes[slot] = self.of.setdefault(held.values[slot], len(self.of)) if held.valid[slot] else -1
 
 
-class _Places:
-    """For each slot of one mirror the slot of the same key in another, brought up to date by the keys that changed."""
-
-    def __init__(self) -> None:
-        self.slots: IntArray = np.empty(0, np.int64)
-        self._seen = (-1, -1)  # versions of the two mirrors
-
-    def follow(self, mirror: TableMirror, other: TableMirror) -> None:
-        versions = (mirror.version, other.version)
-        if versions == self._seen:
-            return
-        own, others = versions[0] - self._seen[0], versions[1] - self._seen[1]
-        if self._seen[0] < 0 or own > len(mirror.log) or others > len(other.log) or own + others > len(mirror.keys):
-            slot_of = other.slots.get
-            self.slots = np.array([slot_of(key, -1) for key in mirror.keys], np.int64)
-        else:
-            missing = len(mirror.keys) - len(self.slots)
-            if missing > 0:
-                self.slots = np.concatenate([self.slots, np.full(missing + len(self.slots) // 4, -1, np.int64)])
-            for key in (*mirror.log[len(mirror.log) - own :], *other.log[len(other.log) - others :]):
-                slot = mirror.slots.get(key)
-                if slot is not None:
-                    self.slots[slot] = other.slots.get(key, -1)
-        self._seen = versions
-
-
 class TableMirror:
     """All rows of a table with a one-column primary key, as columns by slot."""
 
@@ -101,8 +68,7 @@ class TableMirror:
         self._fading = dict(fading)
         self._columns: dict[str, _Held] = {}
         self._coded: dict[str, _Coded] = {}
-        self._places: dict[int, _Places] = {}
-        self.log: list[Value] = []  # keys added and removed, in order; `version` counts them
+        self._places: dict[int, Places] = {}
         self._changed: set[Any] = {key for key, _ in table.rows.items()}
         table.rows.watchers.append(self._changed)
         for group in {id(each.group): each.group for each in fading.values()}.values():
@@ -110,7 +76,7 @@ class TableMirror:
         self.slots: dict[Value, int] = {}
         self.keys: list[Value] = []
         self._free: list[int] = []
-        self.version = 0
+        self.moves = Moves()
 
     def refresh(self) -> None:
         """Take in what changed since the last read."""
@@ -139,23 +105,17 @@ class TableMirror:
             slot = len(self.keys)
             self.keys.append(key)
         self.slots[key] = slot
-        self._changed_key(key)
+        self.moves.note(key)
         for held in self._columns.values():
             if slot >= len(held.values):
                 held.grow(max(64, 2 * len(held.values)))
         return slot
 
-    def _changed_key(self, key: Value) -> None:
-        self.version += 1
-        self.log.append(key)
-        if len(self.log) > LOG_MAX:
-            self.log.clear()
-
     def _drop(self, key: Value, slot: int) -> None:
         del self.slots[key]
         self.keys[slot] = None
         self._free.append(slot)
-        self._changed_key(key)
+        self.moves.note(key)
         for name, held in self._columns.items():
             held.valid[slot] = False
             if name in self._coded:
@@ -202,16 +162,10 @@ class TableMirror:
             self._coded[name] = _Coded(self._held(name), len(self.keys))
         return self._coded[name].codes[: len(self.keys)], self._coded[name].of
 
-    def places_in(self, other: TableMirror) -> IntArray:
+    def places_in(self, other: Slotted) -> IntArray:
         """For each slot the slot of the same key in another mirror, -1 where there is none; kept while neither
         changes."""
-        self.refresh()
-        other.refresh()
-        known = self._places.get(id(other))
-        if known is None:
-            known = self._places[id(other)] = _Places()
-        known.follow(self, other)
-        return known.slots[: len(self.keys)]
+        return self._places.setdefault(id(other), Places()).of(self, other)
 
     def take(self, name: str, keys: Sequence[Value], as_of_ms: int) -> Column:
         """One value per key; NULL where there is no row."""
@@ -226,99 +180,3 @@ class TableMirror:
         if fading is not None:
             values = DecayedSum(fading.half_life_ms).values(values, held.anchors[places], as_of_ms)
         return Column(held.type, values, valid)
-
-
-class VectorMirror:
-    """The matrix of all known vectors of an item table; rows are dense, a removed row is filled by the last one."""
-
-    def __init__(self, source: TextVectors) -> None:
-        self._source = source
-        self._changed: set[Any] = {item for item, _ in source.texts.items()}
-        source.texts.watchers.append(self._changed)
-        self._by_content: dict[str, set[Value]] = {}
-        self._content: dict[Value, str] = {}
-        self._keys: list[Value] = []
-        self._slots: dict[Value, int] = {}
-        self._matrix = np.zeros((0, 0), np.float32)
-        self._norms = np.zeros(0)
-        self._version = 0
-        self._dots: OrderedDict[int, npt.NDArray[np.float32]] = OrderedDict()  # of items asked for lately, by slot
-
-    def refresh(self) -> None:
-        for item in sorted(self._changed, key=repr):
-            content = self._source.texts.get(item)
-            old = self._content.pop(item, None)
-            if old is not None:
-                self._by_content[old].discard(item)
-            if content is not None:
-                self._content[item] = content
-                self._by_content.setdefault(content, set()).add(item)
-            self._set(item, self._source.vector(item))
-        self._changed.clear()
-        for content in sorted(self._source.arrived):
-            for item in sorted(self._by_content.get(content, ()), key=repr):
-                self._set(item, self._source.vector(item))
-        self._source.arrived.clear()
-
-    def dots(self, slot: int) -> npt.NDArray[np.float32]:
-        """Dot products of one row with all, exact; bounded in memory, dropped when any vector changes."""
-        found = self._dots.get(slot)
-        if found is None:
-            matrix = self._matrix[: len(self._keys)]
-            found = self._dots[slot] = matrix @ matrix[slot]
-            while len(self._dots) * found.nbytes > DOTS_BYTES_MAX:
-                self._dots.popitem(last=False)
-        else:
-            self._dots.move_to_end(slot)
-        return found
-
-    def _set(self, item: Value, vector: bytes | None) -> None:
-        self._dots.clear()
-        slot = self._slots.get(item)
-        if vector is None:
-            if slot is not None:
-                self._remove(item, slot)
-            return
-        components = np.frombuffer(vector, np.int8).astype(np.float32)
-        norm = float(np.sqrt(float(np.dot(components, components))))  # exact: integers below 2**24
-        if norm == 0.0:
-            return
-        if slot is None:
-            slot = len(self._keys)
-            self._keys.append(item)
-            self._slots[item] = slot
-            self._version += 1
-            self._reserve(slot + 1, len(components))
-        self._matrix[slot] = components
-        self._norms[slot] = norm
-
-    def _reserve(self, rows: int, dimensions: int) -> None:
-        if rows > len(self._matrix):
-            size = max(256, 2 * len(self._matrix))
-            matrix, norms = np.zeros((size, dimensions), np.float32), np.ones(size)
-            if len(self._matrix):
-                matrix[: len(self._matrix)], norms[: len(self._norms)] = self._matrix, self._norms
-            self._matrix, self._norms = matrix, norms
-
-    def _remove(self, item: Value, slot: int) -> None:
-        last = len(self._keys) - 1
-        moved = self._keys[last]
-        self._matrix[slot], self._norms[slot] = self._matrix[last], self._norms[last]
-        self._keys[slot] = moved
-        self._slots[moved] = slot
-        self._keys.pop()
-        del self._slots[item]
-        self._version += 1
-
-    def view(self) -> Vectors:
-        self.refresh()
-        size = len(self._keys)
-        return Vectors(
-            self._keys,
-            self._slots,
-            self._matrix[:size],
-            self._norms[:size],
-            self._source.missing,
-            self._version,
-            self.dots,
-        )

@@ -11,13 +11,15 @@ mirrors that follow the state; a mirror is derived, never part of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from math import sqrt
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from nextpaint.process.kernels.nearest import dots, nearest
 from nextpaint.record.columns import Column, Value
 
 Row = Mapping[str, Value]
@@ -25,15 +27,11 @@ FloatArray = npt.NDArray[np.float64]
 
 
 class Whole(Protocol):
-    """All rows of a table whose primary key is one column. Slots are stable while `version` is."""
+    """All rows of a table whose primary key is one column. A key keeps its slot as long as it is there."""
 
     @property
     def keys(self) -> Sequence[Value]:
         """The key of each slot; a deleted slot holds None."""
-
-    @property
-    def version(self) -> int:
-        """Changes when a key is added or removed (not when a value changes)."""
 
     @property
     def slots(self) -> Mapping[Value, int]: ...
@@ -47,23 +45,40 @@ class Whole(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Vectors of a table, quantised: components are integers in [-127, 127] held as float32, so that every dot
-    product of up to 1,040 components is exact in float32 (127 * 127 * 1040 < 2**24) in any order of summation, on any
-    machine.
+    """Vectors of a table, quantised: components are signed bytes, so that dot products are exact integers in any order
+    of summation, on any machine.
 
-    `keys[i]` owns row i of `matrix`, shape (rows, dimensions); `norms[i]` is its Euclidean length (float64, > 0).
-    A row without a vector yet is not listed. `missing`: how many rows of the table wait for theirs. `dots(i)`: the dot
-    products of row i with every row, shape (rows,), exact; kept for items that are asked for again. Do not write into
-    it.
+    `keys[i]` owns row i of `matrix`, int8 of shape (rows, dimensions); `norms[i]` is its Euclidean length (float64,
+    > 0). A row without a vector yet is not listed. `missing`: how many rows of the table wait for theirs.
     """
 
     keys: Sequence[Value]
     slots: Mapping[Value, int]
-    matrix: npt.NDArray[Any]
-    norms: npt.NDArray[Any]
+    matrix: npt.NDArray[np.int8]
+    norms: FloatArray
     missing: int
-    version: int
-    dots: Callable[[int], npt.NDArray[np.float32]]
+
+    def dots(self, rows: npt.NDArray[np.int64], others: npt.NDArray[np.int64]) -> FloatArray:
+        """Dot products of each of `rows` with each of `others`, shape (rows, others)."""
+        return np.asarray(dots(self.matrix, rows, others), np.float64)
+
+    def nearest(self, direction: FloatArray, count: int) -> npt.NDArray[np.int64]:
+        """Rows, ascending, among which are the `count` of largest `direction . row / norm`, with all that equal the
+        last of them.
+
+        One pass: the direction is rounded to whole multiples of a unit, u, at most 8,191 of them. A rounded score
+        differs from the exact one by at most u/2 for each component of the row's direction, whose absolute values add
+        up to sqrt(dimensions) at most. So whatever could be among the best lies within u sqrt(dimensions) of the last
+        rounded best, and is given.
+        """
+        peak = float(np.abs(direction).max(initial=0.0))
+        dimensions = len(direction)
+        if not len(self.norms) or not peak > 0.0 or count <= 0:
+            return np.empty(0, np.int64)
+        steps = min(8_191, (2**31 - 1) // (128 * dimensions))  # 128 * steps * dimensions fits in 32 bits
+        query = np.rint(direction / peak * steps).astype(np.int16)
+        slack = sqrt(dimensions) * 1.0001  # in units; the little more is for the rounding of the arithmetic itself
+        return np.asarray(nearest(self.matrix, self.norms, query, count, slack), np.int64)
 
 
 class Learned(Protocol):
@@ -108,7 +123,8 @@ class Reading(Protocol):
         """All rows of a table with a one-column primary key."""
 
     def places(self, table: str, other: str) -> npt.NDArray[np.int64]:
-        """For each slot of `whole(table)` the slot of the same key in `whole(other)`, -1 where there is none."""
+        """For each slot of `whole(table)` the slot of the same key in `whole(other)`, -1 where there is none; of a
+        table of vectors the row."""
 
     def vectors(self, table: str) -> Vectors: ...
 

@@ -62,7 +62,6 @@ class FakeWhole:
         self._reading, self._name = reading, name
         self.keys = [key[0] for key in reading.data[name]]
         self.slots = {key: slot for slot, key in enumerate(self.keys)}
-        self.version = len(self.keys)
         self._columns: dict[str, Column] = {}
 
     def column(self, name: str) -> Column:
@@ -163,19 +162,19 @@ class FakeReading:
         return self._wholes[table]
 
     def places(self, table: str, other: str) -> np.ndarray[Any, Any]:
-        slots = self.whole(other).slots
-        return np.array([slots.get(key, -1) for key in self.whole(table).keys], np.int64)
+        mine, others = (self.vectors(each) if each == "item_vectors" else self.whole(each) for each in (table, other))
+        return np.array([others.slots.get(key, -1) for key in mine.keys], np.int64)
 
     def vectors(self, table: str) -> Vectors:
         self.touched.append(table)
         if self._vectors is None:
             keys = list(self.vector_rows)
-            matrix = np.array([self.vector_rows[key] for key in keys], np.float32).reshape(
+            matrix = np.array([self.vector_rows[key] for key in keys], np.int8).reshape(
                 len(keys), DIMENSIONS if not keys else -1
             )
             norms = np.sqrt((matrix.astype(np.float64) ** 2).sum(axis=1))
             slots = {key: at for at, key in enumerate(keys)}
-            self._vectors = Vectors(keys, slots, matrix, norms, 0, 1, lambda slot: matrix @ matrix[slot])
+            self._vectors = Vectors(keys, slots, matrix, norms, 0)
         return self._vectors
 
     def learned(self, name: str) -> FakeLearned:

@@ -21,7 +21,10 @@ def context(reading, subjects=("s1",)):
 def similarities(reading, subjects=("s1",)):
     """Cosine similarity by item, or None."""
     found = SESSION.similarities(context(reading, subjects))
-    return None if found is None else dict(zip(found.vectors.keys, (found.scaled / found.length).tolist(), strict=True))
+    if found is None:
+        return None
+    every = found.scaled(np.arange(len(found.vectors.keys)))
+    return dict(zip(found.vectors.keys, (every / found.length).tolist(), strict=True))
 
 
 def test_nothing_recent_is_no_session():

@@ -1,0 +1,156 @@
+"""The matrix of vectors follows its table, and the nearest rows are those of an exhaustive comparison in integers."""
+
+from fractions import Fraction
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nextpaint.process.operators.protocol import StepContext
+from nextpaint.process.operators.vectors import TextVectors, content_key
+from nextpaint.process.reading import Vectors
+from nextpaint.process.state import State
+from nextpaint.process.vector_mirror import VectorMirror
+from nextpaint.record.columns import DELETE, INSERT, Batch
+from nextpaint.record.types import BYTES, STRING
+
+COARSE = st.sampled_from([-128, -127, -5, -1, 0, 0, 1, 2, 127])
+NO_TIMES = StepContext(np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
+def vectors_of(matrix):
+    wide = matrix.astype(np.int64)
+    keys = [f"i{row}" for row in range(len(matrix))]
+    slots = {key: row for row, key in enumerate(keys)}
+    return Vectors(keys, slots, np.ascontiguousarray(matrix), np.sqrt((wide**2).sum(1).astype(np.float64)), 0)
+
+
+def matrices(most=60):
+    """Few dimensions and coarse components: many equal and nearly equal scores."""
+    return st.integers(1, 24).flatmap(
+        lambda width: st.lists(
+            st.lists(COARSE, min_size=width, max_size=width).filter(any),
+            min_size=1, max_size=most,
+        )
+    ).map(lambda rows: np.array(rows, np.int8))  # fmt: skip
+
+
+@settings(max_examples=150)
+@given(matrices(), st.integers(1, 12), st.data())
+def test_among_the_nearest_are_the_best_and_their_equals(matrix, count, data):
+    size, width = matrix.shape
+    weights = st.floats(-3, 3, allow_nan=False).map(lambda each: round(each, 3))
+    direction = np.array(data.draw(st.lists(weights, min_size=width, max_size=width)))
+    vectors = vectors_of(matrix)
+    found = vectors.nearest(direction, count)
+    assert found.tolist() == sorted(set(found.tolist()))
+    if not direction.any():
+        assert len(found) == 0
+        return
+    # signed squares of cosines, exactly
+    exact = []
+    for row in matrix.tolist():
+        dot = sum(Fraction(float(a)) * b for a, b in zip(direction.tolist(), row, strict=True))
+        exact.append((1 if dot >= 0 else -1) * dot * dot / sum(each * each for each in row))
+    last = sorted(exact, reverse=True)[min(count, size) - 1]
+    assert {row for row in range(size) if exact[row] >= last} <= set(found.tolist())
+
+
+def test_a_pass_keeps_little_more_than_what_was_asked_for():
+    chance = np.random.default_rng(3)
+    matrix = chance.integers(-127, 128, (20_000, 64)).astype(np.int8)
+    order = np.argsort(matrix @ matrix[0].astype(np.int64))  # ascending: every row is better than all before
+    vectors = vectors_of(matrix[order])
+    direction = matrix[0].astype(np.float64) / 7
+    scores = (vectors.matrix @ direction) / vectors.norms
+    found = vectors.nearest(direction, 50)
+    assert set(np.argsort(-scores)[:50].tolist()) <= set(found.tolist())
+    assert len(found) < 100
+
+
+@given(matrices(20))
+def test_dot_products_are_exact(matrix):
+    rows, others = np.arange(len(matrix)), np.arange(0, len(matrix), 2)
+    wide = matrix.astype(np.int64)
+    assert vectors_of(matrix).dots(rows, others).tolist() == (wide @ wide[others].T).tolist()
+
+
+def test_the_longest_vectors_overflow_nothing():
+    for width in (512, 1_040, 4_096):
+        matrix = np.full((3, width), -128, np.int8)
+        matrix[1] = 127
+        vectors = vectors_of(matrix)
+        assert vectors.nearest(np.full(width, -1.0), 1).tolist() == [0, 2]
+        assert vectors.nearest(np.full(width, 1e300), 1).tolist() == [1]
+        assert vectors.dots(np.array([0]), np.array([2])).tolist() == [[128.0 * 128 * width]]
+
+
+class Shop:
+    """Stands in for the items table: keys in slots, like a mirror."""
+
+    def __init__(self, keys):
+        self.keys, self.slots = list(keys), {key: slot for slot, key in enumerate(keys)}
+        from nextpaint.process.places import Moves
+
+        self.moves = Moves()
+
+    def refresh(self):
+        pass
+
+
+CHANGES = st.lists(
+    st.tuples(st.sampled_from("abcdefg"), st.sampled_from(["", "red", "blue", "green"]), st.integers(0, 3)), max_size=60
+)
+
+
+@given(CHANGES, st.integers(1, 4))
+def test_a_mirror_that_follows_equals_a_fresh_one(changes, every):
+    """Items come, change their text and go; vectors come late and some are zero."""
+    operator = TextVectors("vectors/t", (0, 1), State())
+    mirror, shop = VectorMirror(operator), Shop("gfedcba")
+    for number, (item, text, what) in enumerate(changes):
+        rows, computed = [], []
+        if what < 3:
+            rows = [(item, text)] if what else [(item, None)]
+        for key, waiting in list(operator.waiting()) if what == 3 else ():
+            computed.append(
+                (key, bytes(4) if waiting == "green" else np.frombuffer(key[:4].encode(), np.int8).tobytes())
+            )
+        kinds = [INSERT if what else DELETE] * len(rows)
+        operator.step(
+            [
+                Batch.of((STRING, STRING), rows, [number] * len(rows), kinds),
+                Batch.of((STRING, BYTES), computed, [number] * len(computed), [INSERT] * len(computed)),
+            ],
+            NO_TIMES,
+        )
+        if number % every == 0:
+            mirror.view()
+            mirror.places_in(shop)
+    view = mirror.view()
+    wanted = {}
+    for item, key in operator.texts.items():
+        vector = operator.vector(item)
+        if vector is not None and any(vector):
+            assert key in {content_key(text) for text in ("red", "blue", "green")}
+            wanted[item] = vector
+    assert {key: view.matrix[slot].tobytes() for key, slot in view.slots.items()} == wanted
+    assert [view.slots[key] for key in view.keys] == list(range(len(wanted)))
+    wide = view.matrix.astype(np.int64)
+    assert view.norms.tolist() == np.sqrt((wide * wide).sum(1).astype(np.float64)).tolist()
+    assert mirror.places_in(shop).tolist() == [shop.slots[key] for key in view.keys]
+    assert {key: view.slots.get(key, -1) for key in shop.keys} == dict(
+        zip(shop.keys, Followed(shop).of(mirror), strict=True)
+    )
+
+
+class Followed:
+    """Places of a shop's items in a mirror, from the start."""
+
+    def __init__(self, shop):
+        from nextpaint.process.places import Places
+
+        self._shop, self._places = shop, Places()
+
+    def of(self, mirror):
+        return self._places.of(self._shop, mirror).tolist()
