@@ -13,6 +13,7 @@ from nextpaint.decide.feature import Feature
 from nextpaint.decide.filter import NotBought, NotSeen, NotWatched, Require
 from nextpaint.decide.linear import LinTS, LinUCB
 from nextpaint.decide.model import Model
+from nextpaint.decide.new import New
 from nextpaint.decide.own import Own
 from nextpaint.decide.plackett_luce import PlackettLuce
 from nextpaint.decide.prior import Flat, Rank
@@ -58,6 +59,7 @@ __all__ = [
     "LinUCB",
     "Model",
     "Moment",
+    "New",
     "NotBought",
     "NotSeen",
     "NotWatched",

@@ -2,7 +2,8 @@
 
 A feature is declared as "table.column" (a fact, bound by key names), `Feature("table.column", on={...})`, a SQL
 expression over such columns and inputs (`"bought.heat * SQRT(trending.heat)"`), a `SessionVector` (its similarity to
-the candidate), a `BoughtTogether` (its score), or a plain function (candidates, context) -> float array of shape (n,).
+the candidate), a `BoughtTogether` or a `New` (their score), or a plain function (candidates, context) -> float array of
+shape (n,).
 NULL is kept as NULL; NaN and infinities, which no ranking can use, become NULL. Booleans count as 0 and 1.
 """
 
@@ -21,6 +22,7 @@ from nextpaint.decide.candidates import Candidates, FloatArray
 from nextpaint.decide.context import Context
 from nextpaint.decide.expression import Expression, number
 from nextpaint.decide.facts import Fact
+from nextpaint.decide.new import BoundNew, New
 from nextpaint.decide.requirements import Needs
 from nextpaint.decide.session import BoundSession, SessionVector
 from nextpaint.decide.together import BoughtTogether, BoundTogether
@@ -45,7 +47,7 @@ class Feature:
         return f"{self.path} on {on}" if on else self.path
 
 
-FeatureSource = str | Feature | SessionVector | BoughtTogether | FeatureFunction
+FeatureSource = str | Feature | SessionVector | BoughtTogether | New | FeatureFunction
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ class BoundFeature:
 
     name: str
     source: str
-    kind: str  # "session" | "interest" (person and a column of the item) | "person" | "item" | "function"
-    of: Fact | Expression | BoundSession | BoundTogether | FeatureFunction
+    kind: str  # "session" | "interest" (person and a column of the item) | "person" | "item" | "new" | "function"
+    of: Fact | Expression | BoundSession | BoundTogether | BoundNew | FeatureFunction
 
     @cached_property
     def facts(self) -> tuple[Fact, ...]:
@@ -74,7 +76,7 @@ class BoundFeature:
             return _computed(self.of, candidates, context)
         if isinstance(self.of, BoundSession):
             return self.of.similarity(candidates, context)
-        if isinstance(self.of, BoundTogether):
+        if isinstance(self.of, BoundTogether | BoundNew):
             return self.of.values(candidates, context)
         values: FloatArray = np.asarray(self.of(candidates, context), np.float64)
         if values.shape != (len(candidates),):
@@ -99,7 +101,7 @@ class BoundFeature:
 
 def needs_of(source: FeatureSource, needs: Needs) -> None:
     """What a declared feature needs from the engine."""
-    if isinstance(source, SessionVector | BoughtTogether):
+    if isinstance(source, SessionVector | BoughtTogether | New):
         source.needs(needs)
     elif isinstance(source, str | Feature):
         path = source if isinstance(source, str) else source.path
@@ -115,6 +117,9 @@ def bind_feature(name: str, source: object, binder: Binder) -> BoundFeature | No
     if isinstance(source, BoughtTogether):
         together = source.scored(binder)
         return None if together is None else BoundFeature(name, str(source), "session", together)
+    if isinstance(source, New):
+        new = source.scored(binder)
+        return None if new is None else BoundFeature(name, str(source), "new", new)
     if isinstance(source, str) and "." in source and not _PATH.fullmatch(source):
         expression = number(source, binder)
         return None if expression is None else BoundFeature(name, source, _kind(expression.facts), expression)

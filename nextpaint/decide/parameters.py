@@ -17,10 +17,12 @@ from typing import Any
 
 import msgspec
 
+from nextpaint.decide.bidding import Bid
 from nextpaint.decide.binding import BoundSurface
 from nextpaint.decide.feature import BoundFeature
-from nextpaint.decide.filter import NotBought, NotSeen, Require
+from nextpaint.decide.filter import NotBought, NotSeen, NotWatched, Require
 from nextpaint.decide.model import BoundModel
+from nextpaint.decide.new import New
 from nextpaint.decide.own import Own
 from nextpaint.decide.rank import BoundWeighted
 from nextpaint.decide.retrieve import Given, Recent, Similar
@@ -34,6 +36,7 @@ REASONS = {  # by kind of feature, where a surface does not give its own
     "interest": "Who keeps coming back to a kind of thing usually wants more of it.",
     "person": "What somebody did before says something about what fits them.",
     "item": "What many people choose is a good guess for anybody.",
+    "new": "What is new has had no chance to be chosen yet.",
     "function": "The shop computes it for this page.",
 }
 MEANINGS = {  # by kind of feature; {about} and {source} are filled
@@ -41,6 +44,7 @@ MEANINGS = {  # by kind of feature; {about} and {source} are filled
     "interest": "how much you have been looking at its {about}",
     "person": "what you did before ({source})",
     "item": "{source}, the same for everybody",
+    "new": "how lately it was added",
     "function": "{source}, computed by the shop",
 }
 CHANGES = (
@@ -150,8 +154,17 @@ def _declared(stage: object) -> dict[str, str]:
     return {"text": said(stage), "declared": declared}
 
 
+_SAID: dict[type, str] = {
+    Recent: "What you looked at last",
+    Given: "The list that the page brings, such as the hits of a search",
+    Bid: "Advertisements that the page does not take: blocked, of another size, or below its price",
+}
+
+
 def said(stage: object) -> str:
     """A retriever, filter or rule in words a visitor reads."""
+    if type(stage) in _SAID:
+        return _SAID[type(stage)]
     match stage:
         case Similar():
             half = f"half after {stage.to.half_life}"
@@ -165,16 +178,16 @@ def said(stage: object) -> str:
             return f"The best by {_plain(stage.by)} ({_plain(stage.table)}) for everybody"
         case Own():
             return f"Your own by {_plain(stage.by)} ({_plain(stage.table)})"
-        case Recent():
-            return "What you looked at last"
-        case Given():
-            return "The list that the page brings, such as the hits of a search"
+        case New():
+            return f"What was added lately (half as new after {stage.half_life})"
         case Require():
             return _condition(stage.condition)
         case NotSeen():
             return f"What you were shown {times(stage.times)} or more within {stage.within}"
         case NotBought():
             return f"What you bought within {stage.within}"
+        case NotWatched():
+            return f"What you saw to its end within {stage.within}"
         case Diversify():
             return f"At most {stage.at_most} of one {_plain(stage.by)} on a page"
     return f"The shop's own function {getattr(stage, '__name__', type(stage).__name__)}"

@@ -8,10 +8,12 @@ FEATURE_SENTENCES = {  # by kind of feature; {source} and {name} are filled when
     "interest": "You have been looking at {about}.",
     "person": "It fits what you did before.",
     "item": "It does well in {source} right now.",
+    "new": "It was added lately.",
     "function": "It does well in {name}.",
 }
 
 _RETRIEVER_SENTENCES = {
+    "new": "It was added lately.",
     "similar": "It is close to what you looked at just now.",
     "bought together": "Others bought it together with what you looked at.",
     "top": "Many people look at it right now.",
