@@ -107,7 +107,8 @@ def test_a_person_stays_in_one_variant_and_the_variant_decides(tmp_path):
 
 @pytest.mark.slow
 def test_kill_9_in_the_middle_of_an_experiment_leaves_the_posterior_as_it_was(tmp_path):
-    folder = written(explorer(THOMPSON), tmp_path / "shop")
+    application = explorer(THOMPSON, experiment=EXPERIMENT)
+    folder = written(application, tmp_path / "shop")
     process = Process(folder, tmp_path / "data")
     told = []
     try:
@@ -127,8 +128,20 @@ def test_kill_9_in_the_middle_of_an_experiment_leaves_the_posterior_as_it_was(tm
         process.end(signal.SIGTERM)
 
     async def main():
-        async with opened(tmp_path / "data", explorer(THOMPSON)) as engine:
-            assert learned(engine).counts == {"decisions": 120, "rewards": 120, "trials": 600}
-            assert learned(engine).total(0) == (600.0, 120.0)
+        async with opened(tmp_path / "data", application) as engine:
+            records = [engine._explaining.record(each) for each in told]
+            explored = [each for each in records if each.explored is not None]
+            counts = learned(engine).counts
+            assert counts["decisions"] == len(explored)
+            assert (counts["trials"], counts["rewards"]) == (5 * len(explored), len(explored))
+            assert learned(engine).total(0) == (5.0 * len(explored), float(len(explored)))
+            variants = {}
+            for each in (each for each in records if each.experiment is not None):  # a stranger is in none
+                variants.setdefault(each.experiment.variant, []).append(each)
+            rows = {each["variant"]: each for each in engine.experiments(LOCAL)[0]["variants"]}
+            for name, made in variants.items():
+                people = {each.experiment.unit for each in made}
+                row = rows[name]
+                assert (row["people"], row["decisions"], row["rewards"]) == (len(people), len(made), len(made))
 
     asyncio.run(main())

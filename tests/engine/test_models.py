@@ -13,6 +13,7 @@ from nextpaint.cli import main
 from nextpaint.engine.registry import Upload, promoted, rolled_back
 from nextpaint.govern.access import LOCAL
 from nextpaint.record.errors import InvalidInput, NotFound
+from nextpaint.stream.frame import Position
 from tests.engine.explorer import GOODS_30, PATIENT, explorer, shop
 from tests.engine.forests import CHEAP, DEAR, FOREIGN
 from tests.engine.shop import LiveNode, asked, click, ids, opened, written
@@ -82,6 +83,41 @@ def test_a_canary_ranks_its_share_of_people_and_each_person_always_alike(tmp_pat
             (row,) = engine.models(LOCAL)
             assert sum(row["ranked"].values()) >= 400
             assert row["ranked"][f"canary_{identity(CHEAP)[:12]}"] / 400 == pytest.approx(share)
+
+    asyncio.run(main())
+
+
+def test_a_canary_that_is_rolled_back_ranks_nobody_from_the_frame_after_the_call(tmp_path):
+    async def main():
+        async with opened(tmp_path / "node", ranked(), items=GOODS_30, settings=PATIENT) as engine:
+            await engine.promote(LOCAL, "ctr", Upload("dear.txt", DEAR))
+            await engine.promote(LOCAL, "ctr", Upload("cheap.txt", CHEAP, share=0.3))
+            node, records, going = engine.node, [], True
+
+            async def visitor(number):
+                turn = 0
+                while going:
+                    answer = await engine.decide(LOCAL, "tried", asked(f"v{number}-{turn}", events=[click("w", "g1")]))
+                    records.append(engine._explaining.record(answer["decision_id"]))
+                    turn += 1
+
+            visitors = [asyncio.create_task(visitor(number)) for number in range(12)]
+            while len(records) < 300:
+                await asyncio.sleep(0.01)
+            share = sum(each.rank.role == "canary" for each in records) / len(records)
+            assert 0.2 < share < 0.4, "four standard deviations around the share that was asked for"
+            writing = node.ledger.next_frame  # what is on its way to disk when the call is made
+            done = await engine.roll_back(LOCAL, "ctr")
+            position = Position.parse(done["position"])
+            before = len(records)
+            while len(records) < before + 100:
+                await asyncio.sleep(0.01)
+            going = False
+            await asyncio.gather(*visitors)
+            assert position.frame - writing <= 1
+            at = node.seq_of(position)
+            late = [each for each in records if each.rank.role == "canary" and each.position >= at]
+            assert not late and sum(each.position >= at for each in records) >= 90
 
     asyncio.run(main())
 

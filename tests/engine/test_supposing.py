@@ -160,6 +160,31 @@ def test_the_moved_cards_of_the_gift_shop_have_the_contributions_that_moved_them
     asyncio.run(main_())
 
 
+def test_without_its_main_reason_an_item_has_what_the_explanation_said_was_left(tmp_path):
+    async def main_():
+        items = slice_of(120)
+        async with opened(tmp_path / "node", retail(), items=items, settings=PATIENT) as engine:
+            viewed = [item["item_id"] for item in items[:40:8]]
+            answer = await decided(engine, views=viewed, surface="home_carousel")
+            why = await engine.explain(LOCAL, answer["decision_id"], "support")
+            record = engine._explaining.record(answer["decision_id"])
+            checked = 0
+            for name in {each.reason for each in record.items} & set(record.rank.weights):
+                told = await engine.what_if(LOCAL, answer["decision_id"], Change(without=(name,)))
+                after = {card["id"]: card["score_after"] for card in told["cards"]}
+                for item in why["items"]:
+                    share = next(fact["contribution"] for fact in item["facts"] if fact["feature"] == name)
+                    if after[item["id"]] is not None:
+                        left = pytest.approx(item["score"] - share, abs=1e-5)  # near misses have six digits
+                        assert after[item["id"]] == left, (name, item["id"])
+                        checked += share > 0.0
+                first = next(each for each in why["counterfactuals"] if each.get("feature") == name)
+                assert first["kind"] == "without"
+            assert checked > 10
+
+    asyncio.run(main_())
+
+
 def test_too_many_questions_at_once_are_refused_early(tmp_path):
     async def act(engine):
         answer = await decided(engine)
