@@ -272,10 +272,13 @@ def test_stock_zero_is_gone_and_timed(browser, address, shop):
 
 
 def test_a_decision_has_a_page_and_replays(browser, address, shop):
+    shop.items["22423"].stock = 0
     opened(browser, f"{address}/shop")
     opened(browser, f"{address}/why/{next(iter(shop.decisions))}")
     assert len(browser.find_elements(By.CSS_SELECTOR, "#shown > li")) == 20
     assert "inventory.stock > 2" in words(browser, "#filters") and "retrieve" in words(browser, "#stages")
+    otherwise = words(browser, "#otherwise")
+    assert "if this held: inventory.stock > 2" in otherwise and "Without trend" in otherwise
     click(browser, "#replay")
     until(browser, lambda: words(browser, "#verdict").startswith("identical"))
     assert complaints(browser) == []

@@ -27,6 +27,7 @@ export function readRecord(raw) {
     filters: list(record.filters).map((each) => ({ name: String(each.filter ?? ""), removed: number(each.removed) ?? 0 })),
     stages: list(record.stages).map((each) => ({ name: String(each.stage ?? ""), ms: number(each.ms) ?? 0, path: String(each.path ?? ""), note: String(each.note ?? "") })),
     retrieved: list(record.retrieved).map((each) => ({ name: String(each.retriever ?? ""), found: number(each.found) ?? 0 })),
+    otherwise: list(record.counterfactuals).map((each) => ({ kind: String(each.kind ?? ""), text: String(each.text ?? ""), personal: each.personal === true })),
     degraded: list(record.degraded), effects: list(record.effects),
   };
 }

@@ -13,6 +13,9 @@ function bar(label, part, amount) {
   return h("li", {}, h("span", {}, label), h("span", { class: "meter", "aria-hidden": "true" }, h("i", { style: { width: `${Math.min(100, part * 100).toFixed(2)}%` } })), h("span", { class: "amount" }, amount));
 }
 
+/** The record's words with titles as people read them, not in capitals. */
+const readable = (said, record) => [...record.items, ...record.near].reduce((line, each) => (each.title ? line.replaceAll(each.title, pretty(each.title)) : line), said);
+
 function draw(record) {
   const lead = [`${pretty(record.surface.replaceAll("_", " "))}, ${record.items.length} of ${record.considered ?? record.items.length} candidates`];
   if (record.atMs) lead.push(new Date(record.atMs).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "medium" }));
@@ -24,6 +27,8 @@ function draw(record) {
   $("shown").replaceChildren(...record.items.map((item) => h("li", {}, pictured ? h("img", { src: tile(item.id, item.title), alt: "" }) : "", h("h3", {}, `${item.rank}. ${pretty(item.title ?? item.id)}`),
     h("p", { class: "quiet small" }, [item.id, item.score === null ? "" : `score ${item.score.toFixed(3)}`, item.foundBy.join(", ")].filter(Boolean).join(" · ")),
     h("div", { class: "body" }, h("p", { class: "reason" }, sentenceOf(item, record)), signedBars(item), factList(item)))));
+  $("otherwise-panel").hidden = !record.otherwise.length;
+  $("otherwise").replaceChildren(...record.otherwise.map((each) => h("li", {}, readable(each.text, record), each.personal ? h("span", { class: "chip now" }, "about the visitor") : "")));
   const most = Math.max(...record.filters.map((each) => each.removed), 1);
   $("filters").replaceChildren(...(record.filters.length ? record.filters.map((each) => bar(h("code", {}, each.name), each.removed / most, `${each.removed} held back`)) : [h("li", { class: "quiet" }, "Nothing was filtered.")]));
   $("near").replaceChildren(...record.near.slice(0, 10).map((each) => nearMiss(each, () => null)));
