@@ -34,6 +34,7 @@ class Binder:
         self.inputs = inputs
         self.tables = tables
         self.diagnostics: list[Diagnostic] = []
+        self.reads: set[str] = set()  # every table that a stage names
         self._facts: dict[tuple[str, tuple[KeyPart, ...]], Fact] = {}
         self.items_table = items
         self.items = self.table(items, "items")
@@ -57,6 +58,8 @@ class Binder:
         found = self.tables.get(name)
         if found is None:
             self.unknown(f"table in {used_by}:", name, self.tables)
+        else:
+            self.reads.add(name)
         return found
 
     def field(self, table: Table, column: str, used_by: str) -> Field | None:

@@ -60,7 +60,8 @@ class Named:
 @dataclass(frozen=True, slots=True)
 class BoundSurface:
     """A surface ready to decide. `given`: the retriever of the caller's own list, if any. `fields`: columns of the
-    items table that are answered. `facts`: everything read by key. `ranked_by` prints the ranker."""
+    items table that are answered. `facts`: everything read by key. `ranked_by` prints the ranker.
+    `reads`: every table that a stage names."""
 
     surface: Surface
     inputs: Mapping[str, InputType]
@@ -77,6 +78,7 @@ class BoundSurface:
     fields: tuple[str, ...]
     facts: tuple[Fact, ...]
     ranked_by: str = ""
+    reads: frozenset[str] = frozenset()
     experiment: Experiment | None = None
     variants: Mapping[str, BoundSurface] = field(default_factory=dict)
 
@@ -139,6 +141,7 @@ def _bind(surface: Surface, binder: Binder) -> BoundSurface:
         fields=_fields(binder),
         facts=tuple(dict.fromkeys(facts)),
         ranked_by="" if binder.diagnostics else "order of retrieval" if surface.rank is None else str(surface.rank),
+        reads=frozenset(binder.reads),
     )
 
 

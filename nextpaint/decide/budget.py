@@ -106,6 +106,13 @@ class Timeline:
             self.degraded.append(Degraded(stage, cause, used))
         return cheaper
 
+    def give_way(self, stage: str, cheaper: str, used: str, cause: str) -> str:
+        """The cheaper path of `stage` for another reason than time. A replay follows what is recorded."""
+        if self.recorded is not None:
+            return self.recorded.stages.get(stage, RUN)
+        self.degraded.append(Degraded(stage, cause, used))
+        return cheaper
+
     def start(self) -> None:
         """The next stage begins now; time since the last `finish` belongs to no stage."""
         if self.recorded is None:

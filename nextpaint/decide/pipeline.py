@@ -62,7 +62,7 @@ def run(bound: BoundSurface, context: Context, timeline: Timeline, memory: Memor
         if bound.cold
         else "nothing"
     )
-    if timeline.choose("decide", "fallback", used, UNSKIPPABLE) != RUN:
+    if _path(bound, context, timeline, used) != RUN:
         timeline.finish("decide", "fallback")
         _fall_back(last, bound, context, timeline, outcome)
     else:
@@ -78,6 +78,16 @@ def run(bound: BoundSurface, context: Context, timeline: Timeline, memory: Memor
     _apply_rules(bound, context, outcome)
     timeline.finish("rules", note=_notes(context))
     return outcome
+
+
+def _path(bound: BoundSurface, context: Context, timeline: Timeline, used: str) -> str:
+    """Whether there is time to decide, over tables that still follow what happens. Where nothing is there to fall back
+    to, rows of the moment of a halt are better than none."""
+    stopped = sorted(bound.reads & context.reading.stopped)
+    if stopped and used != "nothing":
+        cause = f"{', '.join(stopped)} stopped at the memory ceiling"
+        return timeline.give_way("decide", "fallback", used, cause)
+    return timeline.choose("decide", "fallback", used, UNSKIPPABLE)
 
 
 def _notes(context: Context) -> str:

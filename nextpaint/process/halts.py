@@ -39,6 +39,7 @@ class Halts:
         self._targets = {stage.operator.id: name for name, stage in graph.targets.items()}
         self._leads = _leads(graph.stages)
         self.limits: dict[int, int] = {}  # by id of the stage; empty while nothing is halted
+        self.stopped: frozenset[str] = frozenset()  # targets that take nothing new: halted, or fed by one that is
 
     def restore(self) -> None:
         self._limit()
@@ -71,6 +72,14 @@ class Halts:
             ends = self._leads[id(stage)]
             if ends and all(each in self._halted for each in ends):
                 self.limits[id(stage)] = max(self._halted.get(each) for each in ends)
+        self.stopped = self._stopped()
+
+    def _stopped(self) -> frozenset[str]:
+        found: set[int] = set()
+        for stage in self._graph.stages:
+            if stage.operator.id in self._halted or any(id(each) in found for each in stage.inputs):
+                found.add(id(stage))
+        return frozenset(name for name, stage in self._graph.targets.items() if id(stage) in found)
 
     def targets(self) -> dict[str, int]:
         """Halted targets by name, with the seq of the halt."""

@@ -340,6 +340,7 @@ class LiveReading:
         self._tables = tables
         self.time_ms = time_ms
         self.position = tables.runner.applied
+        self.stopped = tables.runner.halts.stopped
 
     def row(self, table: str, key: Row) -> dict[str, Value] | None:
         live = self._tables.live[table]

@@ -110,6 +110,10 @@ class Reading(Protocol):
     @property
     def time_ms(self) -> int: ...
 
+    @property
+    def stopped(self) -> frozenset[str]:
+        """Tables that take nothing new since their statement, or one that feeds it, halted at the memory ceiling."""
+
     def row(self, table: str, key: tuple[Value, ...]) -> Row | None:
         """The row of a whole primary key, or None."""
 

@@ -112,6 +112,7 @@ class FakeReading:
         self.changed: dict[tuple[str, tuple[Any, ...]], int] = {}
         self.touched: list[str] = []
         self.position = 42
+        self.stopped: frozenset[str] = frozenset()
         self.time_ms = time_ms
         self.vector_rows: dict[str, np.ndarray[Any, Any]] = {}
         self._wholes: dict[str, FakeWhole] = {}

@@ -56,6 +56,16 @@ class TestDegrading:
         ]
         assert len(ids(second)) == 10
 
+    def test_a_table_that_stopped_makes_the_surface_fall_back_if_it_can(self):
+        service, reading = decider(HOME, HOME.but("bare", fallback=Nothing(), cold=None)), known()
+        before = decide(service, reading)
+        reading.stopped = frozenset({"trending", "elsewhere"})
+        after = decide(service, reading)
+        cause = "trending stopped at the memory ceiling"
+        assert after.answer["degraded"] == [{"stage": "decide", "cause": cause, "used": "last good answer"}]
+        assert ids(after) == ids(before)
+        assert not decide(service, reading, surface="bare").answer.get("degraded"), "nothing to fall back to"
+
     def test_a_skipped_stage_is_tried_again(self):
         clock = SimulatedClock()
         service = decider(HOME.but("home_carousel"), clock=clock)
