@@ -86,3 +86,16 @@ def test_the_bench_of_exploration_prints_what_the_docs_say(repo_root):
     printed = [re.sub(r" +(us/step|\d+)$", "", line) for line in done.stdout.splitlines()]
     assert len(told) == 8
     assert [line for line in told[1:] if line not in printed] == []
+
+
+@pytest.mark.slow
+def test_the_bench_of_large_catalogues_searches_exactly_and_scores_as_lightgbm(repo_root, tmp_path):
+    pytest.importorskip("lightgbm", reason="the extra: pip install 'nextpaint[train]'")
+    command = [sys.executable, "bench/catalogue.py", "--items", "3000", "--decisions", "20", "--data", str(tmp_path)]
+    done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "search among 3000 vectors of 512: recall@10 1.0000" in done.stdout
+    assert done.stdout.count("same: True") == 2
+    assert len(re.findall(r"page_1000: 1\d\d\d to 1\d\d\d candidates, 20 decisions, \d+ degraded", done.stdout)) == 2
+    assert {found[1] for found in RATIO.finditer(done.stdout)} == {f"trees/LightGBM, {n} rows" for n in ("200", "1000")}
+    assert list(tmp_path.iterdir()) == [], "a bench leaves nothing behind"

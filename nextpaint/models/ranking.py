@@ -33,9 +33,11 @@ Function = Callable[[Matrix], Matrix]
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What turns a sum of leaves into a prediction. The caller brings exact ones (`process/kernels/exact_math`)."""
+    """What turns rows into sums of leaves, and a sum into a prediction. The caller brings exact ones
+    (`process/scoring.py`)."""
 
     exp: Function
+    sums: Callable[[Forest, Matrix], Matrix]
 
     def apply(self, link: str, scores: Matrix) -> Matrix:
         if link == "identity":
@@ -73,7 +75,7 @@ class TreeRanker:
     exact: bool = True
 
     def predict(self, matrix: Matrix) -> Matrix:
-        scores = self.forest.scores(_checked(matrix, len(self.features))) * self.factor
+        scores = self.links.sums(self.forest, _checked(matrix, len(self.features))) * self.factor
         return self.links.apply(self.link, scores)
 
 

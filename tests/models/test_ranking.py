@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from nextpaint.models.lightgbm_text import parse as parse_lightgbm
 from nextpaint.models.trees import WrongModel
 from nextpaint.models.xgboost_json import parse as parse_xgboost
-from nextpaint.process.scoring import load_ranker, ranker_of
+from nextpaint.process.scoring import load_ranker, ranker_of, sums_of
 
 DATA = Path(__file__).parent / "data"
 KNOWN = json.loads((DATA / "predictions.json").read_text())
@@ -55,6 +55,22 @@ def test_the_cut_of_a_batch_cannot_be_seen(name):
     assert model.predict(PROBE[:0]).tolist() == []
     assert model.exact
     assert model.features == tuple(KNOWN["names"])
+
+
+@pytest.mark.parametrize("name", FILES)
+@given(st.data())
+def test_compiled_trees_give_the_bits_of_the_forest(name, data):
+    """Against the array form, which follows the formats' definitions node by node for all rows at once."""
+    forest = ranker(name).forest
+    inner = forest.left != np.arange(len(forest.left))
+    edges = sorted({float(each) for each in forest.threshold[inner]})
+    cells = st.one_of(
+        st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-36, -1e-30, 1e300, *edges]), st.floats(width=64)
+    )
+    width = len(ranker(name).features)
+    rows = data.draw(st.lists(st.lists(cells, min_size=width, max_size=width), min_size=1, max_size=8))
+    matrix = np.array(rows)
+    assert sums_of(forest, matrix).tobytes() == forest.scores(matrix).tobytes()
 
 
 def test_another_file_is_another_model_and_refused():
