@@ -95,10 +95,9 @@ class Deciding:
         deadline_ns = started_ns + (window.ingest_ms + window.process_ms) * 1_000_000
         stale = await self._caught_up(principal, body, now_ms, deadline_ns)
         ingested_ns = clock.monotonic_ns()
-        decision = await self._turn(surface, request, as_of_ms, deadline_ns)
-        decided_ns = clock.monotonic_ns()
+        decision, decided_ns, durable = await self._turn(surface, request, as_of_ms, deadline_ns)
         left_s = max(0.0, (started_ns + window.total_ms * 1_000_000 - decided_ns) / 1e9)
-        recorded = await self._commit(decision, now_ms, left_s)
+        recorded = await self._committed(durable, left_s)
         if self.propensities is not None:
             self.propensities.poke(decision, now_ms)
         done_ns = clock.monotonic_ns()
@@ -157,15 +156,19 @@ class Deciding:
                 cure="send the position that an answer of this node gave",
             ) from error
 
-    async def _turn(self, surface: str, request: DecisionRequest, as_of_ms: int, deadline_ns: int) -> Decision:
-        """Wait for the state thread between two slices, then decide."""
-        future: asyncio.Future[Decision] = self._node.loop.create_future()
+    async def _turn(
+        self, surface: str, request: DecisionRequest, as_of_ms: int, deadline_ns: int
+    ) -> tuple[Decision, int, asyncio.Future[bool]]:
+        """Wait for the state thread between two slices, then decide and append the record at once: the decisions of a
+        turn share a frame. Gives the decision, when it was made, and what is done when its record is durable."""
+        future: asyncio.Future[tuple[Decision, int, asyncio.Future[bool]]] = self._node.loop.create_future()
 
         def run() -> None:
             if future.done():
                 return
             try:
-                future.set_result(self._decided(surface, request, as_of_ms, deadline_ns))
+                decision = self._decided(surface, request, as_of_ms, deadline_ns)
+                future.set_result((decision, self._node.ports.clock.monotonic_ns(), self._recorded(decision)))
             except Exception as error:  # a declared edge: the error belongs to the caller, the schedule goes on
                 future.set_exception(error)
 
@@ -216,8 +219,9 @@ class Deciding:
             )
         return flags
 
-    async def _commit(self, decision: Decision, now_ms: int, left_s: float) -> bool | str:
-        """Make the record durable; "pending" when the disk takes longer than the window has left."""
+    def _recorded(self, decision: Decision) -> asyncio.Future[bool]:
+        """Append the record; the future is done when it is durable. Raises what `Writer.append` raises."""
+        now_ms = self._node.ports.clock.now_ms()
         record = Record(decision.record.decision_id.encode(), decision.record.encode(), now_ms)
         future: asyncio.Future[bool] = self._node.loop.create_future()
 
@@ -229,15 +233,20 @@ class Deciding:
             if not future.done():
                 future.set_exception(error)
 
-        def late() -> None:
-            if not future.done():
-                future.set_result(False)
-
         self._node.append(Draft(DECISIONS_TOPIC, EntryKind.INPUT, [record]), done, failed)
         self._node.hurry()
+        return future
+
+    async def _committed(self, durable: asyncio.Future[bool], left_s: float) -> bool | str:
+        """Wait until a record is durable; "pending" when the disk takes longer than the window has left."""
+
+        def late() -> None:
+            if not durable.done():
+                durable.set_result(False)
+
         timer = self._node.loop.call_later(left_s, late)
         try:
-            if await future:
+            if await durable:
                 return True
         finally:
             timer.cancel()

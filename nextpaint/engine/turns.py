@@ -18,7 +18,7 @@ from nextpaint.ports import Clock
 from nextpaint.record.runs import Run
 
 SLICE_MS = 3.0  # a decision waits at most this long for a slice to end
-DECIDE_MS_MAX = 15.0  # decisions of one turn; then the loop delivers what became durable, and their answers leave
+DECIDE_MS_MAX = 8.0  # decisions of one turn; then sockets are read and answers leave
 CATCH_UP_MS = 8.0  # a slice while thousands of records wait and no decision did: larger steps cost less a record
 SLICES_MS_MIN = 4.0  # slices of one turn at least, when records wait
 DECISION_SHARE = 0.7  # applying keeps 30 % of the thread even when decisions alone could fill it
@@ -56,6 +56,7 @@ class Turns:
         self._sliced_ns = 0  # when the last slice ended
         self._timer: asyncio.TimerHandle | None = None
         self.hurried: Callable[[], bool] = lambda: False  # whether somebody waits for a record to be applied
+        self.decided: Callable[[], None] = lambda: None  # called after the decisions of a turn, before its slices
         self.between: Callable[[], None] = lambda: None  # called after a slice, not timed as a part of it
         self._loop: asyncio.AbstractEventLoop | None = None
         self.failed: Callable[[Exception], None] = _raise  # told when applying broke: nothing is applied after that
@@ -146,6 +147,7 @@ class Turns:
             if self._clock.monotonic_ns() >= end_ns:
                 break
         self._decided_ns = self._clock.monotonic_ns() - started_ns
+        self.decided()
 
     def _slices(self) -> None:
         """Slices while they are due: applying has its floor, in proportion to what decisions just took."""

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from nextpaint.ports.random import Random
@@ -26,6 +28,9 @@ class Workers(Protocol):
 
     def submit(self, job: Callable[[], T], done: Done[T]) -> None:
         """Run `job` elsewhere, then call `done(result, error)` on the state thread."""
+
+    def deliver_due(self) -> None:
+        """Deliver now, on the state thread, what is done and waits for its turn on the loop."""
 
     def close(self) -> None:
         """Finish the jobs already submitted and release the threads."""
@@ -47,6 +52,7 @@ class ThreadWorkers:
 
     def __init__(self, deliver: Callable[[Callable[[], None]], object], threads: int = 1) -> None:
         self._deliver = deliver
+        self._done: deque[Callable[[], None]] = deque()
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Done[Any]] | None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._work, name=f"nextpaint-worker-{number}", daemon=True)
@@ -58,6 +64,10 @@ class ThreadWorkers:
     def submit(self, job: Callable[[], T], done: Done[T]) -> None:
         self._jobs.put((job, done))
 
+    def deliver_due(self) -> None:
+        while self._done:
+            self._done.popleft()()
+
     def close(self) -> None:
         for _ in self._threads:
             self._jobs.put(None)
@@ -68,8 +78,9 @@ class ThreadWorkers:
         while (item := self._jobs.get()) is not None:
             job, done = item
             result, error = _run(job)
+            self._done.append(partial(done, result, error))
             try:
-                self._deliver(lambda done=done, result=result, error=error: done(result, error))  # type: ignore[misc]
+                self._deliver(self.deliver_due)
             except RuntimeError:
                 # The loop is closed: nobody is left to tell. What the job did (a frame on disk) stands.
                 return
@@ -81,6 +92,9 @@ class InlineWorkers:
     def submit(self, job: Callable[[], T], done: Done[T]) -> None:
         result, error = _run(job)
         done(result, error)
+
+    def deliver_due(self) -> None:
+        return
 
     def close(self) -> None:
         return
@@ -106,6 +120,9 @@ class SimulatedWorkers:
     @property
     def idle(self) -> bool:
         return not self._ready
+
+    def deliver_due(self) -> None:
+        return  # when is for the seed to say
 
     def step(self) -> bool:
         """Start one job or deliver one completion; False when there is nothing to do."""

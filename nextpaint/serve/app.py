@@ -78,6 +78,7 @@ class App:
             "other": self.settings.other_in_flight_max,
         }
         self.lag_ms_max = {"collect": self.settings.collect_lag_ms_max, "decide": self.settings.decide_lag_ms_max}
+        self._tasks: set[asyncio.Future[None]] = set()  # answers under way
         self.in_flight = dict.fromkeys(self.in_flight_max, 0)
         self.body_bytes_in_flight = 0
         self.refused = 0
@@ -163,8 +164,26 @@ class App:
             else:
                 self._reply(exchange, self._tried(exchange, lambda: make(future.result())), reply)
 
-        future = awaited if isinstance(awaited, asyncio.Future) else asyncio.ensure_future(awaited)
-        future.add_done_callback(done)
+        if isinstance(awaited, asyncio.Future):
+            awaited.add_done_callback(done)
+        else:
+            task = asyncio.ensure_future(self._answered(exchange, awaited, make, reply))
+            self._tasks.add(task)  # the loop itself forgets who nobody holds
+            task.add_done_callback(self._tasks.discard)
+
+    async def _answered(
+        self, exchange: Exchange, awaited: Awaitable[Any], make: Callable[[Any], Response], reply: Reply
+    ) -> None:
+        """Reply as a part of the task that `awaited` needs: the answer leaves in the turn of the loop that made it."""
+        try:
+            made = await awaited
+        except asyncio.CancelledError:  # the node is stopping
+            self.abandon(exchange)
+            raise
+        except Exception as error:
+            self._reply(exchange, self._failed(exchange, error), reply)
+        else:
+            self._reply(exchange, self._tried(exchange, lambda: make(made)), reply)
 
     def _outcome(self, exchange: Exchange, now: float) -> Response | Later | Awaitable[Response]:
         """What the handler gives."""

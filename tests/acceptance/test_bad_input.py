@@ -256,6 +256,9 @@ class Stalled:
         else:
             self._inner.submit(job, done)
 
+    def deliver_due(self):
+        self._inner.deliver_due()
+
     def resume(self):
         self.stalled = False
         for job, done in self._held:
