@@ -31,6 +31,7 @@ BROAD_EXCEPT_EDGES: dict[str, str] = {
     "nextpaint/application.py::_surfaces": "an application's own Python may raise anything: a finding of check",
     "nextpaint/connect/conformance/run.py::run_case": "a case that breaks the engine has failed; the others go on",
     "nextpaint/engine/turns.py::Turns._turn": "what breaks applying stops the engine, which says so and refuses",
+    "nextpaint/serve/app.py::App._answered": "the last resort of the HTTP edge, as App._tried: a 500 that says so",
     "nextpaint/engine/deciding.py::Deciding._turn.run": "an error of one decision belongs to its caller; others go on",
     "nextpaint/serve/app.py::App._tried": "a fault of ours is one 500 with a request id, and the server lives on",
     "nextpaint/ports/workers.py::_run": "a worker hands whatever its job raised to the caller's `done`, and lives on",
