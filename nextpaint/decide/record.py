@@ -1,7 +1,7 @@
 """The short record of a decision: what was asked, what was read where and when, what every stage did, and what was
 answered.
 
-JSON, about 4 KB, always written before the answer leaves. It holds what explanations need and what a replay must not
+JSON, 5 to 6 KB, always written before the answer leaves. It holds what explanations need and what a replay must not
 measure or remember (paths, times, the list a fallback used); what it leaves out (the full matrix) is recomputable at
 its position and checked against `matrix`, the hash of candidate ids and feature values. Raw identifiers of a person are
 not in it, only tokens.
