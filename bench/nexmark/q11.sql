@@ -1,3 +1,3 @@
-SELECT bidder, COUNT(*) AS bid_count, window_start, window_end
-FROM TABLE(SESSION(TABLE bid PARTITION BY bidder, DESCRIPTOR(`dateTime`), INTERVAL '10' SECOND))
-GROUP BY bidder, window_start, window_end
+SELECT bidder, COUNT(*) AS bid_count, SESSION_START(`dateTime`, INTERVAL '10' SECOND) AS starttime,
+  SESSION_END(`dateTime`, INTERVAL '10' SECOND) AS endtime
+FROM bid GROUP BY bidder, SESSION(`dateTime`, INTERVAL '10' SECOND)

@@ -1,7 +1,7 @@
 """Answers queries with real Apache Flink, in the environment that has PyFlink; run by `goldens.py`, not a test itself.
 
-Argument: a JSON file with {"settings": {...}, "cases": [{"id", "tables": [DDL], "statements": [SQL], "query", "insert",
-"plan_only"}], "result": path}. Either `query` is asked, or `insert` is run as it stands (its target is declared among
+Argument: a JSON file with {"settings": {...}, "batch": queries in one job, "cases": [{"id", "tables": [DDL], "statements":
+[SQL], "query", "insert", "plan_only"}], "result": path}. Either `query` is asked, or `insert` is run as it stands (its target is declared among
 the statements, with `{print}` where the connector's options go).
 
 All answers of a request come from few jobs: a case has a database of its own, every query is an INSERT into a print
@@ -39,13 +39,15 @@ class Asking:
             configuration.set_string(key, value)
         builder = EnvironmentSettings.new_instance().in_streaming_mode().with_configuration(configuration)
         self.flink = TableEnvironment.create(builder.build())
-        self.cases = request["cases"]
+        self.cases, self.batch = request["cases"], request["batch"]
         self.answers, self.refused = {}, {}
         self.attempt = 0
 
     def run(self):
         planned = [case for number, case in enumerate(self.cases) if self.declare(number, case)]
-        self.job([case for case in planned if not case.get("plan_only")])
+        running = [case for case in planned if not case.get("plan_only")]
+        for start in range(0, len(running), self.batch):
+            self.job(running[start : start + self.batch])
 
     def declare(self, number, case):
         case["database"] = f"case_{number}"

@@ -49,8 +49,7 @@ def ask(cases: Sequence[Case], python: str, batch: int = BATCH) -> dict[str, Ans
             continue
         groups[json.dumps(script.settings, sort_keys=True)].append((case, script))
     for settings, group in groups.items():
-        for start in range(0, len(group), batch):
-            answers |= _batch(group[start : start + batch], json.loads(settings), python)
+        answers |= _answered(group, {"settings": json.loads(settings), "batch": batch}, python)
     return answers
 
 
@@ -162,10 +161,11 @@ def timestamp(ms: float) -> str:
 # ---------------------------------------------------------------- asking
 
 
-def _batch(group: Sequence[tuple[Case, Script]], settings: dict[str, str], python: str) -> dict[str, Answer]:
+def _answered(group: Sequence[tuple[Case, Script]], asked: dict[str, Json], python: str) -> dict[str, Answer]:
+    """The answers of one run of Flink: its start costs more than many queries."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        request: dict[str, Json] = {"settings": settings, "cases": [], "result": str(place / "result.json")}
+        request: dict[str, Json] = {**asked, "cases": [], "result": str(place / "result.json")}
         for number, (case, script) in enumerate(group):
             ddl = []
             for index, table in enumerate(case.tables):

@@ -1,4 +1,4 @@
-"""Hunts for differences from Flink with random cases: `python -m tests.conform.hunt [first seed] [how many]`.
+"""Hunts for differences from Flink with random cases: `python -m tests.conform.hunt [first seed] [how many] [shape ...]`.
 
 Each difference is printed as a case line with Flink's answer, made small by leaving out rows for as long as it differs:
 ready to be appended to a case file. Needs NEXTPAINT_FLINK_PYTHON, as scripts/flink sets it. Not a test itself.
@@ -10,13 +10,14 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from nextpaint.connect.conformance.case import parse_case
 from nextpaint.connect.conformance.run import run_case
 from tests.conform.flink import Answer, ask, expectation
-from tests.conform.random_queries import random_case, smaller
+from tests.conform.random_queries import SHAPES, random_case, smaller
 
 Json = Any
 ROUNDS = 4  # of making a case smaller; each asks Flink once
@@ -32,10 +33,10 @@ class Hunt:
     different: list[tuple[Json, str]] = field(default_factory=list)
 
 
-def hunt(first: int, count: int, python: str, cuttings: int = 2) -> Hunt:
+def hunt(first: int, count: int, python: str, cuttings: int = 2, shapes: Sequence[str] = SHAPES) -> Hunt:
     """Random cases `first` to `first + count - 1`, each run through Flink and through our engine."""
     found = Hunt()
-    values = [random_case(seed) for seed in range(first, first + count)]
+    values = [random_case(seed, shapes) for seed in range(first, first + count)]
     answers = ask([parse_case({**value, "expect": []}, value["id"]) for value in values], python)
     for value in values:
         answer = answers[value["id"]]
@@ -103,4 +104,5 @@ def report(found: Hunt, python: str, most: int = 8) -> str:
 if __name__ == "__main__":
     start, number = (int(sys.argv[at]) if len(sys.argv) > at else fallback for at, fallback in ((1, 0), (2, 76)))
     flink_python = os.environ["NEXTPAINT_FLINK_PYTHON"]
-    print(report(hunt(start, number, flink_python), flink_python, most=int(os.environ.get("MOST", "8"))))
+    shapes = tuple(sys.argv[3:]) or SHAPES
+    print(report(hunt(start, number, flink_python, shapes=shapes), flink_python, most=int(os.environ.get("MOST", "8"))))

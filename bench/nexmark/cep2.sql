@@ -1,0 +1,6 @@
+SELECT * FROM bid MATCH_RECOGNIZE (
+  PARTITION BY auction ORDER BY `dateTime`
+  MEASURES FIRST(A.`dateTime`) AS start_time, LAST(A.`dateTime`) AS end_time, AVG(A.price) AS average, COUNT(A.price) AS bids
+  ONE ROW PER MATCH AFTER MATCH SKIP TO NEXT ROW
+  PATTERN (A+ B) WITHIN INTERVAL '10' SECOND
+  DEFINE A AS AVG(A.price) < 10000000)
