@@ -235,6 +235,8 @@ DIFFERENCES = (
     "Nothing depends on chance or on the machine's clock: UUID, RAND and RAND_INTEGER are refused, "
     "CURRENT_TIMESTAMP and PROCTIME "
     "read the ledger's clock.",
+    "A NULL key meets no version in FOR SYSTEM_TIME AS OF; in Flink NULL meets NULL where the versions are a view "
+    "(the last row of each key).",
     "Windows over TIMESTAMP_LTZ in a zone without summer time: Flink 2.3 loses rows of windows that end between "
     "two windows of UTC; they are counted here.",
     "Constant text is STRING, not CHAR(n); times have at most millisecond precision.",

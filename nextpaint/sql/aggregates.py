@@ -93,7 +93,10 @@ _ONE_WAY = ("TOP_N_COUNTS", "APPROX_COUNT_DISTINCT")
 TOP_N_MAX = 1_000
 QUANTILE_PARTS = 1_000_000  # see process.aggregates
 
-OVER_AGGREGATES = ("COUNT", "SUM", "AVG", "MIN", "MAX", "FIRST_VALUE", "LAST_VALUE", "LAG")
+OVER_AGGREGATES = (
+    "COUNT", "SUM", "AVG", "MIN", "MAX", "FIRST_VALUE", "LAST_VALUE", "LAG",
+    "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP",
+)  # fmt: skip
 
 
 def result_type(function: str, argument: Type | None, at: At) -> Type:

@@ -99,11 +99,13 @@ def _pattern(cursor: Cursor) -> tuple[PatternItem, ...]:
         greedy = not cursor.take("?")
         if not greedy and (low, high) == (0, 1):
             raise Refusal("a reluctant ?? is not supported, as in Flink", place, f"{name.text}? or {name.text}*?")
-        items.append(PatternItem(name.text, low, high, greedy, name.at))
+        # In Flink an optional variable leaves both ways open, whether it could take the row or not.
+        items.append(PatternItem(name.text, low, high, greedy and (low, high) != (0, 1), name.at))
     if not items:
         raise Refusal("the PATTERN is empty", cursor.at, "PATTERN (A B+ C)")
     last = items[-1]
-    if last.greedy and last.most != last.least:
+    optional = (last.least, last.most) == (0, 1)
+    if optional or (last.greedy and last.most != last.least):
         raise Refusal(
             f"a PATTERN cannot end with the greedy {last.variable}: it would never know that it is complete",
             last.at,

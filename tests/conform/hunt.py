@@ -1,4 +1,4 @@
-"""Hunts for differences from Flink with random cases: `python -m tests.conform.hunt [first seed] [how many] [shape ...]`.
+"""Hunts for differences from Flink with random cases: `python -m tests.conform.hunt [first seed] [number] [shape ...]`.
 
 Each difference is printed as a case line with Flink's answer, made small by leaving out rows for as long as it differs:
 ready to be appended to a case file. Needs NEXTPAINT_FLINK_PYTHON, as scripts/flink sets it. Not a test itself.

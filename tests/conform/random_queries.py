@@ -173,9 +173,9 @@ PLAIN = (
     "semi", "interval", "temporal", "top", "dedup", "window_top", "sets",
 )  # fmt: skip
 WIDE = (
-    "functions", "functions", "functions", "filtered", "unnest", "pattern", "pattern", "chain", "chain", "unioned", "several",
-    "tested", "sets_of_groups", "window_joined", "window_of_updates", "older_window", "zoned_window", "window_last", "over_more",
-    "versioned", "limited", "near_in_time",
+    "functions", "functions", "functions", "filtered", "unnest", "pattern", "pattern", "chain", "chain", "unioned",
+    "several", "tested", "sets_of_groups", "window_joined", "window_of_updates", "older_window", "zoned_window",
+    "window_last", "over_more", "versioned", "limited", "near_in_time",
 )  # fmt: skip
 SHAPES = PLAIN + WIDE
 SEEDS_PER_ZONE = 500  # a job has one session zone

@@ -1,7 +1,7 @@
 """Random tables and expressions, from which `random_queries` and `random_wider` make cases.
 
-Schemas, rows with NULLs, ties, late rows and updates. Everything is a function of the seed. Rows have a unique `id`, which
-breaks ties where Flink's answer would depend on the order of equals.
+Schemas, rows with NULLs, ties, late rows and updates. Everything is a function of the seed. Rows have a unique `id`,
+which breaks ties where Flink's answer would depend on the order of equals.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from nextpaint.connect.conformance.run import run_case
 from tests.conform.nexmark import QUERIES, answers, asked, nexmark_case, stream
 
 
-
 def test_every_query_is_planned_and_runs() -> None:
     """A small stream, without Flink: the same answer however it is cut, and from a checkpoint."""
     rows = list(events(54, disorder_ms=3_000, apart_ms=200))

@@ -33,7 +33,7 @@ from nextpaint.process.operators.protocol import (
 )
 from nextpaint.process.ranking import order_by
 from nextpaint.process.state import State, frozen
-from nextpaint.record.columns import INSERT, Batch
+from nextpaint.record.columns import INSERT, MAX_WATERMARK, Batch
 from nextpaint.sql.plan import Match as MatchNode
 from nextpaint.sql.plan import columns_of
 
@@ -129,14 +129,14 @@ class PatternMatch(Operator):
             alive = self._within(alive, time, complete, given)
             alive, complete = self._event(row, (time, row_seq, ordinal), (alive, complete), (given, context, at_ms))
             self._keep(key, alive, complete)
-            self._give(out, seq, key, given, (context, at_ms))
+            self._give(out, seq, key, given, (context, at_ms, time))
         while self._ends and self._ends[0][0] <= watermark:
             key = heapq.heappop(self._ends)[2]
             alive, complete = self._of(key)
             given = []
             alive = self._within(alive, watermark, complete, given)
             self._keep(key, alive, complete)
-            self._give(out, seq, key, given, (context, at_ms))
+            self._give(out, seq, key, given, (context, at_ms, watermark if watermark != MAX_WATERMARK else None))
 
     def _of(self, key: Row) -> tuple[list[Run], list[Run]]:
         alive, complete = self._runs.get(key, ((), ()))
@@ -244,12 +244,17 @@ class PatternMatch(Operator):
                     return found, False
         return match.start, True
 
-    def _give(self, out: Output, seq: int, key: Row, given: Sequence[Run], moment: tuple[StepContext, int]) -> None:
-        context, at_ms = moment
+    def _give(
+        self, out: Output, seq: int, key: Row, given: Sequence[Run], moment: tuple[StepContext, int, int | None]
+    ) -> None:
+        """Put matches out. Their time is, as in Flink, that of the row (or the watermark) that let them out: one that
+        waited for an earlier run is not late for what reads it."""
+        context, at_ms, released = moment
         for match in given:
             try:
                 measures = [
-                    measure(self._places.values(read, match.rows, at_ms), at_ms) for measure, read in self._measures
+                    measure(self._places.values(read, match.rows, at_ms, released), at_ms)
+                    for measure, read in self._measures
                 ]
             except ValueError as error:
                 context.dead.append(DeadRow(match.rows[-1][2][1], self.id, str(error), match.rows[-1][1]))

@@ -21,21 +21,27 @@ class Places:
 
     def __init__(self, places: Sequence[Place], variables: Sequence[str], time: int, types: Sequence[Type]) -> None:
         self._variables = [variables.index(each.variable) if each.variable else -1 for each in places]
-        self._readers = [_reader(each, time) for each in places]
+        self._readers = [_reader(each) if each.function != "ROWTIME" else None for each in places]
+        self._time = time
 
-    def values(self, read: Iterable[int], rows: Sequence[Taken], at_ms: int) -> tuple[Value, ...]:
-        """The values of the places that are read; the others are NULL. Raises ValueError when one fails."""
+    def values(
+        self, read: Iterable[int], rows: Sequence[Taken], at_ms: int, released: int | None = None
+    ) -> tuple[Value, ...]:
+        """The values of the places that are read; the others are NULL. `released`: the event time at which the match
+        comes out, by default that of its last row. Raises ValueError when one fails."""
         found: list[Value] = [None] * len(self._readers)
         for index in read:
+            reader = self._readers[index]
+            if reader is None:
+                found[index] = rows[-1][1][self._time] if released is None else released
+                continue
             variable = self._variables[index]
             own = [row for item, row, _ in rows if variable < 0 or item == variable]
-            found[index] = self._readers[index](own, at_ms)
+            found[index] = reader(own, at_ms)
         return tuple(found)
 
 
-def _reader(place: Place, time: int) -> Reader:
-    if place.function == "ROWTIME":
-        return lambda rows, at_ms: rows[-1][time]
+def _reader(place: Place) -> Reader:
     if place.function in ("LAST", "FIRST"):
         return _navigation(place)
     return _aggregate(place)
