@@ -1,8 +1,8 @@
 """Answers queries with real Apache Flink, in the environment that has PyFlink; run by `goldens.py`, not a test itself.
 
 Argument: a JSON file with {"settings": {...}, "batch": queries in one job, "cases": [{"id", "tables": [DDL],
-"statements": [SQL], "query", "insert", "plan_only"}], "result": path}. Either `query` is asked, or `insert` is run as it stands (its target is
-declared among the statements, with `{print}` where the connector's options go).
+"statements": [SQL], "query", "insert", "plan_only"}], "result": path}. Either `query` is asked, or `insert` is run as
+it stands (its target is declared among the statements, with `{print}` where the connector's options go).
 
 All answers of a request come from few jobs: a case has a database of its own, every query is an INSERT into a print
 table, and one statement set of them is one job, since starting a job costs more than running a small query. A job that
