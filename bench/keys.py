@@ -2,7 +2,8 @@
 
 1. Each operator on typed state and its general twin take the same decoded batches: CPU per event by batch size, and the
    ratio, of one run.
-2. GROUP BY a string key with 10 k, 100 k, 1 M (and with --full 5 M) keys: events per CPU-second and bytes per key while
+2. Aggregates that know single values, with 10 and with 500 of them in a group: CPU per event, which should be the same.
+3. GROUP BY a string key with 10 k, 100 k, 1 M (and with --full 5 M) keys: events per CPU-second and bytes per key while
    growing and afterwards, with snapshots taken one after the other all the time; CPU of a slice at p99.9 and at most.
 
 No figure here is a time that passed.
@@ -14,7 +15,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ from nextpaint.process.operators.session import SessionAggregation
 from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.window import WindowAggregation
 from nextpaint.process.state import State
-from nextpaint.record.columns import Batch, Column, TextColumn
-from nextpaint.record.types import BIGINT, DOUBLE, STRING, TIMESTAMP, Field
+from nextpaint.record.columns import Batch, Column, RowColumn, TextColumn
+from nextpaint.record.types import BIGINT, DOUBLE, STRING, TIMESTAMP, Field, Kind, Type, array
 from nextpaint.record.views import Views
 from nextpaint.sql import plan
 from nextpaint.sql.plan import Aggregate, Scan, Schema, Window, WindowKind
@@ -76,6 +77,16 @@ SESSION = plan.WindowAggregate(
 )
 TEMPORAL = plan.TemporalJoin(
     schema(keys=(*CLICKS.schema.fields, *PRICES.schema.fields)), CLICKS, PRICES, (1,), (0,), 3, 2, True
+)
+
+ITEM = Type(Kind.ROW, fields=(Field("item", STRING), Field("t", TIMESTAMP)))
+SHOWN = Scan(Schema((*CLICKS.schema.fields, Field("shown", ITEM)), rowtime=3), "shown")
+HALF_LIFE = 10 * MINUTE
+MEMBERS = (
+    ("LAST_N", Aggregate("LAST_N", (4,), array(ITEM), parameter=500)),
+    ("DECAYED_SUM", Aggregate("DECAYED_SUM", (2,), DOUBLE, parameter=HALF_LIFE)),
+    ("COUNT(DISTINCT)", Aggregate("COUNT", (1,), BIGINT, distinct=True)),
+    ("TOP_N_COUNTS", Aggregate("TOP_N_COUNTS", (1,), array(ITEM), parameter=50)),
 )
 
 Maker = Callable[[str, Any, Any, State], Operator]
@@ -152,6 +163,45 @@ def operators(events: int) -> None:
                 print_ratio(f"{name} general/typed at {batch}", row, kernel, f"{count} events")
 
 
+def members_us(make: Maker, aggregate: Aggregate, held: int, events: int) -> float:
+    """CPU microseconds per event in batches of 20, when 20 groups have `held` values each; for LAST_N `held` is n."""
+    given = replace(aggregate, parameter=held) if aggregate.function == "LAST_N" else aggregate
+    node = plan.GroupAggregate(schema(given, keys=USER), SHOWN, (0,), (given,))
+    operator = make("bench/1", node, _sources(), State())
+    filled, spent = 20 * held, 0
+    for first in range(0, filled + events, 20):
+        seq = np.arange(first, first + 20, dtype=np.int64)
+        users, items = names(b"user", seq % 20), names(b"item", seq // 20 % held)
+        time_ = Column(TIMESTAMP, 1_000_000 + seq)
+        fields = (items, time_)
+        shown = RowColumn(ITEM, 20, fields.__getitem__, None)
+        batch = Batch((users, items, Column(DOUBLE, np.ones(20)), time_, shown), np.zeros(20, np.int8), seq)
+        before = time.thread_time_ns()
+        operator.step((batch,), StepContext(seq, seq))
+        spent += time.thread_time_ns() - before if first >= filled else 0
+    return spent / events / 1_000
+
+
+def quiet_general(*given: Any) -> GroupAggregate:
+    made = GroupAggregate(*given)
+    made.keys_only = True
+    return made
+
+
+def quiet_typed(*given: Any) -> GroupAggregate:
+    return choice.group(*given, quiet=True)
+
+
+def members(events: int) -> None:
+    heads = "".join(f"{each:>14}" for each in ("general 10", "general 500", "typed 10", "typed 500"))
+    print(f"\n{'values in a group, CPU us per event':36}{heads}")
+    for name, aggregate in MEMBERS:
+        makers = (quiet_general, quiet_typed)
+        made = [members_us(each, aggregate, held, events) for each in makers for held in (10, 500)]
+        print(f"  {name:34}" + "".join(f"{each:>14.2f}" for each in made))
+        print_ratio(f"{name} 500/10 values", made[3], made[2], "CPU per event")
+
+
 @dataclass
 class Grown:
     """Cost at a number of keys."""
@@ -213,6 +263,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     warm()
     operators(options.events)
+    members(options.events)
     heads = f"{'keys':>10}{'growing us':>12}{'after us':>10}{'bytes/key':>11}{'RSS/key':>9}"
     print(f"\n{heads}{'p99.9 ms':>10}{'max ms':>8}")
     sizes = [each for each in (10_000, 100_000, 1_000_000) if each <= options.keys]

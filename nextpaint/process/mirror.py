@@ -84,17 +84,17 @@ class TableMirror:
             return
         changed = sorted(self._changed, key=repr)  # a fixed order, so that slots do not depend on hash seeds
         self._changed.clear()
+        kept: dict[tuple[Value, ...], int] = {}
         for key in changed:
             slot = self.slots.get(key[0])
-            if key not in self._table.rows:
-                if slot is not None:
-                    self._drop(key[0], slot)
-                continue
-            if slot is None:
-                slot = self._add(key[0])
-            for name, held in self._columns.items():
-                self._fill(name, held, slot, key)
-                if name in self._coded:
+            if key in self._table.rows:
+                kept[key] = self._add(key[0]) if slot is None else slot
+            elif slot is not None:
+                self._drop(key[0], slot)
+        for name, held in self._columns.items():
+            self._fill(name, held, kept)
+            if name in self._coded:
+                for slot in kept.values():
                     self._coded[name].set(slot, held)
 
     def _add(self, key: Value) -> int:
@@ -121,27 +121,28 @@ class TableMirror:
             if name in self._coded:
                 self._coded[name].set(slot, held)
 
-    def _fill(self, name: str, held: _Held, slot: int, key: tuple[Value, ...]) -> None:
+    def _fill(self, name: str, held: _Held, slots: Mapping[tuple[Value, ...], int]) -> None:
+        """Take in a column of rows, by key; fading ones of all keys at once."""
         fading = self._fading.get(name)
-        if fading is None:
+        if fading is not None:
+            places = np.fromiter(slots.values(), np.int64, len(slots))
+            values, anchors, valid = fading.group.faded(list(slots), fading.aggregate)
+            held.values[places], held.anchors[places], held.valid[places] = values, anchors, valid
+            return
+        index = self._table.names.index(name)
+        for key, slot in slots.items():
             row = self._table.get(key)
-            value = row[self._table.names.index(name)] if row is not None else None
+            value = row[index] if row is not None else None
             held.valid[slot] = value is not None
             if value is not None or held.type.dtype == object:
                 held.values[slot] = value
-            return
-        stored = fading.group.groups.get(key)
-        buckets = stored[1][fading.aggregate] if stored is not None else ()
-        held.valid[slot] = bool(buckets)
-        held.values[slot], held.anchors[slot] = DecayedSum(fading.half_life_ms).fold(buckets)
 
     def _held(self, name: str) -> _Held:
         self.refresh()
         if name not in self._columns:
             index = self._table.names.index(name)
             held = _Held(DOUBLE if name in self._fading else self._table.types[index], max(64, len(self.keys)))
-            for key, slot in self.slots.items():
-                self._fill(name, held, slot, (key,))
+            self._fill(name, held, {(key,): slot for key, slot in self.slots.items()})
             self._columns[name] = held
         return self._columns[name]
 
