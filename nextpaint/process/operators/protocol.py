@@ -14,7 +14,8 @@ Everything an operator remembers is in its cells. Heaps and indexes are derived 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -188,6 +189,34 @@ def merged(batches: Sequence[Batch]) -> Iterator[tuple[int, int, int, int]]:
         yield what, port, value, seq
 
 
+def moments(
+    inputs: Sequence[Batch], clock: EventClock, risen: tuple[IntArray, IntArray], due: Callable[[], int | None]
+) -> Iterator[tuple[int, int, int, int]]:
+    """As `merged`, but of the marks only those at which something is due: `due()` is the watermark it waits for. The
+    clock stands where each row or mark finds it. `risen`: what `clock.risen(inputs)` gave."""
+    seqs, watermarks = risen[0].tolist(), risen[1].tolist()
+    rows = [(seq, port, index) for port, batch in enumerate(inputs) for index, seq in enumerate(batch.seq.tolist())]
+    if len(inputs) > 1:
+        rows.sort()
+    at = 0
+    for seq, port, index in (*rows, (None, 0, 0)):
+        upto = len(seqs) if seq is None else bisect_left(seqs, seq, at)
+        while at < upto:
+            awaited = due()
+            if awaited is None or watermarks[upto - 1] < awaited:
+                break
+            at = bisect_left(watermarks, awaited, at, upto)
+            clock.watermark = watermarks[at]
+            yield MARK, 0, watermarks[at], seqs[at]
+            at += 1
+        if upto:
+            clock.watermark = watermarks[upto - 1]
+        at = upto
+        if seq is not None:
+            yield ROW, port, index, seq
+    clock.kept()
+
+
 class EventClock:
     """An operator's watermark: the minimum over its active inputs, never back, kept in a cell.
 
@@ -203,9 +232,7 @@ class EventClock:
 
     def advance(self, port: int, mark: int) -> bool:
         """Take a mark of one input; True when the combined watermark rose."""
-        if self._inputs[port] != mark:
-            self._inputs[port] = mark
-            self._cell.put(port, mark)
+        self._taken(port, mark)
         active = [each for each in self._inputs if each != IDLE]
         combined = min(active) if active else self.watermark
         if combined <= self.watermark:
@@ -213,6 +240,38 @@ class EventClock:
         self.watermark = combined
         self._cell.put(-1, combined)
         return True
+
+    def risen(self, batches: Sequence[Batch]) -> tuple[IntArray, IntArray]:
+        """Take the marks of a step, a batch per input: the seqs at which the combined watermark rises, and what to. The
+        watermark itself is moved by `moments`."""
+        marks = np.concatenate([batch.mark_wm for batch in batches])
+        seqs = np.concatenate([batch.mark_seq for batch in batches])
+        ports = np.repeat(np.arange(len(batches)), [len(batch.mark_seq) for batch in batches])
+        if len(batches) > 1:
+            order = np.lexsort((ports, seqs))
+            marks, seqs, ports = marks[order], seqs[order], ports[order]
+        combined, active = np.full(len(marks), MAX_WATERMARK), np.zeros(len(marks), np.bool_)
+        for port, before in enumerate(self._inputs):
+            place = np.maximum.accumulate(np.where(ports == port, np.arange(len(marks)), -1))
+            last = np.where(place >= 0, marks[place], before)
+            active |= last != IDLE
+            combined = np.where(last == IDLE, combined, np.minimum(combined, last))
+            if len(batches[port].mark_wm):
+                self._taken(port, int(batches[port].mark_wm[-1]))
+        combined[~active] = MIN_WATERMARK
+        highest = np.maximum.accumulate(np.concatenate([[self.watermark], combined]))
+        rises = highest[1:] > highest[:-1]
+        return seqs[rises], highest[1:][rises]
+
+    def _taken(self, port: int, mark: int) -> None:
+        if self._inputs[port] != mark:
+            self._inputs[port] = mark
+            self._cell.put(port, mark)
+
+    def kept(self) -> None:
+        """Keep the watermark as it is now."""
+        if self.watermark != self._cell.get(-1, MIN_WATERMARK):
+            self._cell.put(-1, self.watermark)
 
     @property
     def inputs(self) -> tuple[int, ...]:
@@ -222,9 +281,7 @@ class EventClock:
     def moved(self, inputs: Sequence[int], watermark: int) -> None:
         """Take over what a kernel made of all marks of a step: the last of each input, and the watermark."""
         for port, mark in enumerate(inputs):
-            if self._inputs[port] != mark:
-                self._inputs[port] = mark
-                self._cell.put(port, mark)
+            self._taken(port, mark)
         if watermark != self.watermark:
             self.watermark = watermark
             self._cell.put(-1, watermark)

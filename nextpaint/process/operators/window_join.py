@@ -21,7 +21,7 @@ from nextpaint.process.operators.protocol import (
     Row,
     Select,
     StepContext,
-    merged,
+    moments,
 )
 from nextpaint.process.operators.sides import side_columns
 from nextpaint.process.state import State, frozen
@@ -68,18 +68,16 @@ class WindowJoin(Operator):
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         out = Output(self.nothing)
-        marks: list[tuple[int, int]] = []
         rows = [batch.rows() for batch in inputs]
-        for what, port, value, seq in merged(inputs):
+        risen = self._clock.risen(inputs)
+        for what, port, value, seq in moments(inputs, self._clock, risen, self.next_timer):
             if what == ROW:
                 self._ordinal = self._ordinal + 1 if seq == self._last_seq else 0
                 self._last_seq = seq
                 self._take(port, frozen(rows[port][value]) if self._nested[port] else rows[port][value])
-            elif self._clock.advance(port, value):
+            else:
                 self._fire(out, seq, context)
-                marks.append((seq, self._clock.watermark))
-        batch = out.batch(inputs[LEFT].mark_seq[:0], inputs[LEFT].mark_wm[:0])
-        return batch.with_marks([mark[0] for mark in marks], [mark[1] for mark in marks])
+        return out.batch(*risen)
 
     def _window(self, port: int, row: Row) -> tuple[int, int]:
         """(end, start)."""
