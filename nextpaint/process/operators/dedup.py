@@ -21,7 +21,7 @@ from nextpaint.process.operators.protocol import (
     Row,
     Select,
     StepContext,
-    in_order,
+    moments,
 )
 from nextpaint.process.state import Cell, State, frozen
 from nextpaint.record.columns import INSERT, UPDATE_AFTER, UPDATE_BEFORE, Batch
@@ -177,10 +177,10 @@ class FirstRow(Operator):
         batch = inputs[0]
         out = Output(self.nothing)
         rows = batch.rows()
-        for what, value, seq in in_order(batch):
+        for what, _, value, seq in moments(inputs, self._clock, self._clock.risen(inputs), self.next_timer):
             if what == ROW:
                 self._take(frozen(rows[value]) if self._nested else rows[value], seq)
-            elif self._clock.advance(0, value):
+            else:
                 self._fire(out, seq)
         return out.batch(batch.mark_seq, batch.mark_wm)
 

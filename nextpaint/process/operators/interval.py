@@ -15,6 +15,8 @@ import heapq
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from nextpaint.process.operators.condition import Condition
 from nextpaint.process.operators.protocol import (
     ROW,
@@ -25,11 +27,11 @@ from nextpaint.process.operators.protocol import (
     Row,
     Select,
     StepContext,
-    merged,
+    moments,
 )
 from nextpaint.process.operators.sides import side_columns
 from nextpaint.process.state import State, frozen
-from nextpaint.record.columns import INSERT, MAX_WATERMARK, MIN_WATERMARK, Batch
+from nextpaint.record.columns import INSERT, MAX_WATERMARK, MIN_WATERMARK, Batch, IntArray
 from nextpaint.sql.plan import IntervalJoin as IntervalNode
 
 LEFT, RIGHT = 0, 1
@@ -77,23 +79,26 @@ class IntervalJoin(Operator):
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         out = Output(self.nothing)
-        marks: list[tuple[int, int]] = []
         rows = [batch.rows() for batch in inputs]
         clocks = [context.at(batch.seq).tolist() for batch in inputs]
-        for what, port, value, seq in merged(inputs):
+        risen = self._clock.risen(inputs)
+        for what, port, value, seq in moments(inputs, self._clock, risen, self._next_due):
             if what == ROW:
                 row = frozen(rows[port][value]) if self._nested[port] else rows[port][value]
                 self._ordinal = self._ordinal + 1 if seq == self._last_seq else 0
                 self._last_seq = seq
                 self._take(port, row, out, context, clocks[port][value])
-            elif self._clock.advance(port, value):
+            else:
                 self._expire(out, seq)
-                marks.append((seq, self._held_back(self._clock.watermark)))
-        batch = out.batch(inputs[LEFT].mark_seq[:0], inputs[LEFT].mark_wm[:0])
-        return batch.with_marks([mark[0] for mark in marks], [mark[1] for mark in marks])
+        return out.batch(risen[0], self._held_back(risen[1]))
 
-    def _held_back(self, watermark: int) -> int:
-        return watermark if watermark == MAX_WATERMARK else max(MIN_WATERMARK, watermark - self._delay)
+    def _held_back(self, watermarks: IntArray) -> IntArray:
+        """What is told of these watermarks: they stay behind by the delay, and at the end of input they do not."""
+        lowered = np.maximum(watermarks, MIN_WATERMARK + self._delay) - self._delay
+        return np.where(watermarks == MAX_WATERMARK, MAX_WATERMARK, lowered)
+
+    def _next_due(self) -> int | None:
+        return self._due[0][0] if self._due else None
 
     # ------------------------------------------------------------ rows
 
@@ -194,7 +199,7 @@ class IntervalJoin(Operator):
         return sum(len(cell) for cell, pads in zip(self._cells, self._pads, strict=True) if pads)
 
     def next_timer(self) -> int | None:
-        return self._due[0][0] if self._due and self.holds_back else None
+        return self._next_due() if self.holds_back else None
 
     def columns_at(self, port: int, columns: Iterable[int]) -> dict[int, int]:
         """Input column of one side -> the output column that fixes its value."""

@@ -21,7 +21,7 @@ from nextpaint.process.operators.protocol import (
     Row,
     Select,
     StepContext,
-    in_order,
+    moments,
 )
 from nextpaint.process.state import Cell, State
 from nextpaint.process.window_times import WindowTimes
@@ -89,12 +89,12 @@ class WindowAggregation(Operator):
         out = Output(self.nothing)
         rows = batch.rows()
         self._accumulators.reasons.clear()  # those of readings are nobody's rows
-        for what, value, seq in in_order(batch):
+        for what, _, value, seq in moments(inputs, self._clock, self._clock.risen(inputs), self.next_timer):
             if what == ROW:
                 self._take(rows[value])
                 if self._accumulators.reasons:
                     self._accumulators.report(context, seq, self.id, rows[value])
-            elif self._clock.advance(0, value):
+            else:
                 self._fire(out, seq, context)
         return out.batch(batch.mark_seq, batch.mark_wm)
 

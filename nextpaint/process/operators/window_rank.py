@@ -20,7 +20,7 @@ from nextpaint.process.operators.protocol import (
     Row,
     Select,
     StepContext,
-    in_order,
+    moments,
 )
 from nextpaint.process.ranking import Place, Ranking, order_by
 from nextpaint.process.state import State, frozen
@@ -78,10 +78,10 @@ class WindowTopN(Operator):
         batch = inputs[0]
         out = Output(self.nothing)
         rows = batch.rows()
-        for what, value, seq in in_order(batch):
+        for what, _, value, seq in moments(inputs, self._clock, self._clock.risen(inputs), self.next_timer):
             if what == ROW:
                 self._take(frozen(rows[value]) if self._nested else rows[value], seq)
-            elif self._clock.advance(0, value):
+            else:
                 self._fire(out, seq)
         return out.batch(batch.mark_seq, batch.mark_wm)
 
