@@ -13,7 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextpaint.process.live import Tables
+from nextpaint.process.operators.protocol import MARK, ROW, EventClock, merged, moments
 from nextpaint.process.runner import Runner
+from nextpaint.process.state import State
+from nextpaint.record.columns import IDLE, MAX_WATERMARK, Batch
 from nextpaint.record.types import BIGINT, STRING, TIMESTAMP, Field
 from nextpaint.sql import plan
 from nextpaint.sql.plan import Aggregate, Insert, Program, Scan, Schema, Table, Watermark
@@ -156,3 +159,42 @@ def test_a_row_that_does_not_decode_is_dead_not_lost() -> None:
     outputs = whole(runner, records([("clicks", {"u": "a", "item": "x", "ts": "soon"})]))
     assert [(row.topic, row.identity.seq) for row in outputs] == [("_dead", 0)]
     assert "is not a time" in str(outputs[0].row["reason"])
+
+
+marks = st.lists(st.sampled_from([-5, 0, 3, 7, 12, IDLE, MAX_WATERMARK]), max_size=4)
+
+
+@given(st.lists(st.tuples(marks, marks, st.integers(0, 2), st.integers(0, 2)), max_size=6), st.integers(1, 2))
+def test_watermarks_at_which_nothing_is_due_are_passed_over(steps: list[Any], ports: int) -> None:
+    """Against a clock that takes every mark: rows find the same watermark, and what is due fires at the same seq."""
+    every, some = EventClock(State(), "o", ports), EventClock(State(), "o", ports)
+    due_every, due_some = [-3, 1, 5, 12, 2**62], [-3, 1, 5, 12, 2**62]
+    seq = 0
+    for *given_marks, rows, more_rows in steps:
+        batches = []
+        for port in range(ports):
+            count = (rows, more_rows)[port]
+            seqs = [seq + at * (2 + port) for at in range(count)]
+            batch = Batch.of((BIGINT,), [(at,) for at in range(count)], seqs, [0] * count)
+            batches.append(batch.with_marks([seq + at for at in range(len(given_marks[port]))], given_marks[port]))
+        seq += 20
+        expected, risen_one_by_one = [], []
+        for what, port, value, at in merged(batches):
+            if what == ROW:
+                expected.append((at, port, value, every.watermark))
+            elif every.advance(port, value):
+                risen_one_by_one.append((at, every.watermark))
+                while due_every and due_every[0] <= every.watermark:
+                    expected.append((at, "fires", due_every.pop(0), every.watermark))
+        told: list[Any] = []
+        risen = some.risen(batches)
+        for what, port, value, at in moments(batches, some, risen, lambda: due_some[0] if due_some else None):
+            if what == ROW:
+                told.append((at, port, value, some.watermark))
+            while what == MARK and due_some and due_some[0] <= some.watermark:
+                told.append((at, "fires", due_some.pop(0), some.watermark))
+        assert told == expected
+        assert list(zip(*(each.tolist() for each in risen), strict=True)) == risen_one_by_one
+        assert (some.watermark, some.inputs) == (every.watermark, every.inputs)
+        some.restore()
+        assert (some.watermark, some.inputs) == (every.watermark, every.inputs)
