@@ -106,7 +106,7 @@ def _columns(statement: definitions.InsertInto, target: Table) -> tuple[int, ...
 def _check_changes(statement: definitions.InsertInto, target: Table, node: Node, columns: Sequence[int]) -> None:
     """Flink's rules for updating queries; ON CONFLICT decides where the keys differ."""
     schema = node.schema
-    if statement.conflict in ("NOTHING", "ERROR") and not target.primary_key:
+    if statement.conflict and not target.primary_key:  # Flink 2.3: "only allowed for upsert sinks"
         raise Refusal(f"ON CONFLICT, and {target.name} has no PRIMARY KEY", statement.at, "leave it out")
     if schema.changes is Changes.APPEND:
         return
