@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextpaint.decide.candidates import Candidates
-from nextpaint.decide.rank import BoundWeighted, Weighted, contributions
+from nextpaint.decide.rank import BoundWeighted, Weighted, contributions, spoke_most
 from nextpaint.record.columns import Column
 from nextpaint.record.types import DOUBLE
 
@@ -28,6 +28,17 @@ def test_contributions_sum_to_the_score_bit_for_bit(rows):
     for row, score in zip(rows, scores, strict=True):
         shares = contributions(dict(RANK.weights), scales, dict(zip(["sim", "heat", "price"], row, strict=True)))
         assert 0.0 + shares["sim"] + shares["heat"] + shares["price"] == score
+
+
+@given(VALUES)
+def test_what_spoke_most_is_the_largest_contribution_above_zero_the_first_declared_of_equal_ones(rows):
+    candidates = batch(rows)
+    scales = RANK.scales(candidates)
+    spoken = spoke_most(candidates, dict(RANK.weights), scales)
+    for row, said in zip(rows, spoken, strict=True):
+        shares = contributions(dict(RANK.weights), scales, dict(zip(["sim", "heat", "price"], row, strict=True)))
+        best = max(shares, key=shares.__getitem__)
+        assert said == (best if shares[best] > 0.0 else "")
 
 
 @given(VALUES)

@@ -100,6 +100,21 @@ def test_slices_grow_while_they_are_short_and_shrink_when_one_is_long():
     assert max(dear[3:]) <= 10
 
 
+def test_decisions_hand_over_before_the_slices_of_their_turn():
+    async def run():
+        done = []
+        turns = Turns(SystemClock(), lambda runs: done.append("slice"), lambda switch: None, lambda: None)
+        turns.decided = lambda: done.append("hand over")
+        turns.hurried = lambda: True
+        turns.extend(gathered([Arriving(0, 0, "t", None, None, True)]))
+        for name in ("first", "second"):
+            turns.submit(0, lambda name=name: done.append(name))
+        await asyncio.sleep(0.01)
+        return done
+
+    assert asyncio.run(run())[:4] == ["first", "second", "hand over", "slice"]
+
+
 def test_who_writes_alone_waits_for_nobody_and_many_share_frames(tmp_path):
     async def run():
         settings = NodeSettings(frame_gap_ms=50, lag_ms_max=60_000)

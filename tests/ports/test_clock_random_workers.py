@@ -39,6 +39,13 @@ def test_a_seed_repeats_and_the_system_does_not():
     assert 0 <= SeededRandom(1).uint64() < 1 << 64
 
 
+def test_the_system_gives_no_byte_twice():
+    random = SystemRandom()
+    drawn = [random.token(8) for _ in range(2_000)]
+    assert len(set(drawn)) == 2_000
+    assert len(random.token(10_000)) == 10_000
+
+
 def outcome(results: list):
     return lambda result, error: results.append((result, error))
 
@@ -66,6 +73,20 @@ def test_thread_workers_run_elsewhere_and_deliver_here():
     workers.close()
     assert results[0] == ("nextpaint-worker-0", None)
     assert isinstance(results[1][1], OSError)
+
+
+def test_what_is_done_can_be_delivered_before_the_loop_comes_to_it_and_only_once():
+    calls: queue.Queue = queue.Queue()
+    workers = ThreadWorkers(calls.put)
+    results: list = []
+    workers.submit(lambda: 1, outcome(results))
+    late = calls.get(timeout=10)
+    assert results == []
+    workers.deliver_due()
+    assert results == [(1, None)]
+    late()
+    workers.close()
+    assert results == [(1, None)]
 
 
 def test_a_closed_loop_stops_the_thread_quietly():
