@@ -20,6 +20,7 @@ FUNCTION_LINES_MAX = 70  # what fits on one screen
 
 # "file::function" -> why everything must be caught there: the last line between a fault and a running node.
 BROAD_EXCEPT_EDGES: dict[str, str] = {
+    "nextpaint/engine/nearest.py::Followed._follow": "another system may raise anything: it is tried again",
     "nextpaint/process/user_code.py::FolderLibrary._module": "an application's own Python may raise anything",
     "nextpaint/process/functions/called.py::_results": "a batch that raises is tried row by row",
     "nextpaint/process/functions/called.py::_one": "an application's own Python may raise anything: its row fails",

@@ -15,6 +15,7 @@ from typing import Any
 from nextpaint.application import Application
 from nextpaint.cli.admin import admin_routes
 from nextpaint.cli.crowd import Crowd
+from nextpaint.cli.indexing import index_of
 from nextpaint.connect.last_night import FrozenRanking, frozen_ranking
 from nextpaint.connect.orders import epoch_ms, read_orders
 from nextpaint.connect.replay import EventReplay, Replay
@@ -83,6 +84,8 @@ class Serving:
             embedder=SentenceEncoder(),
             background=ThreadWorkers(loop.call_soon_threadsafe),
         )
+        for table, named in self.application.settings.get("index", {}).items():
+            self.engine.follow(table, index_of(table, named))
         await self._load_data()
         self._score = self._scored()
         pages = Pages(self.engine, self.last_night, self.context, self._about(), self.score)

@@ -77,7 +77,13 @@ def record_of(
         time_ms=context.time_ms,
         seed=identity.seed,
         request=Asked(
-            dict(request.inputs), request.items, context.limit, request.exclude, request.profiled, request.withheld
+            dict(request.inputs),
+            request.items,
+            context.limit,
+            request.exclude,
+            request.profiled,
+            request.withheld,
+            dict(request.found),
         ),
         stages=tuple(timeline.stages),
         retrieved=tuple(outcome.retrieved),

@@ -89,7 +89,8 @@ class Effect(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The request, without identifiers of the person. withheld: why there is no profile though one was asked for."""
+    """The request, without identifiers of the person. withheld: why there is no profile though one was asked for.
+    found: what an index found for a retriever: it is not exact, so it is kept, and a replay takes it from here."""
 
     inputs: dict[str, InputValue] = {}
     items: tuple[str, ...] | None = None
@@ -97,6 +98,7 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     exclude: tuple[str, ...] = ()
     profiled: bool = True
     withheld: str = ""
+    found: dict[str, tuple[str, ...]] = {}
 
 
 class Ranking(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -46,7 +46,8 @@ def Optional(kind: type) -> InputType:
 @dataclass(frozen=True, slots=True)
 class DecisionRequest:
     """A checked request. `items` and `exclude` are item ids without repeats; `limit` None means the surface's.
-    `withheld`: why there is no profile though the caller asked for one ("consent")."""
+    `withheld`: why there is no profile though the caller asked for one ("consent"). `found`: what an index outside the
+    state found for a retriever, by the retriever as printed; the engine's, never a caller's."""
 
     user_id: str | None = None
     anonymous_id: str | None = None
@@ -58,6 +59,7 @@ class DecisionRequest:
     profiled: bool = True
     as_of_ms: int | None = None
     withheld: str = ""
+    found: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @staticmethod
     def parse(surface: str, inputs: Mapping[str, InputType], body: Mapping[str, Any]) -> DecisionRequest:

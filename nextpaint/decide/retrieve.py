@@ -7,9 +7,11 @@ removed later, always.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
+
+import numpy as np
 
 from nextpaint.decide.binder import Binder
 from nextpaint.decide.candidates import Candidates
@@ -18,6 +20,7 @@ from nextpaint.decide.order import top
 from nextpaint.decide.requirements import Needs
 from nextpaint.decide.session import BoundSession, SessionVector
 from nextpaint.decide.stage import Stage
+from nextpaint.record.columns import IntArray, Value
 
 
 @dataclass(frozen=True)
@@ -42,21 +45,33 @@ class Similar:
                 f"write SessionVector(..., vectors={self.vectors!r})",
             )
         session = self.to.bind(binder)
-        return None if session is None else _similar(session, self.k)
+        return None if session is None else BoundSimilar(str(self), session, self.k)
 
 
-def _similar(session: BoundSession, k: int) -> Stage:
-    def similar(candidates: Candidates, context: Context) -> Candidates:
-        every = session.similarities(context)
-        if every is None:
-            return abstain(context, f"nothing recent in {session.path}")
-        keys = cast(Sequence[str], every.vectors.keys)  # those of the items table, which are STRING (binder)
-        near = every.nearest(k)
-        scores = every.scaled(near)
-        best = top(scores, lambda index: keys[near[index]], k)
-        return context.found_at(context.places(session.table, context.items_table)[near[best]], scores[best])
+@dataclass(frozen=True)
+class BoundSimilar:
+    """The search, bound. Exact over all vectors, unless the request says what an index found for `name`: then those
+    are taken, in the order of their exact similarity."""
 
-    return similar
+    name: str
+    session: BoundSession
+    k: int
+
+    def __call__(self, candidates: Candidates, context: Context) -> Candidates:
+        session = self.session.similarities(context)
+        if session is None:
+            return abstain(context, f"nothing recent in {self.session.path}")
+        keys = cast(Sequence[str], session.vectors.keys)  # those of the items table, which are STRING (binder)
+        found = context.request.found.get(self.name)
+        near = session.nearest(self.k) if found is None else _rows_of(found, session.vectors.slots)
+        scores = session.scaled(near)
+        best = top(scores, lambda index: keys[near[index]], self.k)
+        return context.found_at(context.places(self.session.table, context.items_table)[near[best]], scores[best])
+
+
+def _rows_of(found: Sequence[str], slots: Mapping[Value, int]) -> IntArray:
+    """Rows of the ids that have a vector now; whatever else an index says is gone."""
+    return np.array([slots[key] for key in dict.fromkeys(found) if key in slots], np.int64)
 
 
 @dataclass(frozen=True)

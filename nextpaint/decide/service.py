@@ -25,6 +25,7 @@ from nextpaint.decide.pipeline import person, run
 from nextpaint.decide.record import DecisionRecord
 from nextpaint.decide.request import DecisionRequest
 from nextpaint.decide.requirements import Requirements, collect
+from nextpaint.decide.retrieve import BoundSimilar
 from nextpaint.decide.surface import Surface
 from nextpaint.ports.clock import Clock
 from nextpaint.process.reading import Reading
@@ -94,6 +95,17 @@ class Decider:
     def parameters(self) -> list[dict[str, Any]]:
         """The main parameters of every surface; see `parameters`."""
         return [parameters(bound) for bound in self._bound.values()]
+
+    def searches(self, surface: str) -> tuple[BoundSimilar, ...]:
+        """The searches of a surface by vector, in every variant: what an index could find instead."""
+        bound = self._surface(surface)
+        stages = (named.run for each in (bound, *bound.variants.values()) for named in each.retrieve)
+        return tuple(dict.fromkeys(stage for stage in stages if isinstance(stage, BoundSimilar)))
+
+    def context(self, surface: str, request: DecisionRequest, subjects: Sequence[str], reading: Reading) -> Context:
+        """What a stage of this surface would know, for a question before the decision. Raises NotFound."""
+        moment = Moment("", reading.time_ms, 0)
+        return Context(reading, self._surface(surface).surface.items, request, subjects, moment)
 
     def request(self, surface: str, body: Mapping[str, Any]) -> DecisionRequest:
         """A checked request. Raises NotFound for an unknown surface and InvalidInput naming what is wrong."""

@@ -78,10 +78,14 @@ class Similarities:
 
     def nearest(self, count: int) -> IntArray:
         """Rows, ascending, among which are the `count` best and their equals."""
+        return self.vectors.nearest(self.direction(), count)
+
+    def direction(self) -> FloatArray:
+        """The session as a vector, shape (dimensions,)."""
         direction = np.zeros(self.vectors.matrix.shape[1])
         for row, coefficient in zip(self.seeds.tolist(), self.coefficients, strict=True):
             direction += self.vectors.matrix[row] * coefficient
-        return self.vectors.nearest(direction, count)
+        return direction
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from nextpaint.decide import Decider, Decision, DecisionRequest, Moment
 from nextpaint.engine.consenting import WITHHELD
 from nextpaint.engine.intake import Intake
 from nextpaint.engine.latency import Latency
+from nextpaint.engine.nearest import Nearest
 from nextpaint.engine.node import Node
 from nextpaint.engine.propensities import PropensityWork
 from nextpaint.engine.registry import ModelFiles
@@ -60,6 +61,7 @@ class Deciding:
         self.inside = 0
         self.recent: list[str] = []
         self.propensities: PropensityWork | None = None
+        self.nearest = Nearest(node)
         if background is not None:
             count = node.observed.counters.add
             self.propensities = PropensityWork(background, node.ports.clock, node.append, count)
@@ -94,6 +96,8 @@ class Deciding:
             window = window.within(terms.total_ms)
         deadline_ns = started_ns + (window.ingest_ms + window.process_ms) * 1_000_000
         stale = await self._caught_up(principal, body, now_ms, deadline_ns)
+        if self.nearest.follows:
+            request = await self._searched(surface, request, as_of_ms, deadline_ns)
         ingested_ns = clock.monotonic_ns()
         decision, decided_ns, durable = await self._turn(surface, request, as_of_ms, deadline_ns)
         left_s = max(0.0, (started_ns + window.total_ms * 1_000_000 - decided_ns) / 1e9)
@@ -155,6 +159,18 @@ class Deciding:
                 where="request",
                 cure="send the position that an answer of this node gave",
             ) from error
+
+    async def _searched(
+        self, surface: str, request: DecisionRequest, as_of_ms: int, deadline_ns: int
+    ) -> DecisionRequest:
+        """The request with what indexes found for it. Nothing is asked of them for somebody without a profile."""
+        subjects = self.subjects(request)
+        if not request.profiled or self._intake.consenting.withheld(subjects, self.decider.purpose(surface)):
+            return request
+        context = self.decider.context(surface, request, subjects, self._node.tables.reading(as_of_ms))
+        searches = self.decider.searches(surface)
+        found = await self.nearest.found(searches, context, deadline_ns)
+        return replace(request, found=found) if found else request
 
     async def _turn(
         self, surface: str, request: DecisionRequest, as_of_ms: int, deadline_ns: int

@@ -32,6 +32,7 @@ from nextpaint.engine.bidding import Bidding
 from nextpaint.engine.deciding import Deciding, Terms
 from nextpaint.engine.explaining import Explaining
 from nextpaint.engine.intake import Intake, Receipt
+from nextpaint.engine.nearest import Followed, VectorIndex
 from nextpaint.engine.node import Node, NodeSettings
 from nextpaint.engine.publishing import Publishing
 from nextpaint.engine.registry import Registry, Upload
@@ -90,8 +91,13 @@ class Engine:
         await node.switch(application)
         return Engine(node, background)
 
+    def follow(self, table: str, index: VectorIndex) -> Followed:
+        """Let an index follow a table of vectors, and search it instead of every vector. Raises NotFound."""
+        return self._deciding.nearest.follow(table, index)
+
     async def close(self) -> None:
         """Stop cleanly: everything durable is applied, a checkpoint and an end frame are left."""
+        await self._deciding.nearest.close()
         if self._background is not None:
             self._background.close()
         await self.node.close()

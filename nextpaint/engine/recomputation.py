@@ -99,6 +99,7 @@ class Recomputation:
             exclude=asked.exclude,
             profiled=asked.profiled if profiled is None else profiled,
             withheld=asked.withheld if profiled is None else "",
+            found=asked.found,
         )
         moment = Moment(record.decision_id, record.time_ms, record.seed, None, paths or record.paths())
         reading = self.replay.tables.reading(record.time_ms)

@@ -31,6 +31,7 @@ class VectorMirror:
         self._places: dict[int, Places] = {}
         self._matrix = np.zeros((0, 0), np.int8)
         self._norms = np.zeros(0)
+        self.watchers: list[set[Value]] = []  # told which items have another vector, or none
 
     def refresh(self) -> None:
         """Take in what changed since the last read."""
@@ -50,6 +51,8 @@ class VectorMirror:
         self._source.arrived.clear()
 
     def _set(self, item: Value, vector: bytes | None) -> None:
+        for watcher in self.watchers:
+            watcher.add(item)
         slot = self.slots.get(item)
         components = np.frombuffer(vector or b"", np.int8)
         wide = components.astype(np.int64)

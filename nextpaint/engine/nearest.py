@@ -1,0 +1,202 @@
+"""Indexes of vectors beside the state: they follow an item table, and are searched before a decision.
+
+An index is not exact, and may be another system. So its answer is an input of the decision, like a list the caller
+brings: it is in the record, and a replay takes it from there. What it found is ordered by exact similarity and goes
+through every filter. An item that is not in the table any more is dropped, whatever an index says; where an index fails
+or has no time, every vector is searched.
+
+    followed = nearest.follow("item_vectors", index)     written in batches, a moment after the table changed
+    await nearest.found(searches, context, deadline)     ids by search
+
+The index is derived: it is brought in line with the table when it begins to follow, and can be lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nextpaint.decide.context import Context
+from nextpaint.decide.retrieve import BoundSimilar
+from nextpaint.engine.node import Node
+from nextpaint.process.vector_mirror import VectorMirror
+from nextpaint.record.columns import Value
+from nextpaint.record.errors import NotFound
+
+POLL_S = 0.1  # a change is written at most this much later
+BATCH = 256  # vectors written at once: searches wait for no more
+OVERFETCH = 1.25  # found for every one wanted: exact order among them mends what the index mixed up at the end
+RETRY_S = 1.0
+
+Floats = npt.NDArray[np.float32]
+
+log = logging.getLogger("nextpaint.index")
+
+
+class VectorIndex(Protocol):
+    """A searchable set of vectors by cosine similarity. Calls block, come from worker threads, one at a time."""
+
+    def known(self) -> Mapping[str, str]:
+        """What it holds: id -> digest, as they were written."""
+
+    def write(self, ids: Sequence[str], vectors: Floats, digests: Sequence[str]) -> None:
+        """Put or replace these; vectors has shape (ids, dimensions)."""
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Take these away; unknown ones are no error."""
+
+    def nearest(self, vector: Floats, k: int) -> list[str]:
+        """About the `k` nearest, best first."""
+
+    def close(self) -> None: ...
+
+
+class Followed:
+    """An index and the table it follows. `written`: changes it has been told; `failed`: what it last failed with."""
+
+    def __init__(self, node: Node, table: str, index: VectorIndex) -> None:
+        self.written = 0
+        self.failed = ""
+        self._node = node
+        self._table = table
+        self._index = index
+        self._changed: set[Value] = set()
+        self._mirror: VectorMirror | None = None
+        self._lock = asyncio.Lock()
+        self._task = asyncio.create_task(self._follow(), name=f"index-{table}")
+
+    @property
+    def current(self) -> bool:
+        """Whether everything the table says has been written."""
+        mirror = self._node.tables.vectors.get(self._table)
+        if mirror is None or mirror is not self._mirror:
+            return False
+        mirror.refresh()
+        return not self._changed and not self._lock.locked()
+
+    async def search(self, vector: Floats, k: int) -> list[str]:
+        async with self._lock:
+            return await asyncio.to_thread(self._index.nearest, vector, k)
+
+    async def close(self) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        await asyncio.to_thread(self._index.close)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self._catch_up()
+                await asyncio.sleep(POLL_S)
+            except Exception as error:  # a declared edge: another system's client may raise anything
+                self.failed = f"{type(error).__name__}: {error}"[:300]
+                log.warning("the index of %s: %s", self._table, self.failed)
+                self._mirror = None  # what was half written is compared anew
+                await asyncio.sleep(RETRY_S)
+
+    async def _catch_up(self) -> None:
+        mirror = self._node.tables.vectors.get(self._table)
+        if mirror is None:
+            return
+        if mirror is not self._mirror:
+            await self._attach(mirror)
+        mirror.refresh()
+        while self._changed:
+            batch = [self._changed.pop() for _ in range(min(BATCH, len(self._changed)))]
+            async with self._lock:
+                try:
+                    await asyncio.to_thread(self._write, *_parts(batch, mirror))
+                except BaseException:
+                    self._changed.update(batch)
+                    raise
+            self.written += len(batch)
+
+    async def _attach(self, mirror: VectorMirror) -> None:
+        """Begin with another state of the table: whatever differs from what the index holds is a change."""
+        async with self._lock:
+            known = await asyncio.to_thread(self._index.known)
+        self._changed = set()
+        view = mirror.view()
+        mirror.watchers.append(self._changed)
+        for key, slot in view.slots.items():
+            if known.get(str(key)) != digest_of(view.matrix[slot]):
+                self._changed.add(key)
+        self._changed.update(key for key in known if key not in view.slots)
+        self._mirror = mirror
+        self.failed = ""
+
+    def _write(self, ids: list[str], vectors: Floats, digests: list[str], gone: list[str]) -> None:
+        if gone:
+            self._index.delete(gone)
+        if ids:
+            self._index.write(ids, vectors, digests)
+
+
+def _parts(batch: Sequence[Value], mirror: VectorMirror) -> tuple[list[str], Floats, list[str], list[str]]:
+    """What a batch of changed items is now: ids with vectors and digests, and ids without a vector."""
+    view = mirror.view()
+    ids = [str(each) for each in batch if each in view.slots]
+    rows = view.matrix[np.array([view.slots[each] for each in ids], np.int64)].astype(np.float32)
+    return ids, rows, [digest_of(row) for row in rows], [str(each) for each in batch if each not in view.slots]
+
+
+def digest_of(vector: npt.NDArray[Any]) -> str:
+    """Names a vector, so that what an index holds can be compared without reading it."""
+    return blake2b(np.ascontiguousarray(vector, np.float32).tobytes(), digest_size=8).hexdigest()
+
+
+class Nearest:
+    """The indexes of one node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._followed: dict[str, Followed] = {}
+
+    @property
+    def follows(self) -> bool:
+        return bool(self._followed)
+
+    def follow(self, table: str, index: VectorIndex) -> Followed:
+        """Raises NotFound for a table that no surface searches."""
+        if table not in self._node.tables.vectors:
+            known = ", ".join(sorted(self._node.tables.vectors)) or "none"
+            raise NotFound(f"no surface searches {table[:80]!r}", where="index", cure=f"tables of vectors: {known}")
+        followed = self._followed[table] = Followed(self._node, table, index)
+        return followed
+
+    async def found(
+        self, searches: Sequence[BoundSimilar], context: Context, deadline_ns: int
+    ) -> dict[str, tuple[str, ...]]:
+        """What the indexes find for these searches, by name, before the deadline. Searches without an index, without a
+        session, or whose index failed are missing."""
+        asked = {}
+        for search in searches:
+            followed = self._followed.get(search.session.table)
+            session = search.session.similarities(context) if followed is not None else None
+            if followed is not None and session is not None:
+                vector = session.direction().astype(np.float32)
+                asked[search.name] = asyncio.create_task(followed.search(vector, int(search.k * OVERFETCH) + 1))
+        if not asked:
+            return {}
+        left_s = (deadline_ns - self._node.ports.clock.monotonic_ns()) / 2e9  # the rest is for deciding
+        await asyncio.wait(asked.values(), timeout=max(left_s, 0.0))
+        found = {}
+        for name, task in asked.items():
+            if task.done() and task.exception() is None:
+                found[name] = tuple(task.result())
+                continue
+            self._node.observed.counters.add("index_missed")
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return found
+
+    async def close(self) -> None:
+        for followed in self._followed.values():
+            await followed.close()
