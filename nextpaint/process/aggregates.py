@@ -196,6 +196,27 @@ def _array() -> AggregateFunction:
     )
 
 
+def _collected() -> AggregateFunction:
+    """COLLECT: how often each value came, in order of arrival; NULLs are left out."""
+
+    def counted(acc: Acc, value: Value, times: int) -> Acc:
+        found = dict(acc)
+        found[value] = found.get(value, 0) + times
+        if not found[value]:
+            del found[value]
+        return tuple(found.items())
+
+    def step(times: int) -> Callable[[Acc, tuple[Value, ...], int], Acc]:
+        return lambda acc, values, time: acc if values[0] is None else counted(acc, _immutable(values[0]), times)
+
+    def merge(a: Acc, b: Acc) -> Acc:
+        for value, times in b:
+            a = counted(a, value, times)
+        return a
+
+    return AggregateFunction((), step(1), merge, lambda acc, as_of: dict(acc), step(-1))
+
+
 def _variance(aggregate: Aggregate) -> AggregateFunction:
     sample, root = aggregate.function.endswith("SAMP"), aggregate.function.startswith("STDDEV")
     whole = aggregate.type.kind in INTEGERS
@@ -317,6 +338,7 @@ _TABLE: dict[str, Callable[[Aggregate, Type], AggregateFunction]] = {
     "LAST_VALUE": lambda call, _: _last(),
     "LISTAGG": lambda call, _: _list_text(),
     "ARRAY_AGG": lambda call, _: _array(),
+    "COLLECT": lambda call, _: _collected(),
     **dict.fromkeys(("STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP"), lambda call, _: _variance(call)),
     "ROW_NUMBER": lambda call, _: _count(call),
     "LAG": lambda call, _: _lag(call.parameter),

@@ -28,7 +28,6 @@ from nextpaint.process.operators.table import GroupedTable, MaterialisedTable
 from nextpaint.process.operators.time_sort import SortByTime
 from nextpaint.process.operators.together import BoughtTogether
 from nextpaint.process.operators.vectors import TextVectors
-from nextpaint.process.operators.window import WindowAggregation
 from nextpaint.process.operators.window_join import WindowJoin
 from nextpaint.process.operators.window_rank import WindowTopN
 from nextpaint.process.operators.window_table import window_table
@@ -179,7 +178,7 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.Union: ("union", Union),
     plan.OverAggregate: ("over", choice.over),
     plan.WindowTable: ("window_table", window_table),
-    plan.WindowedAggregate: ("windowed", WindowAggregation),
+    plan.WindowedAggregate: ("windowed", choice.windowed),
     plan.Rank: ("top", choice.top),
     plan.Deduplicate: ("dedup", choice.deduplication),
     plan.WindowRank: ("window_rank", WindowTopN),

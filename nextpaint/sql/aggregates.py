@@ -83,6 +83,7 @@ _RULES = {
         ("STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP"), _Rule(_plain_number, "an integer or a DOUBLE", _same)
     ),
     "ARRAY_AGG": _Rule(_any, "a value", array),
+    "COLLECT": _Rule(_ordered, "a value with an order", lambda type_: types.mapping(type_, types.INT)),
     "TOP_N_COUNTS": _Rule(_ordered, "a value with an order", _counted),
     "APPROX_COUNT_DISTINCT": _Rule(_ordered, "a value with an order", lambda _type: types.BIGINT),
     "APPROX_QUANTILE": _Rule(_number, "a number", lambda _type: types.DOUBLE),
@@ -270,7 +271,8 @@ class AggregateCalls:
         return Aggregate("LISTAGG", args, types.STRING, False, condition, 0, node.at)
 
     def _check_distinct(self, node: syntax.Call, value: Expr) -> None:
-        if node.name not in ("COUNT", "SUM", "AVG", "MIN", "MAX", "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP"):
+        plain = ("COUNT", "SUM", "AVG", "MIN", "MAX", "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP", "COLLECT")
+        if node.name not in plain:
             raise Refusal(f"{node.name} takes no DISTINCT", node.at)
         if not is_orderable(value.type.kind):
             raise Refusal(f"DISTINCT of {value.type} is not supported", value.at, "use one of its fields")

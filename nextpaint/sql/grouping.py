@@ -273,7 +273,7 @@ def _grouped(env: Environment, select: syntax.Select, keys: _Keys, inputs: Input
 def _groups_windows(select: syntax.Select, relation: Relation) -> bool:
     """Does GROUP BY name both bounds of the windows that the rows carry already?"""
     windowed = relation.node.schema.windowed
-    if windowed is None or relation.node.schema.changes is not Changes.APPEND:
+    if windowed is None:
         return False
     bound = {each.index for each in _bound_keys(select, relation.scope, select.group) if isinstance(each, ColumnRef)}
     return {windowed.start, windowed.end} <= bound

@@ -207,6 +207,9 @@ def _window_rank(rank: Rank, first: int, last: int) -> Node:
     source = rank.input.schema
     windowed = source.windowed
     assert windowed is not None
+    if source.changes is not Changes.APPEND:
+        cure = "aggregate the window first, or rank the stream that feeds the table"
+        raise Refusal("a ranking within windows needs rows that are not updated later", rank.at, cure)
     partition = tuple(each for each in rank.partition if each not in (windowed.start, windowed.end))
     schema = rank_schema(rank.input, rank.partition, (first, last), True)
     schema = Schema(schema.fields, source.rowtime, schema.key, Changes.APPEND, windowed=windowed)

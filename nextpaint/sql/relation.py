@@ -74,7 +74,7 @@ def window_table(pending: PendingWindow, node: Node) -> WindowTable:
     keys = tuple(each.index for each in pending.partition if isinstance(each, ColumnRef))
     windowed = Windowed(count, count + 1, pending.window, pending.time)
     return WindowTable(
-        Schema(fields, count + 2, (), Changes.APPEND, windowed=windowed),
+        Schema(fields, count + 2, (), schema.changes, windowed=windowed),
         node,
         pending.window,
         pending.time,

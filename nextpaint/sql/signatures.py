@@ -260,8 +260,8 @@ SPECIAL = (
 
 AGGREGATES = (
     "COUNT", "SUM", "AVG", "MIN", "MAX", "FIRST_VALUE", "LAST_VALUE", "DECAYED_SUM", "DECAYED_COUNT", "LAST_N",
-    "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP", "LISTAGG", "ARRAY_AGG", "TOP_N_COUNTS", "APPROX_COUNT_DISTINCT",
-    "APPROX_QUANTILE",
+    "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP", "LISTAGG", "ARRAY_AGG", "COLLECT", "TOP_N_COUNTS",
+    "APPROX_COUNT_DISTINCT", "APPROX_QUANTILE",
 )  # fmt: skip
 
 # What a `Call` of a plan may be named: the evaluator implements exactly these.
@@ -292,7 +292,6 @@ ELSEWHERE = {
     "LAG": "write LAG(x) OVER (PARTITION BY k ORDER BY ts)",
     "LEAD": "a stream does not know the next row",
     "GROUP_CONCAT": "use LAST_N(x, n)",
-    "COLLECT": "use ARRAY_AGG(x)",
     "STDDEV": "use STDDEV_SAMP(x)",
     "VARIANCE": "use VAR_SAMP(x)",
     "JSON_EXTRACT": "use JSON_VALUE(json, '$.path')",

@@ -100,7 +100,7 @@ def check_windowable(env: Environment, relation: Relation, time: Expr, function:
     schema = relation.node.schema
     if env.catalog.live:
         raise Refusal(f"{function.text} over a live table is not supported", function.at, "query the table it fills")
-    if schema.changes is not Changes.APPEND:
+    if schema.changes is not Changes.APPEND and function.text == WindowKind.SESSION:
         raise Refusal(
             f"{function.text} needs rows that are not updated later",
             function.at,

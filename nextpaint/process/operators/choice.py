@@ -25,6 +25,7 @@ from nextpaint.process.operators.session import SessionAggregation
 from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.top import TopN
+from nextpaint.process.operators.updated_windows import UpdatedWindows
 from nextpaint.process.operators.window import WindowAggregation
 from nextpaint.process.state import State
 from nextpaint.record.types import Field
@@ -47,10 +48,20 @@ def group(
 
 def window(identity: str, node: plan.WindowAggregate, sources: Sequence[Operator], state: State) -> WindowAggregation:
     """TUMBLE, HOP, CUMULATE."""
+    if node.input.schema.changes is not plan.Changes.APPEND:
+        return UpdatedWindows(identity, node, sources, state)
     program = typed_window.fitting(node)
     if program is None:
         return WindowAggregation(identity, node, sources, state)
     return typed_window.TypedWindow(identity, node, sources, state, program)
+
+
+def windowed(
+    identity: str, node: plan.WindowedAggregate, sources: Sequence[Operator], state: State
+) -> WindowAggregation:
+    """Aggregation of rows that carry their window."""
+    made = WindowAggregation if node.input.schema.changes is plan.Changes.APPEND else UpdatedWindows
+    return made(identity, node, sources, state)
 
 
 def session(identity: str, node: plan.WindowAggregate, sources: Sequence[Operator], state: State) -> SessionAggregation:

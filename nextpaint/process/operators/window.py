@@ -28,6 +28,8 @@ from nextpaint.process.window_times import WindowTimes
 from nextpaint.record.columns import INSERT, Batch
 from nextpaint.sql.plan import Window, WindowAggregate, WindowedAggregate, WindowKind
 
+Held = tuple[object, ...]  # what a window holds: its accumulators
+
 _sortable = msgspec.msgpack.Encoder(decimal_format="string").encode
 
 
@@ -87,11 +89,11 @@ class WindowAggregation(Operator):
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
         out = Output(self.nothing)
-        rows = batch.rows()
+        rows, kinds = batch.rows(), batch.kind.tolist()
         self._accumulators.reasons.clear()  # those of readings are nobody's rows
         for what, _, value, seq in moments(inputs, self._clock, self._clock.risen(inputs), self.next_timer):
             if what == ROW:
-                self._take(rows[value])
+                self._take(Change(kinds[value], rows[value]))
                 if self._accumulators.reasons:
                     self._accumulators.report(context, seq, self.id, rows[value])
             else:
@@ -106,18 +108,17 @@ class WindowAggregation(Operator):
         time = self._times.local(row[node.time])
         return windows_of(node.window, time) if time is not None else ()
 
-    def _take(self, row: Row) -> None:
-        group = tuple(row[index] for index in self._node.keys)
+    def _take(self, change: Change) -> None:
+        group = tuple(change.row[index] for index in self._node.keys)
         counted = False
-        for start, end in self._windows_of(row):
+        for start, end in self._windows_of(change.row):
             if self._times.fires(end) <= self._clock.watermark:
                 continue
             key = (end, start, *group)
-            accs = self._windows.get(key)
-            if accs is None:
-                accs = self._accumulators.zero
+            held = self._windows.get(key)
+            if held is None:
                 self._remember(key)
-            self._windows.put(key, self._accumulators.add(accs, row))
+            self._windows.put(key, self._folded(key, held, change))
             counted = True
         self.late += not counted
 
@@ -125,10 +126,27 @@ class WindowAggregation(Operator):
         while self._ends and self._times.fires(self._ends[0]) <= self._clock.watermark:
             end = heapq.heappop(self._ends)
             for key in sorted(self._by_end.pop(end), key=_sortable):
-                row = self._result(key, self._windows.pop(key))
+                row = self._closed(key, self._windows.pop(key))
+                if row is None:
+                    continue
                 out.add(INSERT, seq, row)
                 if self._accumulators.reasons:
                     self._accumulators.report(context, seq, self.id, row)
+
+    def _folded(self, key: Row, held: Held | None, change: Change) -> Held:
+        """What a window holds with a row more."""
+        return self._accumulators.add(held if held is not None else self._accumulators.zero, change.row)
+
+    def _looked_at(self, key: Row, held: Held | None, change: Change, seen: dict[Row, object]) -> Held:
+        """The same for a reading, which changes nothing; `seen` is the reading's own."""
+        return self._folded(key, held, change)
+
+    def _closed(self, key: Row, held: Held) -> Row | None:
+        """The row of a window that is over."""
+        return self._shown(key, held)
+
+    def _shown(self, key: Row, held: Held) -> Row | None:
+        return self._result(key, held)
 
     def _result(self, key: Row, accs: tuple[object, ...]) -> Row:
         start, group = key[1], key[2:]
@@ -147,11 +165,12 @@ class WindowAggregation(Operator):
             if all(key[2 + column] == value for column, value in positions.items())
         }
         wanted = {self._node.keys[column]: value for column, value in positions.items()}
+        seen: dict[Row, object] = {}
         for change in self._source.pending(wanted, as_of):
             group = tuple(change.row[index] for index in self._node.keys)
             for start, end in self._windows_of(change.row):
                 if self._times.fires(end) > self._clock.watermark:
                     key = (end, start, *group)
-                    accs = open_windows.get(key, self._accumulators.zero)
-                    open_windows[key] = self._accumulators.add(accs, change.row)
-        return [Change(INSERT, self._result(key, open_windows[key])) for key in sorted(open_windows, key=_sortable)]
+                    open_windows[key] = self._looked_at(key, open_windows.get(key), change, seen)
+        rows = [self._shown(key, open_windows[key]) for key in sorted(open_windows, key=_sortable)]
+        return [Change(INSERT, row) for row in rows if row is not None]

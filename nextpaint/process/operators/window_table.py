@@ -45,11 +45,11 @@ class WindowTableFunction(Operator):
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
         out = Output(self.nothing)
-        for row, seq in zip(batch.rows(), batch.seq.tolist(), strict=True):
+        for row, kind, seq in zip(batch.rows(), batch.kind.tolist(), batch.seq.tolist(), strict=True):
             made = self._windowed(row)
             self.late += not made  # no event time, or between the windows of a HOP
             for each in made:
-                out.add(INSERT, seq, each)
+                out.add(kind, seq, each)
         return out.batch(batch.mark_seq, batch.mark_wm)
 
     def _windowed(self, row: Row) -> list[Row]:
@@ -66,7 +66,7 @@ class WindowTableFunction(Operator):
         width = len(self.types) - 3
         wanted = {column: value for column, value in select.items() if column < width}
         found = self._source.pending(wanted, as_of)
-        return [Change(INSERT, row) for change in found for row in self._windowed(change.row)]
+        return [Change(change.kind, row) for change in found for row in self._windowed(change.row)]
 
 
 class SessionTable(Operator):
