@@ -107,7 +107,9 @@ async def change(directory):
         await node.settled()
         ids = [each["decision_id"] for each in (first, middle, last)]
         replays = [(await engine.explain(LOCAL, each, replay=True))["replay"] for each in ids]
+        await node.settled()  # explaining took a while, in which a tick may have come
         kept = Kept(node.ledger.frames())
+        assert kept.last_seq == node.runner.applied
         seen = {
             "failed": failed, "decided": decided, "plan": plan, "answer": answer, "replays": replays, "kept": kept,
             "old": old, "switched": switched, "state": node.runner.state.hash(), "runner": node.runner, "after": after,
