@@ -56,8 +56,9 @@ def test_a_click_five_minutes_late_lands_before_the_later_ones_and_changes_the_n
             await vectors_ready(engine)
             lines = [line for line in order_lines(6000) if line[1] in category]
             await engine.put_rows(LOCAL, "orders", order_rows(lines, now))
-            await engine.ingest(LOCAL, [click("v", first, timestamp=iso(now - 2 * MINUTE_MS)), click("v", second)])
-            before = await engine.decide(LOCAL, "home_carousel", asked("v"))
+            clicks = [click("v", first, timestamp=iso(now - 2 * MINUTE_MS)), click("v", second)]
+            receipt = await engine.ingest(LOCAL, clicks)
+            before = await engine.decide(LOCAL, "home_carousel", asked("v", position=receipt.position))
             assert await recent(engine, "v") == [first, second]
             receipt = await engine.ingest(LOCAL, [click("v", late, timestamp=iso(now - 5 * MINUTE_MS))])
             after = await engine.decide(LOCAL, "home_carousel", asked("v", position=receipt.position))
