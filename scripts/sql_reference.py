@@ -187,6 +187,12 @@ class WeightedMean:
 ```
 
 ```sql
+CREATE TABLE candidates (item_id STRING, category STRING, price DOUBLE, heat DOUBLE);
+CREATE TABLE headlines (item_id STRING, title STRING);
+CREATE TABLE sales (category STRING, price DOUBLE, sold BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts);
+CREATE TABLE scored (item_id STRING, boosted DOUBLE, score DOUBLE);
+CREATE TABLE terms (item_id STRING, word STRING, size INT);
+CREATE TABLE prices (begins TIMESTAMP(3), category STRING, price DOUBLE);
 CREATE FUNCTION boosted AS 'features.boosted' LANGUAGE PYTHON;
 CREATE FUNCTION words AS 'features.words' LANGUAGE PYTHON;
 CREATE FUNCTION weighted AS 'features.WeightedMean' LANGUAGE PYTHON;
@@ -194,8 +200,9 @@ CREATE MODEL ctr INPUT (heat DOUBLE, price DOUBLE) OUTPUT (score DOUBLE)
   WITH ('provider' = 'file', 'path' = 'models/ctr.txt', 'sha256' = '...');
 INSERT INTO scored SELECT item_id, boosted(category, price), score
 FROM ML_PREDICT(TABLE candidates, MODEL ctr, DESCRIPTOR(heat, price));
-INSERT INTO terms SELECT item_id, word, size FROM titles, LATERAL TABLE(words(title)) AS w(word, size);
-INSERT INTO prices SELECT category, weighted(price, sold) FROM sales GROUP BY category;
+INSERT INTO terms SELECT item_id, word, size FROM headlines, LATERAL TABLE(words(title)) AS w(word, size);
+INSERT INTO prices SELECT window_start, category, weighted(price, sold)
+FROM TABLE(TUMBLE(TABLE sales, DESCRIPTOR(ts), INTERVAL '1' HOUR)) GROUP BY window_start, window_end, category;
 ```
 
 * A function is called once per batch with a NumPy array per argument (of objects where a NULL may be), or per row

@@ -7,12 +7,14 @@ statement, why]]}.
 
 A table without a connector gets one that takes any changelog if something is inserted into it, and one that produces
 rows otherwise. The two functions that Flink does not have are replaced by ones with the same shape: DECAYED_SUM(x,
-half-life) by SUM(x), LAST_N(row, n) by ARRAY_AGG(row).
+half-life) by SUM(x), LAST_N(row, n) by ARRAY_AGG(row). Flink has no provider for model files: ML_PREDICT becomes its
+input with a score. Python functions of the docs are `flink_features.py`, with PyFlink's decorators.
 """
 
 import json
 import re
 import sys
+from pathlib import Path
 
 from pyflink.table import EnvironmentSettings, TableEnvironment
 
@@ -20,13 +22,18 @@ DECAYED = re.compile(
     r"DECAYED_SUM\(((?:[^(),]|\([^()]*\))+),\s*INTERVAL\s+'[^']*'\s+\w+(?:\(\d+\))?\s*\)", re.IGNORECASE
 )
 LAST_N = re.compile(r"LAST_N\(((?:[^()]|\([^()]*\))+),\s*\d+\s*\)", re.IGNORECASE)
+PREDICTED = re.compile(r"ML_PREDICT\(TABLE\s+(\w+),.*?\)\s*\)", re.IGNORECASE | re.DOTALL)
+FEATURES = re.compile(r"(CREATE\s+FUNCTION\s+\w+\s+AS\s+')features\.", re.IGNORECASE)
+CREATE_MODEL = re.compile(r"\s*CREATE\s+MODEL\b", re.IGNORECASE)
 CREATE_TABLE = re.compile(r"\s*CREATE\s+TABLE\s+`?(\w+)", re.IGNORECASE)
 INSERT = re.compile(r"\s*INSERT\s+INTO\s+`?(\w+)", re.IGNORECASE)
 SET = re.compile(r"\s*SET\s+'([^']+)'\s*=\s*'([^']*)'", re.IGNORECASE)
 
 
 def for_flink(statement):
-    return LAST_N.sub(r"ARRAY_AGG(\1)", DECAYED.sub(r"SUM(\1)", statement))
+    statement = LAST_N.sub(r"ARRAY_AGG(\1)", DECAYED.sub(r"SUM(\1)", statement))
+    statement = PREDICTED.sub(r"(SELECT *, CAST(0 AS DOUBLE) AS score FROM \1)", statement)
+    return FEATURES.sub(r"\1flink_features.", statement)
 
 
 def why(error):
@@ -39,7 +46,9 @@ def why(error):
 def main():
     asked = json.load(sys.stdin)
     flink = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
-    every = [(place, for_flink(text)) for place, statements in asked["blocks"] for text in statements]
+    flink.get_config().set("python.files", str(Path(__file__).with_name("flink_features.py")))
+    texts = [(place, text) for place, statements in asked["blocks"] for text in statements]
+    every = [(place, for_flink(text)) for place, text in texts if not CREATE_MODEL.match(text)]
     written = {found.group(1) for _, text in every if (found := INSERT.match(text))}
     creates, queries, refused = [("built in", text) for text in asked["tables"]], [], []
     for place, text in every:
