@@ -176,8 +176,7 @@ async def decided(engine: Engine, surface: str, catalogue: Catalogue, count: int
 
 
 async def warmed(engine: Engine, surface: str) -> int:
-    """Decisions until ten in a row are whole: the first one makes the columns that all others read, and until its cost
-    is forgotten stages are skipped. At most 500."""
+    """Decisions until ten in a row are whole: 0 where the first one finds everything it reads made. At most 500."""
     whole = 0
     for turn in range(500):
         answer = await engine.decide(LOCAL, surface, {"anonymousId": f"visitor-{turn % VISITORS}"})

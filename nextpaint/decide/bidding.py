@@ -92,6 +92,8 @@ class Bid:
             self._check_rates(binder)
         if len(self.currency) != 3 or not self.currency.isupper():
             binder.error(f"Bid(currency={self.currency!r})", "write a code of ISO 4217, as USD")
+        for name in fields:
+            binder.followed.column(binder.items_table, name)
         return None if None in fields.values() else _Biddable(self)
 
     def _check_rates(self, binder: Binder) -> None:

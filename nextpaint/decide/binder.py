@@ -13,6 +13,7 @@ from nextpaint.decide.context import ListPath
 from nextpaint.decide.duration import duration_ms
 from nextpaint.decide.facts import Fact, KeyPart, Origin
 from nextpaint.decide.request import InputType
+from nextpaint.process.followed import Followed
 from nextpaint.record.errors import Diagnostic
 from nextpaint.record.types import Field, Kind, Type
 from nextpaint.sql.plan import At, Table
@@ -35,6 +36,7 @@ class Binder:
         self.tables = tables
         self.diagnostics: list[Diagnostic] = []
         self.reads: set[str] = set()  # every table that a stage names
+        self.followed = Followed()  # what stages read over many keys
         self._facts: dict[tuple[str, tuple[KeyPart, ...]], Fact] = {}
         self.items_table = items
         self.items = self.table(items, "items")
@@ -146,7 +148,9 @@ class Binder:
         if len(key) < len(names):
             return None
         own = table.name == self.items_table and not on
-        return self._facts.setdefault((path, key), Fact(table.name, field.name, field.type, key, self.item_key, own))
+        fact = self._facts.setdefault((path, key), Fact(table.name, field.name, field.type, key, self.item_key, own))
+        fact.follow(self.items_table, self.followed)
+        return fact
 
     def columns(self) -> dict[str, Type]:
         """What a condition may name: every column as "table.column", and the inputs as "inputs.name"."""

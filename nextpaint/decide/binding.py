@@ -27,6 +27,7 @@ from nextpaint.decide.stage import Declared, Stage, bind, label_of
 from nextpaint.decide.surface import Surface
 from nextpaint.decide.window import Window
 from nextpaint.decide.wording import FEATURE_SENTENCES
+from nextpaint.process.followed import Followed
 from nextpaint.record.columns import BoolArray
 from nextpaint.record.errors import Diagnostic
 from nextpaint.record.types import Kind
@@ -61,7 +62,7 @@ class Named:
 class BoundSurface:
     """A surface ready to decide. `given`: the retriever of the caller's own list, if any. `fields`: columns of the
     items table that are answered. `facts`: everything read by key. `ranked_by` prints the ranker.
-    `reads`: every table that a stage names."""
+    `reads`: every table that a stage names. `followed`: what stages read over many keys, of all variants."""
 
     surface: Surface
     inputs: Mapping[str, InputType]
@@ -79,6 +80,7 @@ class BoundSurface:
     facts: tuple[Fact, ...]
     ranked_by: str = ""
     reads: frozenset[str] = frozenset()
+    followed: Followed = field(default_factory=Followed)
     experiment: Experiment | None = None
     variants: Mapping[str, BoundSurface] = field(default_factory=dict)
 
@@ -142,6 +144,7 @@ def _bind(surface: Surface, binder: Binder) -> BoundSurface:
         facts=tuple(dict.fromkeys(facts)),
         ranked_by="" if binder.diagnostics else "order of retrieval" if surface.rank is None else str(surface.rank),
         reads=frozenset(binder.reads),
+        followed=binder.followed,
     )
 
 
@@ -237,9 +240,12 @@ def _check_settings(surface: Surface, binder: Binder) -> None:
 def _fields(binder: Binder) -> tuple[str, ...]:
     if binder.items is None:
         return ()
-    return tuple(
+    names = tuple(
         each.name for each in binder.items.fields if each.type.kind in _SHOWN_KINDS and each.name != binder.item_key
     )
+    for name in names:
+        binder.followed.column(binder.items_table, name)
+    return names
 
 
 def reads_of(surfaces: Mapping[str, BoundSurface]) -> dict[str, tuple[str, ...]]:

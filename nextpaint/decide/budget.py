@@ -2,8 +2,8 @@
 
 A stage runs if what it usually costs, and what the stages that can never be skipped usually cost after it, fits before
 the deadline. Otherwise its declared cheaper path is taken, and the decision says so (`degraded`). The expectation is an
-exponentially weighted mean of measured times; each skip lowers it a little, so a stage that was slow once is tried
-again.
+exponentially weighted mean of measured times; each decision that goes without a stage lowers it a little, so a stage
+that was slow once is tried again.
 
 The clock is read here and only here, through the port. A replay measures nothing: it follows the recorded paths.
 """
@@ -105,6 +105,12 @@ class Timeline:
         if used:
             self.degraded.append(Degraded(stage, cause, used))
         return cheaper
+
+    def forgo(self, stage: str) -> None:
+        """`stage` is not run because a stage it was counted with was skipped: what it cost once is doubted like that
+        one's, or nothing would ever measure it again."""
+        if self.recorded is None:
+            self.costs.skipped(self.surface, stage)
 
     def give_way(self, stage: str, cheaper: str, used: str, cause: str) -> str:
         """The cheaper path of `stage` for another reason than time. A replay follows what is recorded."""

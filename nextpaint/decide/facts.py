@@ -28,6 +28,7 @@ import numpy as np
 
 from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.context import Context
+from nextpaint.process.followed import Followed
 from nextpaint.record.columns import Column, IntArray, Value
 from nextpaint.record.types import Kind, Type
 
@@ -77,6 +78,22 @@ class Fact:
         """The items column it is kept by beside the item's own key: what it is about, such as `category`; else ''."""
         names = [part.name for part in self.key if part.origin is Origin.ITEM and part.name != self.item_key]
         return names[-1] if names else ""
+
+    def follow(self, items_table: str, followed: Followed) -> None:
+        """Say what `read` reads over many keys."""
+        from_item = [part.origin is Origin.ITEM for part in self.key]
+        last = self.key[-1].name
+        if self.own or from_item == [True]:
+            followed.column(self.table, self.column)
+            if last == self.item_key:
+                followed.place(items_table, self.table)
+        elif from_item[-1] and not any(from_item[:-1]):
+            followed.prefix(self.table)
+            if last != self.item_key and self.type.kind is Kind.DOUBLE:
+                followed.code(items_table, last)
+        for part in self.key:
+            if part.origin is Origin.ITEM and part.name != self.item_key:
+                followed.column(items_table, part.name)
 
     def read(self, candidates: Candidates, context: Context) -> Column:
         """One value per candidate, shape (n,)."""

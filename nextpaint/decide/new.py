@@ -50,7 +50,10 @@ class New:
         if found is not None and not found.type.is_time:
             binder.error(f"New(by={self.by!r}) is {found.type}, not a time", "name a TIMESTAMP column")
             return None
-        return BoundNew(self.by, half_life_ms) if found is not None and half_life_ms else None
+        if found is None or not half_life_ms:
+            return None
+        binder.followed.column(binder.items_table, self.by)
+        return BoundNew(self.by, half_life_ms)
 
     def bind(self, binder: Binder) -> Stage | None:
         bound = self.scored(binder)

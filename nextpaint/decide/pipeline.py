@@ -64,6 +64,7 @@ def run(bound: BoundSurface, context: Context, timeline: Timeline, memory: Memor
     )
     if _path(bound, context, timeline, used) != RUN:
         timeline.finish("decide", "fallback")
+        timeline.forgo("filter")
         _fall_back(last, bound, context, timeline, outcome)
     else:
         timeline.start()
@@ -190,6 +191,7 @@ def _rank(kept: Candidates, bound: BoundSurface, context: Context, timeline: Tim
     outcome.ranked = kept
     if timeline.choose("rank", "cheap", "order of retrieval", ("features", *UNSKIPPABLE)) == "cheap":
         timeline.finish("rank", "cheap")
+        timeline.forgo("features")
         return
     timeline.start()
     outcome.considered = outcome.ranked = kept = read_features(bound.features, kept, context)

@@ -37,7 +37,10 @@ class Diversify:
     def bind(self, binder: Binder) -> Stage | None:
         if self.at_most < 1:
             binder.error(f"Diversify(at_most={self.at_most})", "write 1 or more")
-        return None if binder.item_column(self.by, "Diversify(by=)") is None else self._diversify
+        if binder.item_column(self.by, "Diversify(by=)") is None:
+            return None
+        binder.followed.column(binder.items_table, self.by)
+        return self._diversify
 
     def _diversify(self, candidates: Candidates, context: Context) -> Candidates:
         cells = context.column(context.items_table, self.by).values

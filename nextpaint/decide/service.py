@@ -28,6 +28,7 @@ from nextpaint.decide.requirements import Requirements, collect
 from nextpaint.decide.retrieve import BoundSimilar
 from nextpaint.decide.surface import Surface
 from nextpaint.ports.clock import Clock
+from nextpaint.process.followed import Followed
 from nextpaint.process.reading import Reading
 from nextpaint.record.errors import ApplicationError, NotFound
 from nextpaint.sql.plan import Table
@@ -77,6 +78,14 @@ class Decider:
     def reads(self) -> Mapping[str, tuple[str, ...]]:
         """Tables read by key, with the key columns a read fills."""
         return reads_of(self._bound)
+
+    @property
+    def followed(self) -> Followed:
+        """What stages of all surfaces read over many keys, for `Tables.follow`."""
+        total = Followed()
+        for bound in self._bound.values():
+            total.add(bound.followed)
+        return total
 
     @property
     def experiments(self) -> tuple[tuple[Experiment, tuple[str, ...]], ...]:

@@ -55,7 +55,11 @@ class SessionVector:
         path = binder.item_list(self.recent, "SessionVector")
         half_life_ms = binder.duration(self.half_life, "SessionVector(half_life=)")
         binder.item_column(self.text, "SessionVector(text=)")
-        return BoundSession(path, self.vectors, half_life_ms) if path is not None and half_life_ms else None
+        if path is None or not half_life_ms:
+            return None
+        binder.followed.place(binder.items_table, self.vectors)
+        binder.followed.place(self.vectors, binder.items_table)
+        return BoundSession(path, self.vectors, half_life_ms)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,20 @@ class Top:
             if not isinstance(wanted, TopOf) or _check_top_of(wanted, name, binder):
                 wheres.append(_Where(name, table.name if own else binder.items_table, wanted))
         found = binder.numeric(table, self.by, "Top(by=)")
-        return None if found is None or len(wheres) < len(self.where) else _top(self, wheres)
+        if found is None or len(wheres) < len(self.where):
+            return None
+        self._follow(wheres, binder)
+        return _top(self, wheres)
+
+    def _follow(self, wheres: Sequence[_Where], binder: Binder) -> None:
+        followed = binder.followed
+        followed.column(self.table, self.by)
+        followed.place(self.table, binder.items_table)
+        for where in wheres:
+            followed.code(where.table, where.name)
+            followed.place(self.table, where.table)
+            if isinstance(where.wanted, TopOf):
+                followed.prefix(where.wanted.table)
 
 
 def _check_top_of(wanted: TopOf, name: str, binder: Binder) -> bool:

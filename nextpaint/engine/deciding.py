@@ -68,9 +68,12 @@ class Deciding:
         node.switched.append(self._switched)
 
     def _made(self) -> Decider:
+        """The surfaces in force, and what they read made: no decision pays for the whole of a table."""
         application = self._node.application
         clock = self._node.ports.clock
-        return Decider(application.surfaces, application.program.tables, clock, application.hash, self.models)
+        decider = Decider(application.surfaces, application.program.tables, clock, application.hash, self.models)
+        self._node.tables.follow(decider.followed)
+        return decider
 
     def _switched(self) -> None:
         self.decider = self._made()

@@ -284,6 +284,7 @@ class Node:
     def _after_slice(self) -> None:
         self.ports.workers.deliver_due()
         self._checkpoint()
+        self.tables.catch_up()
         self.ceiling.look(self.runner, self.ports.clock.now_ms())
 
     def _emit(self, outputs: Outputs) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from nextpaint.process.followed import Followed
 from nextpaint.process.mirror import Fading, TableMirror
 from nextpaint.process.operators.dedup import FirstArrival, FirstRow, LastRow
 from nextpaint.process.operators.expand import Expand
@@ -42,6 +43,7 @@ from nextpaint.process.runner import Runner
 from nextpaint.process.vector_mirror import VectorMirror
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_BEFORE, Column, IntArray, Value
 
+BEHIND_MAX = 256  # changed keys of a table that wait for the next reading: about a millisecond of its time
 HOLDING = (
     OverAggregation,
     TemporalJoin,
@@ -191,6 +193,11 @@ class LiveTable:
         """Final keys that start with a prefix, ordered by the rest."""
         if not prefix:
             return sorted((key for key, _ in self.table.rows.items()), key=_ordered)
+        keys = self.by_first().get(prefix[0], {})
+        return sorted((key for key in keys if key[: len(prefix)] == prefix), key=_ordered)
+
+    def by_first(self) -> Mapping[Value, Mapping[Row, None]]:
+        """Final keys by their first column."""
         if self._by_first is None:
             self._by_first = {}
             self._changed = {key for key, _ in self.table.rows.items()}
@@ -201,8 +208,12 @@ class LiveTable:
             elif key[0] in self._by_first:
                 self._by_first[key[0]].pop(key, None)
         self._changed.clear()
-        keys = self._by_first.get(prefix[0], {})
-        return sorted((key for key in keys if key[: len(prefix)] == prefix), key=_ordered)
+        return self._by_first
+
+    @property
+    def behind(self) -> int:
+        """Keys that changed since the mirror or the index was last read."""
+        return len(self._changed) + (self._mirror.behind if self._mirror is not None else 0)
 
     def mirror(self) -> TableMirror:
         if self._mirror is None:
@@ -310,9 +321,47 @@ class Tables:
         self.together = graph.together
         self.learners = graph.learners
         self.vectors = {name: VectorMirror(source) for name, source in graph.vectors.items()}
+        self._followed = Followed()
+        self._watched: tuple[LiveTable | VectorMirror, ...] = ()
 
     def reading(self, time_ms: int) -> LiveReading:
         return LiveReading(self, time_ms)
+
+    def follow(self, followed: Followed) -> None:
+        """Make what is named now, so that no reading has to, and keep it near the state from here on: see
+        `catch_up`."""
+        self._followed = self._known(followed)
+        self._refresh()
+        named = [name for pair in self._followed.places for name in pair]
+        named += [table for table, _ in (*self._followed.columns, *self._followed.codes)]
+        named += self._followed.prefixes
+        self._watched = tuple(self.vectors.get(name) or self.live[name] for name in dict.fromkeys(named))
+
+    def catch_up(self) -> None:
+        """Take in what changed where many keys did: the next reading finds at most `BEHIND_MAX` of each table to do.
+        Costs in proportion to the keys that changed."""
+        if any(each.behind > BEHIND_MAX for each in self._watched):
+            self._refresh()
+
+    def _known(self, followed: Followed) -> Followed:
+        """What of it there is: a declared table without any state has nothing to follow."""
+        known, live, there = Followed(), self.live, {*self.live, *self.vectors}
+        known.columns = {pair: None for pair in followed.columns if pair[0] in live}
+        known.codes = {pair: None for pair in followed.codes if pair[0] in live}
+        known.places = {pair: None for pair in followed.places if there.issuperset(pair)}
+        known.prefixes = {table: None for table in followed.prefixes if table in live}
+        return known
+
+    def _refresh(self) -> None:
+        followed = self._followed
+        for table, column in followed.columns:
+            self.live[table].mirror().column(column, 0)
+        for table, column in followed.codes:
+            self.live[table].mirror().codes(column)
+        for table, other in followed.places:
+            self.mirror(table).places_in(self.mirror(other))
+        for table in followed.prefixes:
+            self.live[table].by_first()
 
     def mirror(self, name: str) -> TableMirror | VectorMirror:
         """The mirror of a table or of a table of vectors."""

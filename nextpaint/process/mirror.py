@@ -78,6 +78,11 @@ class TableMirror:
         self._free: list[int] = []
         self.moves = Moves()
 
+    @property
+    def behind(self) -> int:
+        """Keys that changed since the last read."""
+        return len(self._changed)
+
     def refresh(self) -> None:
         """Take in what changed since the last read."""
         if not self._changed:

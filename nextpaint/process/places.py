@@ -9,7 +9,7 @@ import numpy as np
 
 from nextpaint.record.columns import IntArray, Value
 
-LOG_MAX = 100_000  # changed keys remembered; past this whoever follows starts anew
+LOG_MAX = 100_000  # changed keys remembered; past this the older half is forgotten, and who missed it starts anew
 
 
 class Moves:
@@ -24,7 +24,7 @@ class Moves:
         self.version += 1
         self._log.append(key)
         if len(self._log) > LOG_MAX:
-            self._log.clear()
+            del self._log[: LOG_MAX // 2]
 
     def since(self, version: int) -> Sequence[Value] | None:
         """The keys noted since; None where they are forgotten."""

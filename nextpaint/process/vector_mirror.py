@@ -33,6 +33,11 @@ class VectorMirror:
         self._norms = np.zeros(0)
         self.watchers: list[set[Value]] = []  # told which items have another vector, or none
 
+    @property
+    def behind(self) -> int:
+        """Items and contents that changed since the last read."""
+        return len(self._changed) + len(self._source.arrived)
+
     def refresh(self) -> None:
         """Take in what changed since the last read."""
         for item in sorted(self._changed, key=repr):

@@ -75,6 +75,16 @@ class TestDegrading:
         assert tried[0] == "skipped"
         assert "run" in tried
 
+    @pytest.mark.parametrize("stage", ["filter", "features", "rules", "record", "rank", "retrieve bought together"])
+    def test_a_first_cost_beyond_all_bounds_is_forgotten(self, stage):
+        service, reading = decider(), known()
+        decide(service, reading)
+        service._costs = Costs()
+        service._costs.observe("home_carousel", stage, 20 * 10**9)
+        degraded = [bool(decide(service, reading).answer.get("degraded")) for _ in range(120)]
+        assert degraded[0]
+        assert not any(degraded[-20:])
+
     def test_a_slow_first_stage_makes_ranking_cheap_but_filters_stay(self):
         clock = SimulatedClock()
         reading = known()

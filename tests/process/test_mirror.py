@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nextpaint.process import places as places_of
 from nextpaint.process.mirror import TableMirror
 from nextpaint.process.operators.protocol import Output
 from nextpaint.process.operators.table import MaterialisedTable
@@ -35,8 +37,14 @@ def content(mirror: TableMirror) -> dict[Any, Any]:
     return {key: (category[slot], price[slot]) for key, slot in mirror.slots.items()}
 
 
-@given(CHANGES, st.integers(1, 5))
-def test_a_mirror_that_follows_equals_a_fresh_one(changes: list[Any], every: int) -> None:
+@given(CHANGES, st.integers(1, 5), st.sampled_from([3, 8, 100_000]))
+def test_a_mirror_that_follows_equals_a_fresh_one(changes: list[Any], every: int, log: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(places_of, "LOG_MAX", log)
+        check_that_mirrors_follow(changes, every)
+
+
+def check_that_mirrors_follow(changes: list[Any], every: int) -> None:
     tables = {"left": table(), "right": table()}
     mirrors = {name: TableMirror(each, {}) for name, each in tables.items()}
     for mirror in mirrors.values():
