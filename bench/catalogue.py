@@ -34,6 +34,7 @@ from rig.figures import CpuClock, print_ratio
 from nextpaint.application import Application
 from nextpaint.cli import interpreter
 from nextpaint.connect.replay import iso_time
+from nextpaint.decide import Decider
 from nextpaint.engine.facade import Engine
 from nextpaint.engine.node import NodeSettings
 from nextpaint.engine.recomputation import decisions_of
@@ -41,6 +42,7 @@ from nextpaint.engine.registry import Upload
 from nextpaint.govern.access import LOCAL
 from nextpaint.ports import Ports, SystemDisk, SystemRandom, ThreadWorkers
 from nextpaint.process.graph import VECTORS
+from nextpaint.process.live import Tables
 from nextpaint.process.operators.vectors import content_key
 from nextpaint.process.scoring import ranker_of
 from nextpaint.record.codec import Record
@@ -205,6 +207,15 @@ def searched(engine: Engine) -> None:
           f"CPU {np.median(cost):.2f} ms, {vectors.matrix.nbytes / 1e6:.0f} MB of vectors")  # fmt: skip
 
 
+def made_anew(engine: Engine) -> None:
+    """What a start pays for what surfaces read. Comes last: this copy follows the state, too."""
+    application, ports = engine.node.application, engine.node.ports
+    decider = Decider(application.surfaces, application.program.tables, ports.clock)
+    before = time.thread_time()
+    Tables(engine.node.runner).follow(decider.followed)
+    print(f"\nwhat surfaces read, made anew as at a start: {time.thread_time() - before:.2f} s of CPU")
+
+
 def scored(booster: Any, data: bytes) -> None:
     """The tree scorer beside the library that fitted the trees."""
     from hashlib import sha256
@@ -246,6 +257,7 @@ async def measure(options: argparse.Namespace, directory: Path) -> None:
         await decided(engine, surface, catalogue, options.decisions)
     searched(engine)
     scored(booster, data)
+    made_anew(engine)
     await engine.close()
 
 
