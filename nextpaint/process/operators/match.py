@@ -131,8 +131,11 @@ class PatternMatch(Operator):
             self._keep(key, alive, complete)
             self._give(out, seq, key, given, (context, at_ms, time))
         while self._ends and self._ends[0][0] <= watermark:
-            key = heapq.heappop(self._ends)[2]
+            _, start, key = heapq.heappop(self._ends)
             alive, complete = self._of(key)
+            # Of a run that is over by now there is no end in a heap made from a checkpoint: it must not set the order.
+            if not any(each.start == start for each in alive):
+                continue
             given = []
             alive = self._within(alive, watermark, complete, given)
             self._keep(key, alive, complete)
