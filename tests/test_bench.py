@@ -71,7 +71,7 @@ def test_the_bench_of_keys_runs_and_prints_its_ratios(repo_root):
     assert done.returncode == 0, done.stderr
     ratios = {found[1]: float(found[2]) for found in RATIO.finditer(done.stdout)}
     assert {"GROUP BY general/typed at 2000", "bytes per key, most keys / fewest"} <= set(ratios)
-    assert len(ratios) == 12
+    assert len(ratios) == 16
 
 
 @pytest.mark.slow
