@@ -22,6 +22,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -79,11 +80,13 @@ class JsonAggregate(AggregateFunction):  # type: ignore[misc]
     def get_value(self, accumulator: Row) -> Any:
         return self.result(json.loads(accumulator[0]))
 
+    @abstractmethod
     def added(self, held: Any, *values: Any) -> Any:
-        raise NotImplementedError
+        """What is held with one more row."""
 
+    @abstractmethod
     def result(self, held: Any) -> Any:
-        raise NotImplementedError
+        """The aggregate of what is held."""
 
 
 class DecayedSum(JsonAggregate):

@@ -9,6 +9,7 @@ gives the same values, or says what is wrong. Every other record has the values 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,7 +82,7 @@ class Pass:
         return self.whole
 
 
-class ColumnTree:
+class ColumnTree(ABC):
     """The columns of one schema as a tree of nodes, a ROW's fields below it, and how a pass over bytes becomes them.
 
     Node 0 is the record; children of a node are contiguous. `kinds`: those that the pass decodes itself; a value of any
@@ -115,9 +116,9 @@ class ColumnTree:
         self._nodes.append([kind, 0, inner, 0, 0, bits])
         self._types.append(declared.type)
 
+    @abstractmethod
     def _value(self, node: int, data: bytes) -> Any:
         """The value of bytes that the pass left alone. Raises ValueError or RecursionError."""
-        raise NotImplementedError
 
     def _decoded(self, made: Pass) -> Decoded:
         """What a pass wrote as columns."""
