@@ -1,4 +1,14 @@
-"""What a decision costs in CPU: by stage in the process, then over HTTP beside the echo endpoint.
+"""What a decision costs.
+
+    scripts/bench decide [--seconds 30]                               the retail blueprint: 400 candidates, alone
+    scripts/bench decide --items 100000 [--candidates 200 1000]       a large catalogue, while events come in
+
+The second has five retrievers, four filters, five features, exploration, diversity and a record, by weights and by 100
+trees, and prints CPU and latency by stage, what was degraded, the recall of the search, and ratios to the echo
+endpoint and to LightGBM; see `rig.large`. A million items take 3 GB and most of ten minutes: give it 120 seconds.
+`--index` builds and measures a usearch index too.
+
+The first: CPU by stage in the process, then over HTTP beside the echo endpoint.
 
 In the process the node's monotonic clock is the CPU time of its state thread, so the stages in the decision records
 are CPU and not waiting. Over HTTP the node runs in a process of its own, and what counts is that process's CPU, all
@@ -18,6 +28,7 @@ from statistics import median
 
 import msgspec
 import uvloop
+from rig import large
 from rig.client import Connections
 from rig.figures import ROUNDS, Cell, CpuClock, arguments, print_ratio, print_table, where
 from rig.served import Served
@@ -176,10 +187,13 @@ def report(inside: InProcess, http: OverHttp, sizes: list[int]) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = arguments("CPU per decision, by stage and beside the echo endpoint.", argv)
+    options = arguments("CPU per decision, by stage and beside the echo endpoint.", argv, large.options)
     print(where(options.data))
     with tempfile.TemporaryDirectory(prefix="nextpaint-bench-", dir=options.data) as directory:
-        uvloop.run(measure(Path(directory), options.seconds))
+        if options.items:
+            uvloop.run(large.measure(options, Path(directory)))
+        else:
+            uvloop.run(measure(Path(directory), options.seconds))
     return 0
 
 

@@ -89,13 +89,24 @@ def test_the_bench_of_exploration_prints_what_the_docs_say(repo_root):
 
 
 @pytest.mark.slow
-def test_the_bench_of_large_catalogues_searches_exactly_and_scores_as_lightgbm(repo_root, tmp_path):
+def test_the_bench_of_decisions_tells_all_of_a_large_catalogue_while_events_come_in(repo_root, tmp_path):
     pytest.importorskip("lightgbm", reason="the extra: pip install 'nextpaint[train]'")
-    command = [sys.executable, "bench/catalogue.py", "--items", "3000", "--decisions", "20", "--data", str(tmp_path)]
-    done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, timeout=300, check=False)
+    command = [sys.executable, "bench/decide.py", "--items", "3000", "--seconds", "8", "--events", "100"]
+    done = subprocess.run(
+        [*command, "--data", str(tmp_path)], cwd=repo_root, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr
-    assert "search among 3000 vectors of 512: recall@10 1.0000" in done.stdout
+    assert "among 3000 vectors of 512" in done.stdout
+    assert "exact: recall@10 1.0000" in done.stdout
     assert done.stdout.count("same: True") == 2
-    assert len(re.findall(r"page_1000: 1\d\d\d to 1\d\d\d candidates, 20 decisions, \d+ degraded", done.stdout)) == 2
-    assert {found[1] for found in RATIO.finditer(done.stdout)} == {f"trees/LightGBM, {n} rows" for n in ("200", "1000")}
+    for page in ("page_200 by weights, 2", "page_1000 by weights, 1", "page_200 by 100 trees, 2"):
+        assert page in done.stdout
+    assert len(re.findall(r"CPU \d+ us: \d+ decisions per CPU-second", done.stdout)) == 4
+    assert len(re.findall(r"degraded \d+ \(", done.stdout)) == 4
+    for stage in ("retrieve", "filter", "features", "rank", "explore", "near", "record"):
+        assert len(re.findall(rf"^    {stage}.*( +\d+){{4}}$", done.stdout, re.MULTILINE)) >= 4, stage
+    assert {found[1] for found in RATIO.finditer(done.stdout)} == {
+        "trees/LightGBM, 200 rows", "trees/LightGBM, 1000 rows", "decide/LightGBM, 200 rows",
+        "decide/LightGBM, 1000 rows", "decide/echo, page_200", "decide/echo, page_1000",
+    }  # fmt: skip
     assert list(tmp_path.iterdir()) == [], "a bench leaves nothing behind"

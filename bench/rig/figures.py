@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -45,11 +45,16 @@ class Cell:
         return sum(count for _, count in self.rounds)
 
 
-def arguments(description: str, argv: list[str] | None) -> argparse.Namespace:
-    """`--seconds` of measuring (filling comes on top) and `--data`, where the nodes keep their data."""
+def arguments(
+    description: str, argv: list[str] | None, more: Callable[[argparse.ArgumentParser], None] | None = None
+) -> argparse.Namespace:
+    """`--seconds` of measuring (filling comes on top) and `--data`, where the nodes keep their data; `more` adds what
+    one bench needs besides."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seconds", type=float, default=30.0, help="measuring time, all rounds together")
     parser.add_argument("--data", type=Path, help="directory for the data; default: /dev/shm where it exists")
+    if more is not None:
+        more(parser)
     options = parser.parse_args(argv)
     if options.data is None and Path("/dev/shm").is_dir():
         options.data = Path("/dev/shm")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -25,18 +26,20 @@ PATIENT = HttpSettings(collect_lag_ms_max=3_600_000, decide_lag_ms_max=3_600_000
 
 
 class Served:
-    """The parent's side: `with Served(directory) as node`, then `node.port` and `node.cpu_ns()`."""
+    """The parent's side: `with Served(directory) as node`, then `node.port` and `node.cpu_ns()`. Another module than
+    this one may serve, with further `arguments`; `said` is its first line."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, module: str = "rig.served", *arguments: str) -> None:
+        self._command = [sys.executable, "-m", module, str(directory), *arguments]
         self.port = 0
+        self.said: dict[str, Any] = {}
 
     def __enter__(self) -> Served:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "rig.served", str(self._directory)],
-            cwd=BENCH, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        self.port = int(self._line()["port"])
+            self._command, cwd=BENCH, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.said = self._line()
+        self.port = int(self.said["port"])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -48,17 +51,21 @@ class Served:
 
     def cpu_ns(self) -> int:
         """CPU time of the node's process, nanoseconds."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return int(self._line()["cpu_ns"])
+        return int(self.ask("cpu")["cpu_ns"])
 
-    def _line(self) -> dict[str, int]:
+    def ask(self, words: str) -> dict[str, Any]:
+        """What the node answers to a line on its input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{words}\n")
+        self._process.stdin.flush()
+        return self._line()
+
+    def _line(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             raise SystemExit(f"the node stopped with status {self._process.wait()}")
-        found: dict[str, int] = json.loads(line)
+        found: dict[str, Any] = json.loads(line)
         return found
 
 
