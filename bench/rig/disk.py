@@ -34,3 +34,7 @@ class _Watched:
     def append(self, data: bytes) -> None:
         self._sizes.append(len(data))
         self._file.append(data)
+
+    def commit(self, data: bytes) -> None:
+        self._sizes.append(len(data))
+        self._file.commit(data)

@@ -15,7 +15,7 @@ import gc
 import sys
 from collections.abc import Mapping
 
-_SWITCH_S = 0.0005
+_SWITCH_S = 0.0001  # what a frame waits for the interpreter, two or three times, before it is durable
 _YOUNG_MAX = 5_000  # objects that survive until they are walked: a millisecond or two
 _NEVER = 1 << 30
 

@@ -70,8 +70,9 @@ class KindReport(msgspec.Struct, frozen=True):
 class LoadReport(msgspec.Struct, frozen=True):
     """What a run saw. `fraction_inside` is inside / sent decisions; `sync` is None without a directory to probe.
 
-    `commit` is what decisions waited for their record to be durable, from its append to the loop's return to it, as the
-    node counts it over its life; None when the node does not say.
+    `commit` is what decisions waited for their record to be durable, from its append to the end of the sync, and
+    `answering` the time from then until the node came to their answer, both as the node counts them over its life; None
+    when the node does not say.
     """
 
     url: str
@@ -86,6 +87,7 @@ class LoadReport(msgspec.Struct, frozen=True):
     candidates: dict[str, int]
     sync: Latencies | None
     commit: Latencies | None = None
+    answering: Latencies | None = None
 
     @property
     def errors(self) -> int:
@@ -94,6 +96,7 @@ class LoadReport(msgspec.Struct, frozen=True):
 
 class _NodeLatencies(msgspec.Struct):
     commit: Latencies | None = None
+    answering: Latencies | None = None
 
 
 class _Status(msgspec.Struct):
@@ -174,7 +177,7 @@ async def load(settings: LoadSettings) -> LoadReport:
     sync = None if probe is None else await _probe_result(probe)
     if settings.acknowledged is not None:
         settings.acknowledged.write_text("".join(f"{each}\n" for each in run.acknowledged))
-    return _report(settings, streams, run, (sync, await _commit_waits(settings, host, port)))
+    return _report(settings, streams, run, sync, await _waits(settings, host, port))
 
 
 def _streams(settings: LoadSettings, authority: str, traffic: Traffic, run: _Run) -> list[Stream]:
@@ -206,7 +209,7 @@ def _streams(settings: LoadSettings, authority: str, traffic: Traffic, run: _Run
 
 
 def _report(
-    settings: LoadSettings, streams: list[Stream], run: _Run, disk: tuple[Latencies | None, Latencies | None]
+    settings: LoadSettings, streams: list[Stream], run: _Run, sync: Latencies | None, waits: _NodeLatencies
 ) -> LoadReport:
     kinds = {
         stream.name: KindReport(
@@ -233,8 +236,9 @@ def _report(
         fraction_inside=round(run.inside / decisions, 6),
         fraction_degraded=round(run.degraded / decisions, 6),
         candidates=candidates,
-        sync=disk[0],
-        commit=disk[1],
+        sync=sync,
+        commit=waits.commit,
+        answering=waits.answering,
     )
 
 
@@ -253,7 +257,8 @@ def to_text(report: LoadReport) -> str:
     for name, kind in report.kinds.items():
         counts = f"{name:12}{kind.sent:>9}{kind.ok:>9}{kind.refused:>9}{kind.errors:>8}"
         lines.append(counts + _cells(kind.latency) + f"{kind.lag.p99_ms:>9.2f}")
-    for name, waits in (("fdatasync", report.sync), ("commit wait", report.commit)):
+    node = (("fdatasync", report.sync), ("commit wait", report.commit), ("answer wait", report.answering))
+    for name, waits in node:
         if waits is not None:
             lines.append(f"{name:12}{waits.count:>9}{waits.count:>9}{'':>17}" + _cells(waits))
     lines.append(
@@ -298,12 +303,13 @@ async def _items(settings: LoadSettings, host: str, port: int) -> list[str]:
     return items
 
 
-async def _commit_waits(settings: LoadSettings, host: str, port: int) -> Latencies | None:
+async def _waits(settings: LoadSettings, host: str, port: int) -> _NodeLatencies:
+    """What the node says of its decisions' waits."""
     try:
         status, body = await _request(settings, host, port, "GET /console/api/status")
-    except NextpaintError:  # gone by now: what was measured before is worth more than this line
-        return None
-    return msgspec.json.decode(body, type=_Status).latency.commit if status == 200 else None
+    except NextpaintError:  # gone by now: what was measured before is worth more than these lines
+        return _NodeLatencies()
+    return msgspec.json.decode(body, type=_Status).latency if status == 200 else _NodeLatencies()
 
 
 async def _post(settings: LoadSettings, host: str, port: int, path: str, body: bytes) -> tuple[int, bytes]:

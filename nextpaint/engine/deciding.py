@@ -57,7 +57,8 @@ class Deciding:
         self.decider = self._made()
         self.stages: dict[str, Latency] = {}
         self.total = Latency()
-        self.commit = Latency()
+        self.commit = Latency()  # from a record's append until it is durable
+        self.answering = Latency()  # from then until the loop came to its answer
         self.inside = 0
         self.recent: list[str] = []
         self.propensities: PropensityWork | None = None
@@ -104,13 +105,13 @@ class Deciding:
         ingested_ns = clock.monotonic_ns()
         decision, decided_ns, durable = await self._turn(surface, request, as_of_ms, deadline_ns)
         left_s = max(0.0, (started_ns + window.total_ms * 1_000_000 - decided_ns) / 1e9)
-        recorded = await self._committed(durable, left_s)
+        synced_ns = await self._committed(durable, left_s)
         if self.propensities is not None:
             self.propensities.poke(decision, now_ms)
         done_ns = clock.monotonic_ns()
         answer = decision.answer
         answer["as_of"]["position"] = str(self._node.position_of(decision.record.position))
-        answer["recorded"] = recorded
+        answer["recorded"] = True if synced_ns else "pending"
         answer["candidates"] = decision.record.considered
         if stale:
             answer["stale"] = True
@@ -119,7 +120,9 @@ class Deciding:
         budget["ingest"] = round((ingested_ns - started_ns) / 1e6, 3)
         budget["commit"] = round((done_ns - decided_ns) / 1e6, 3)
         budget["total"] = round((done_ns - started_ns) / 1e6, 3)
-        self._observe(decision, (done_ns - started_ns) / 1e6, (done_ns - decided_ns) / 1e6, window.total_ms)
+        if synced_ns:
+            self.answering.add((done_ns - synced_ns) / 1e6)
+        self._observe(decision, (done_ns - started_ns) / 1e6, window.total_ms)
         return answer
 
     def _ahead(self, body: dict[str, Any]) -> int:
@@ -177,10 +180,10 @@ class Deciding:
 
     async def _turn(
         self, surface: str, request: DecisionRequest, as_of_ms: int, deadline_ns: int
-    ) -> tuple[Decision, int, asyncio.Future[bool]]:
+    ) -> tuple[Decision, int, asyncio.Future[int]]:
         """Wait for the state thread between two slices, then decide and append the record at once: the decisions of a
         turn share a frame. Gives the decision, when it was made, and what is done when its record is durable."""
-        future: asyncio.Future[tuple[Decision, int, asyncio.Future[bool]]] = self._node.loop.create_future()
+        future: asyncio.Future[tuple[Decision, int, asyncio.Future[int]]] = self._node.loop.create_future()
 
         def run() -> None:
             if future.done():
@@ -238,45 +241,48 @@ class Deciding:
             )
         return flags
 
-    def _recorded(self, decision: Decision) -> asyncio.Future[bool]:
-        """Append the record; the future is done when it is durable. Raises what `Writer.append` raises."""
-        now_ms = self._node.ports.clock.now_ms()
-        record = Record(decision.record.decision_id.encode(), decision.record.encode(), now_ms)
-        future: asyncio.Future[bool] = self._node.loop.create_future()
+    def _recorded(self, decision: Decision) -> asyncio.Future[int]:
+        """Append the record; the future is the monotonic time (ns) at which it was durable. Raises what
+        `Writer.append` raises."""
+        clock, writer = self._node.ports.clock, self._node.writer
+        record = Record(decision.record.decision_id.encode(), decision.record.encode(), clock.now_ms())
+        future: asyncio.Future[int] = self._node.loop.create_future()
+        appended_ns = clock.monotonic_ns()
 
         def done(_frame: Frame, _entry: Entry, _index: int) -> None:
+            self.commit.add((writer.synced_ns - appended_ns) / 1e6)
             if not future.done():
-                future.set_result(True)
+                future.set_result(writer.synced_ns)
 
         def failed(error: BaseException) -> None:
             if not future.done():
                 future.set_exception(error)
 
         self._node.append(Draft(DECISIONS_TOPIC, EntryKind.INPUT, [record]), done, failed)
-        self._node.hurry()
+        writer.hurry()
         return future
 
-    async def _committed(self, durable: asyncio.Future[bool], left_s: float) -> bool | str:
-        """Wait until a record is durable; "pending" when the disk takes longer than the window has left."""
+    async def _committed(self, durable: asyncio.Future[int], left_s: float) -> int:
+        """When a record was durable (ns); 0 and counted as pending when the disk takes longer than the window has
+        left."""
 
         def late() -> None:
             if not durable.done():
-                durable.set_result(False)
+                durable.set_result(0)
 
         timer = self._node.loop.call_later(left_s, late)
         try:
-            if await durable:
-                return True
+            synced_ns = await durable
         finally:
             timer.cancel()
-        self._node.observed.counters.add("decisions_pending")
-        return "pending"
+        if not synced_ns:
+            self._node.observed.counters.add("decisions_pending")
+        return synced_ns
 
-    def _observe(self, decision: Decision, total_ms: float, commit_ms: float, window_ms: int) -> None:
+    def _observe(self, decision: Decision, total_ms: float, window_ms: int) -> None:
         record = decision.record
         self._node.observed.decisions.add(1, self._node.ports.clock.now_ms())
         self.total.add(total_ms)
-        self.commit.add(commit_ms)
         for stage in record.stages:
             self.stages.setdefault(stage.stage, Latency()).add(stage.ms)
         if record.rank.model:

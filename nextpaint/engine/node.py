@@ -142,14 +142,12 @@ class Node:
         self._watched: tuple[int, int, list[tuple[str, float]] | None] = _NOTHING_WATCHED
         self._order = count()
         self._checkpointing: checkpoint.CheckpointWriter | None = None
-        self._publishing = ports.workers  # not those of the ledger if there are others: no frame waits for a file
+        self._aside = ports.workers  # not those of the ledger if there are others: no frame waits for a file
         self._checkpoint_whole = False  # all of its state is encoded
         self._checkpoint_next_ns = 0  # when the next slice of it may be encoded
         self._last_checkpoint = (-1, self.started_ms)
         self._tick: asyncio.TimerHandle | None = None
         self._last_write_ms = 0
-        self._took_off_ns = 0  # when the last frame did, or the next one will
-        self._hurried = False  # the next frame takes off without waiting for the gap
         self._closing = False
         self.ceiling = Ceiling(lambda draft: self.append(draft))
         self._embedder = embedder
@@ -204,7 +202,7 @@ class Node:
 
     def start(self, background: Workers | None = None) -> None:
         """Begin background work: vectors, ticks, checkpoints."""
-        self._publishing = background or self.ports.workers
+        self._aside = background or self.ports.workers
         if self._embedder is not None and background is not None:
             self._vectors = VectorWork(self._embedder, background, self.append)
         self._on_idle()
@@ -235,27 +233,11 @@ class Node:
 
     def _paced(self, take_off: Callable[[], None]) -> None:
         """Let a frame take off at the end of this turn; where many write, when the gap since the last one is over."""
-        now = self.ports.clock.monotonic_ns()
-        left_ns = self._took_off_ns + self.settings.frame_gap_ms * 1_000_000 - now
-        if self._hurried:
-            self._took_off_ns, self._hurried = now, False
-            take_off()
-        elif left_ns <= 0 or self.writer.company < COMPANY:
-            self._took_off_ns = now
+        left_ns = self.writer.took_off_ns + self.settings.frame_gap_ms * 1_000_000 - self.ports.clock.monotonic_ns()
+        if left_ns <= 0 or self.writer.company < COMPANY:
             self.loop.call_soon(take_off)
         else:
-            self._took_off_ns = now + left_ns
             self.loop.call_later(left_ns / 1e9, take_off)
-
-    def hurry(self) -> None:
-        """Somebody waits for what was just appended: its frame takes off when the decisions of this turn are made, or
-        as soon as the one before has landed."""
-        self._hurried = True
-        self.loop.call_soon(self._depart)  # for who is in no turn
-
-    def _depart(self) -> None:
-        if self._hurried and self.writer.depart():
-            self._took_off_ns, self._hurried = self.ports.clock.monotonic_ns(), False
 
     def _on_durable(self, frame: Frame) -> None:
         now = self.ports.clock.now_ms()
@@ -277,9 +259,8 @@ class Node:
         self._tell_waiters()
 
     def _after_decisions(self) -> None:
-        """Their records take off before the slices of this turn, which then run while the disk works."""
+        """What is durable by now is acknowledged before the slices of this turn; they run while the disk works."""
         self.ports.workers.deliver_due()
-        self._depart()
 
     def _after_slice(self) -> None:
         self.ports.workers.deliver_due()
@@ -423,6 +404,8 @@ class Node:
             self.writer.tick()
         elif now - self._last_write_ms >= WITNESS_MS:
             self.writer.witness()
+        if self.subjects.grown:
+            self._aside.submit(self.subjects.fold, lambda _done, _error: None)
         self._on_idle()
 
     def _checkpoint(self) -> None:
@@ -441,7 +424,7 @@ class Node:
             return  # outputs of what it covers must be durable before it may replace their replay
         self._checkpointing, self._checkpoint_whole = None, False
         self._last_checkpoint = (writer.header.applied, now)
-        self._publishing.submit(lambda: self._publish(writer), lambda _done, _error: None)
+        self._aside.submit(lambda: self._publish(writer), lambda _done, _error: None)
 
     def _checkpoint_slice(self, writer: checkpoint.CheckpointWriter) -> bool:
         """Encode for about a millisecond, page by page, at most a tenth of the time; True when all is encoded."""

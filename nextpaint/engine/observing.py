@@ -81,6 +81,7 @@ def _latencies(node: Node, deciding: Deciding) -> dict[str, Any]:
     return {
         "decide": deciding.total.summary(),
         "commit": deciding.commit.summary(),
+        "answering": deciding.answering.summary(),
         "ingest_commit": node.observed.commit.summary(),
         "apply": node.observed.apply.summary(),
         "stages": {name: each.summary() for name, each in deciding.stages.items()},
@@ -146,7 +147,8 @@ def metrics(node: Node, deciding: Deciding) -> str:
     for operator, count in sorted(node.runner.late().items()):
         say("late_rows_total", "counter", count, f'{{operator="{operator}"}}')
     say("dead_rows_total", "counter", node.runner.dead)
-    for name, latency in (("decide", deciding.total), ("commit", deciding.commit), ("apply", observed.apply)):
+    latencies = {"decide": deciding.total, "commit": deciding.commit, "answering": deciding.answering}
+    for name, latency in {**latencies, "apply": observed.apply}.items():
         for share in (0.5, 0.99, 0.999):
             say(f"{name}_seconds", "summary", latency.percentile(share) / 1000, f'{{quantile="{share}"}}')
         lines.append(f"nextpaint_{name}_seconds_sum {latency.sum_ms / 1000}")

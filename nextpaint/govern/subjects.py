@@ -22,6 +22,7 @@ import hmac
 import sqlite3
 import threading
 from collections import OrderedDict
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -41,6 +42,9 @@ _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 CACHE_ENTRIES = 200_000  # about 60 MB of Python strings; an active hour of a mid-sized shop
 STRANGERS_MAX = 50_000
+_ROWS_MAX = 10_000  # of one statement: SQLite takes 32,766 parameters
+_FOLD_ROWS = 500  # worth bringing the write-ahead log into the database: some 1,000 pages
+_LOG_PAGES_MAX = 100_000  # a commit brings the log in all the same when nobody did: 400 MB
 PENDING_MAX = 100_000  # several frames' worth: beyond it the writer has stopped committing
 
 _KEY_BYTES = 32
@@ -73,8 +77,10 @@ class Subjects:
         self._committing: dict[_Identifier, str] = {}
         self._handover = threading.Lock()  # guards _pending and _committing; never held while waiting for the disk
         self._writing = threading.Lock()  # one writer of the database at a time
+        self._inserted = self._folded = 0  # identifiers since the start; those that `fold` has seen
         self._reader = _connect(path)
         self._writer = _connect(path)
+        self._folder = _connect(path)
 
     @staticmethod
     def open(path: Path, random: Random, *, cache_entries: int = CACHE_ENTRIES) -> Subjects:
@@ -157,27 +163,51 @@ class Subjects:
 
         Raises LedgerReadOnly when the database cannot be written; the tokens stay pending.
         """
-        if not self._pending:
-            return 0
+        committed = 0
         with self._writing:
+            while self._pending:
+                committed += self._commit_some()
+        return committed
+
+    def _commit_some(self) -> int:
+        with self._handover:
+            self._committing = dict(islice(self._pending.items(), _ROWS_MAX))
+            for identifier in self._committing:
+                del self._pending[identifier]
+        try:
+            self._insert([(kind, digest, token) for (kind, digest), token in self._committing.items()])
+        except sqlite3.Error as error:
             with self._handover:
-                self._committing, self._pending = self._pending, {}
-            rows = [(kind, digest, token) for (kind, digest), token in self._committing.items()]
-            try:
-                with self._writer:
-                    self._writer.executemany("INSERT INTO identifiers (kind, digest, token) VALUES (?, ?, ?)", rows)
-            except sqlite3.Error as error:
-                with self._handover:
-                    self._pending = {**self._committing, **self._pending}
-                    self._committing = {}
-                raise LedgerReadOnly(
-                    f"keys.db cannot be written: {error}",
-                    where=str(self._path),
-                    cure="free disk space, then restart the node",
-                ) from error
-            with self._handover:
+                self._pending = {**self._committing, **self._pending}
                 self._committing = {}
-            return len(rows)
+            raise LedgerReadOnly(
+                f"keys.db cannot be written: {error}",
+                where=str(self._path),
+                cure="free disk space, then restart the node",
+            ) from error
+        count = len(self._committing)
+        with self._handover:
+            self._committing = {}
+        return count
+
+    def _insert(self, rows: list[tuple[int, bytes, str]]) -> None:
+        """One statement, which is one transaction. Around each call this thread gives the interpreter away and waits to
+        have it back, and the frame that uses the tokens waits with it."""
+        values = ", ".join(["(?, ?, ?)"] * len(rows))
+        statement = f"INSERT INTO identifiers (kind, digest, token) VALUES {values}"
+        self._writer.execute(statement, [each for row in rows for each in row])
+        self._inserted += len(rows)
+
+    @property
+    def grown(self) -> bool:
+        """Whether it is time for `fold`."""
+        return self._inserted - self._folded >= _FOLD_ROWS
+
+    def fold(self) -> None:
+        """Bring the write-ahead log into the database; commits go on meanwhile. For a background thread: the commit
+        that did it would keep a frame waiting."""
+        self._folded = self._inserted
+        self._folder.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def identifiers(self, token: str) -> list[tuple[IdentifierKind, str]]:
         """What is known of a token: (kind, keyed hash in hex) of each identifier. The text itself was never kept."""
@@ -196,8 +226,7 @@ class Subjects:
                 waiting = [each for each, held in self._pending.items() if held == token]
                 for identifier in waiting:
                     del self._pending[identifier]
-            with self._writer:
-                deleted = self._writer.execute("DELETE FROM identifiers WHERE token = ?", (token,)).rowcount
+            deleted = self._writer.execute("DELETE FROM identifiers WHERE token = ?", (token,)).rowcount
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         for cached in [each for each, held in self._cache.items() if held == token]:
             del self._cache[cached]
@@ -206,8 +235,8 @@ class Subjects:
     def close(self) -> None:
         """Commit what is pending and close the database."""
         self.commit()
-        self._reader.close()
-        self._writer.close()
+        for connection in (self._reader, self._folder, self._writer):
+            connection.close()
 
     def _identifier(self, kind: str, value: str) -> _Identifier:
         code = _KIND_CODES[kind]
@@ -229,11 +258,12 @@ class Subjects:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=5.0)
+    connection = sqlite3.connect(path, check_same_thread=False, timeout=5.0, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES_MAX}")
         connection.executescript(_SCHEMA)
     except sqlite3.Error:
         connection.close()

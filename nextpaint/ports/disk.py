@@ -21,6 +21,7 @@ from typing import Protocol
 
 Names = list[str]
 
+_WRITE_AND_SYNC: int = getattr(os, "RWF_DSYNC", 0)
 TEMPORARY = ".tmp"  # suffix of a file that `replace` has not put in place yet; whoever finds one may remove it
 
 
@@ -37,6 +38,9 @@ class File(Protocol):
 
     def sync(self) -> None:
         """Make content and size durable (fdatasync)."""
+
+    def commit(self, data: bytes) -> None:
+        """`append` and `sync`: returns when `data` is durable. Any part of it may be, when it fails."""
 
     def truncate(self, size: int) -> None: ...
 
@@ -128,6 +132,17 @@ class SystemFile:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             written += count
 
+    def _written_and_synced(self, data: bytes) -> int:
+        """How many bytes are durable; 0 where the file system knows no such call (it says so before it writes)."""
+        if not _WRITE_AND_SYNC:
+            return 0
+        try:
+            return os.pwritev(self._descriptor, (data,), 0, _WRITE_AND_SYNC)  # O_APPEND: the offset has no say
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+            return 0
+
     def read(self, offset: int, size: int) -> bytes:
         data = os.pread(self._descriptor, size, offset)
         if len(data) == size or not data:
@@ -144,6 +159,13 @@ class SystemFile:
 
     def sync(self) -> None:
         os.fdatasync(self._descriptor)
+
+    def commit(self, data: bytes) -> None:
+        """One system call where the system has it: after each, a thread waits for the interpreter."""
+        written = self._written_and_synced(data)
+        if written < len(data):
+            self.append(data[written:])
+            self.sync()
 
     def truncate(self, size: int) -> None:
         os.ftruncate(self._descriptor, size)

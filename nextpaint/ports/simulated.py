@@ -98,6 +98,10 @@ class SimulatedFile:
             inode.resized = False
         inode.dirty.clear()
 
+    def commit(self, data: bytes) -> None:
+        self.append(data)
+        self.sync()
+
     def truncate(self, size: int) -> None:
         _fail(self._begin("truncate"), self._path)
         inode = self._inode

@@ -2,10 +2,11 @@
 
 A job is pure apart from the disk it was given: it owns its buffers and touches no state. `done(result, error)` is
 called exactly once, on the state thread, with exactly one of the two set (a job may also return None: then both
-are None). Completions of different jobs come in any order; whoever needs an order submits one job at a time.
+are None). Completions of different jobs come in any order; whoever needs an order submits one job at a time, or one
+job with several results.
 
-`_run` is a declared edge: any `Exception` of a job travels to `done`. What is not an `Exception` (a simulated crash,
-an interrupt) ends the thread it occurs on, as it should.
+`_outcomes` is a declared edge: any `Exception` of a job travels to `done`. What is not an `Exception` (a simulated
+crash, an interrupt) ends the thread it occurs on, as it should.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -29,6 +30,10 @@ class Workers(Protocol):
     def submit(self, job: Callable[[], T], done: Done[T]) -> None:
         """Run `job` elsewhere, then call `done(result, error)` on the state thread."""
 
+    def submit_each(self, results: Iterator[T], done: Done[T]) -> None:
+        """Advance `results` elsewhere until it ends, without waiting for anybody in between; `done(result, error)` is
+        called on the state thread for each, in their order, and for the error it ends with."""
+
     def deliver_due(self) -> None:
         """Deliver now, on the state thread, what is done and waits for its turn on the loop."""
 
@@ -36,11 +41,16 @@ class Workers(Protocol):
         """Finish the jobs already submitted and release the threads."""
 
 
-def _run(job: Callable[[], T]) -> tuple[T | None, BaseException | None]:
+def _once(job: Callable[[], T]) -> Iterator[T]:
+    yield job()
+
+
+def _outcomes(results: Iterator[T]) -> Iterator[tuple[T | None, BaseException | None]]:
     try:
-        return job(), None
+        for result in results:
+            yield result, None
     except Exception as error:
-        return None, error
+        yield None, error
 
 
 class ThreadWorkers:
@@ -53,7 +63,7 @@ class ThreadWorkers:
     def __init__(self, deliver: Callable[[Callable[[], None]], object], threads: int = 1) -> None:
         self._deliver = deliver
         self._done: deque[Callable[[], None]] = deque()
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Done[Any]] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Iterator[Any], Done[Any]] | None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._work, name=f"nextpaint-worker-{number}", daemon=True)
             for number in range(threads)
@@ -62,7 +72,10 @@ class ThreadWorkers:
             thread.start()
 
     def submit(self, job: Callable[[], T], done: Done[T]) -> None:
-        self._jobs.put((job, done))
+        self.submit_each(_once(job), done)
+
+    def submit_each(self, results: Iterator[T], done: Done[T]) -> None:
+        self._jobs.put((results, done))
 
     def deliver_due(self) -> None:
         while self._done:
@@ -76,22 +89,25 @@ class ThreadWorkers:
 
     def _work(self) -> None:
         while (item := self._jobs.get()) is not None:
-            job, done = item
-            result, error = _run(job)
-            self._done.append(partial(done, result, error))
-            try:
-                self._deliver(self.deliver_due)
-            except RuntimeError:
-                # The loop is closed: nobody is left to tell. What the job did (a frame on disk) stands.
-                return
+            results, done = item
+            for result, error in _outcomes(results):
+                self._done.append(partial(done, result, error))
+                try:
+                    self._deliver(self.deliver_due)
+                except RuntimeError:
+                    # The loop is closed: nobody is left to tell. What the job did (a frame on disk) stands.
+                    return
 
 
 class InlineWorkers:
     """Runs the job at once, in the caller's thread: for tools, replay and most tests."""
 
     def submit(self, job: Callable[[], T], done: Done[T]) -> None:
-        result, error = _run(job)
-        done(result, error)
+        self.submit_each(_once(job), done)
+
+    def submit_each(self, results: Iterator[T], done: Done[T]) -> None:
+        for result, error in _outcomes(results):
+            done(result, error)
 
     def deliver_due(self) -> None:
         return
@@ -111,11 +127,22 @@ class SimulatedWorkers:
         self._ready: list[Callable[[], None]] = []
 
     def submit(self, job: Callable[[], T], done: Done[T]) -> None:
-        def start() -> None:
-            result, error = _run(job)
-            self._ready.append(lambda: done(result, error))
+        self.submit_each(_once(job), done)
 
-        self._ready.append(start)
+    def submit_each(self, results: Iterator[T], done: Done[T]) -> None:
+        outcomes = _outcomes(results)
+        made: deque[tuple[T | None, BaseException | None]] = deque()
+
+        def advance() -> None:
+            outcome = next(outcomes, None)
+            if outcome is not None:
+                made.append(outcome)
+                self._ready.extend((deliver, advance))
+
+        def deliver() -> None:
+            done(*made.popleft())
+
+        self._ready.append(advance)
 
     @property
     def idle(self) -> bool:

@@ -165,8 +165,7 @@ class Ledger:
             if segment.frames and segment.end_offset >= self._settings.segment_bytes:
                 segment = self._roll()
             data, frame = encode_frame(draft, segment.place(self._settings.align_bytes), segment.offsets)
-            self._file.append(data)
-            self._file.sync()
+            self._file.commit(data)
         except ValueError:
             raise
         except BaseException as error:  # an interrupt as well: a part of the frame may be in the file

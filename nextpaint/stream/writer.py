@@ -3,10 +3,14 @@
 So a lone record waits for one sync, and under load a frame carries all that one sync's time brought: low latency
 and high throughput come from the same rule, which also keeps at most one frame un-synced (recovery relies on that).
 
-All methods and callbacks run on the state thread; the write itself runs on a worker. Per frame, in the order of the
-frames: every `done` in the order of the appends, then `on_durable`. When the ledger fails, every waiting `failed` is
-called once and `append` raises LedgerReadOnly from then on. A record that cannot be encoded is refused by `append`
-with ValueError and costs nobody else anything.
+All methods and callbacks run on the state thread; frames are written on a worker, one after the other. A record that
+somebody waits for (`hurry`) never waits for the state thread: its frame follows the one in flight on the worker's own
+account. It is durable after the rest of that flight and one of its own, whatever the state thread does meanwhile.
+`_gate` guards what both threads touch: the frame that gathers, what has landed, and whether a flight is under way.
+
+Per frame, in the order of the frames: every `done` in the order of the appends, then `on_durable`. When the ledger
+fails, every waiting `failed` is called once and `append` raises LedgerReadOnly from then on. A record that cannot be
+encoded is refused by `append` with ValueError and costs nobody else anything.
 
 Does not decide what is accepted: callers look at `pending_bytes` and refuse early, long before the last-resort
 limit here.
@@ -18,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import RLock
 
 from nextpaint.ports import Ports
 from nextpaint.record.codec import BatchBuilder, EncodedBatch
@@ -50,6 +55,8 @@ class _Pending:
     waiting: list[tuple[int, int, Done | None, Failed | None]] = field(default_factory=list)  # entry, record
     bytes: int = 0
     records: int = 0
+    urgent: bool = False  # it follows the frame in flight at once
+    synced_ns: int = 0
 
     @property
     def empty(self) -> bool:
@@ -79,15 +86,21 @@ class Writer:
         self._limits = limits or WriterLimits()
         self._at = ledger.at
         self._emitted = ledger.emitted
+        self._gate = RLock()
         self._next = _Pending()
-        self._flying: _Pending | None = None
+        self._flying = False  # a worker is writing frames
+        self._in_flight = _Pending()  # the last one it began with
         self._landed: deque[tuple[_Pending, Frame]] = deque()
         self._landing = False
+        self._waiting_bytes = 0  # not landed yet, gathered or in flight
+        self._waiting_records = 0
         self._held = 0
         self._partitions: set[Partition] = set()  # names known to be writable
         self._soon = soon
         self._leaving = False
         self.company = 0  # how many appends somebody waits for were in the last frame that had one
+        self.took_off_ns = 0  # when the last frame did
+        self.synced_ns = 0  # when the frame was durable whose callbacks run
         self._error: LedgerError | None = None
 
     # --- appending ------------------------------------------------------------------------------------------
@@ -112,32 +125,16 @@ class Writer:
         now = self._clock.now_ms()
         if now > self._at:
             self._at = now
-        pending = self._next
-        entries = pending.draft.entries
-        last = entries[-1] if entries else None
-        if (
-            draft.batch is None
-            and last is not None
-            and isinstance(last.batch, BatchBuilder)
-            and last.topic == draft.topic
-            and last.kind is draft.kind
-            and last.partition == draft.partition
-            and self._at - last.at <= self._limits.entry_span_ms
-        ):
-            before = last.batch.bytes
-            index = last.batch.count
-            last.batch.append(draft.records)
-            last.records += draft.records
-            grown = last.batch.bytes - before
-        else:
-            index = 0
-            entry = self._entry(draft)
-            entries.append(entry)
-            grown = 0 if entry.batch is None else entry.batch.bytes
-        pending.waiting.append((len(entries) - 1, index, done, failed))
-        pending.bytes += grown
-        pending.records += len(draft.records) if draft.batch is None else draft.batch.count
-        if self._flying is None and not self._held:
+        with self._gate:
+            index, grown = self._gathered(draft)
+            pending = self._next
+            pending.waiting.append((len(pending.draft.entries) - 1, index, done, failed))
+            records = len(draft.records) if draft.batch is None else draft.batch.count
+            pending.bytes += grown
+            pending.records += records
+        self._waiting_bytes += grown
+        self._waiting_records += records
+        if not self._flying and not self._held:
             self._leave()
 
     def tick(self, done: Done | None = None) -> None:
@@ -152,23 +149,26 @@ class Writer:
     @emitted.setter
     def emitted(self, identity: Emitted) -> None:
         self._emitted = identity
-        self._next.draft.emitted = identity
+        with self._gate:
+            self._next.draft.emitted = identity
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What is appended inside goes into one frame, with the `emitted` set inside. No I/O starts meanwhile."""
-        self._held += 1
-        try:
-            yield
-        finally:
-            self._held -= 1
-            if not self._held and self._flying is None:
-                self._leave()
+        """What is appended inside goes into one frame, with the `emitted` set inside. No frame takes off meanwhile."""
+        with self._gate:
+            self._held += 1
+            try:
+                yield
+            finally:
+                self._held -= 1
+        if not self._held and not self._flying:
+            self._leave()
 
     def witness(self) -> None:
         """Leave evidence that the last frame was synced; to be called when nothing was written for a second."""
         if self.idle and self._error is None and not self._ledger.witnessed:
-            self._next.draft.flags = FrameFlag.WITNESS
+            with self._gate:
+                self._next.draft.flags = FrameFlag.WITNESS
             self._take_off()
 
     # --- how far it is --------------------------------------------------------------------------------------
@@ -176,16 +176,16 @@ class Writer:
     @property
     def pending_bytes(self) -> int:
         """Encoded bytes not yet durable, gathered or in flight."""
-        return self._next.bytes + (self._flying.bytes if self._flying else 0)
+        return self._waiting_bytes
 
     @property
     def pending_records(self) -> int:
-        return self._next.records + (self._flying.records if self._flying else 0)
+        return self._waiting_records
 
     @property
     def idle(self) -> bool:
         """Nothing waits for the disk, and every callback was called."""
-        return self._flying is None and self._next.empty and not self._landed and not self._landing
+        return not self._flying and self._next.empty and not self._landed and not self._landing
 
     @property
     def error(self) -> LedgerError | None:
@@ -198,18 +198,41 @@ class Writer:
         It never waits: with threads, call it again from the loop until it says True; with inline or simulated
         workers, after they ran, one call does.
         """
-        if self._flying is None:
+        if not self._flying:
             self._take_off()
         return self.idle
 
-    def depart(self) -> bool:
-        """Let what is gathered take off now; False when a frame is in flight already, or nothing waits."""
-        if self._flying is not None or self._held or self._next.empty:
-            return False
-        self._take_off()
-        return True
+    def hurry(self) -> None:
+        """Somebody waits for what is gathered: it takes off now, or as soon as the frame in flight has landed."""
+        with self._gate:
+            self._next.urgent = self._flying and not self._next.empty
+        if not self._flying and not self._held:
+            self._take_off()
 
     # --- frames ---------------------------------------------------------------------------------------------
+
+    def _gathered(self, draft: Draft) -> tuple[int, int]:
+        """Let a draft join the last entry of the frame that gathers, or begin another: the index of its first record
+        there, and by how many bytes the frame grew."""
+        entries = self._next.draft.entries
+        last = entries[-1] if entries else None
+        if (
+            draft.batch is None
+            and last is not None
+            and isinstance(last.batch, BatchBuilder)
+            and last.topic == draft.topic
+            and last.kind is draft.kind
+            and last.partition == draft.partition
+            and self._at - last.at <= self._limits.entry_span_ms
+        ):
+            before = last.batch.bytes
+            index = last.batch.count
+            last.batch.append(draft.records)
+            last.records += draft.records
+            return index, last.batch.bytes - before
+        entry = self._entry(draft)
+        entries.append(entry)
+        return 0, 0 if entry.batch is None else entry.batch.bytes
 
     def _entry(self, draft: Draft) -> Draft:
         """A draft of our own, encoded now, so that a record that cannot be encoded harms only its sender."""
@@ -239,52 +262,72 @@ class Writer:
 
     def _leave_now(self) -> None:
         self._leaving = False
-        self.depart()
+        if not self._flying and not self._held:
+            self._take_off()
 
     def _take_off(self) -> None:
-        pending = self._next
-        if pending.empty or self._error is not None:
-            return
-        self._next = _Pending()
-        self._flying = pending
+        """Begin a flight with what is gathered; there is none under way."""
+        with self._gate:
+            if self._next.empty or self._error is not None:
+                return
+            self._flying = True
+            first = self._taken()
+        self._workers.submit_each(self._flight(first), self._written)
+
+    def _taken(self) -> _Pending:
+        """What is gathered, to be written now; the gate is held."""
+        pending, self._next = self._next, _Pending()
         waiting = sum(done is not None for _, _, done, _ in pending.waiting)
         self.company = waiting or self.company
-        self._workers.submit(lambda: self._ledger.write(pending.draft), self._written)
+        self.took_off_ns = self._clock.monotonic_ns()
+        return pending
 
-    def _written(self, frame: Frame | None, error: BaseException | None) -> None:
-        """A frame came back from the worker. The next one starts before the callbacks, so the disk is never idle."""
-        pending, self._flying = self._flying, None
-        if pending is None:
-            raise AssertionError("a frame landed that did not take off")
-        if frame is None:
-            self._fail(pending, error)
-            return
-        self._landed.append((pending, frame))
-        if not self._held:
+    def _flight(self, pending: _Pending | None) -> Iterator[None]:
+        """On the worker: write frames for as long as the next one is urgent. An error ends the flight."""
+        while pending is not None:
+            self._in_flight = pending
+            frame = self._ledger.write(pending.draft)
+            pending.synced_ns = self._clock.monotonic_ns()
+            with self._gate:
+                self._landed.append((pending, frame))
+                pending = self._taken() if self._next.urgent else None
+                self._flying = pending is not None
+            yield
+
+    def _written(self, _: None, error: BaseException | None) -> None:
+        """A frame has landed. The next one starts before the callbacks, so the disk is never idle."""
+        if not self._flying and not self._held and error is None:
             self._leave()
-        if self._landing:  # inline workers come back inside the call above: the loop below is already running
-            return
-        self._landing = True
-        try:
-            while self._landed:
-                self._land(*self._landed.popleft())
-        finally:
-            self._landing = False
+        if not self._landing:  # inline workers come back inside the call above: the loop below is already running
+            self._landing = True
+            try:
+                while self._landed:
+                    self._land(*self._landed.popleft())
+            finally:
+                self._landing = False
+        if error is not None:
+            self._fail(error)
 
     def _land(self, pending: _Pending, frame: Frame) -> None:
+        self._waiting_bytes -= pending.bytes
+        self._waiting_records -= pending.records
         for entry, index, done, _ in pending.waiting:
+            self.synced_ns = pending.synced_ns
             if done is not None:
                 done(frame, frame.entries[entry], index)
         if not frame.flags:
             self._on_durable(frame)
 
-    def _fail(self, pending: _Pending, error: BaseException | None) -> None:
+    def _fail(self, error: BaseException) -> None:
         refused = error if isinstance(error, LedgerError) else LedgerReadOnly(
             f"a frame could not be written: {error!r}", cure="report it; the ledger on disk is whole"
         )  # fmt: skip
         refused.__cause__ = error if refused is not error else error.__cause__
         self._error = refused
-        gathered, self._next = self._next, _Pending()
-        for _, _, _, failed in pending.waiting + gathered.waiting:
+        with self._gate:
+            gathered, self._next = self._next, _Pending()
+            lost, self._flying = self._in_flight, False
+        self._waiting_bytes = self._waiting_records = 0
+        for _, _, _, failed in lost.waiting + gathered.waiting:
             if failed is not None:
                 failed(refused)

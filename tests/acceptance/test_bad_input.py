@@ -251,18 +251,21 @@ class Stalled:
         self._inner, self.stalled, self._held = ThreadWorkers(deliver), False, []
 
     def submit(self, job, done):
+        self.submit_each((job() for _ in range(1)), done)
+
+    def submit_each(self, results, done):
         if self.stalled:
-            self._held.append((job, done))
+            self._held.append((results, done))
         else:
-            self._inner.submit(job, done)
+            self._inner.submit_each(results, done)
 
     def deliver_due(self):
         self._inner.deliver_due()
 
     def resume(self):
         self.stalled = False
-        for job, done in self._held:
-            self._inner.submit(job, done)
+        for results, done in self._held:
+            self._inner.submit_each(results, done)
 
     def close(self):
         self._inner.close()

@@ -111,6 +111,28 @@ def test_a_failed_commit_keeps_the_tokens_pending(opened):
     assert opened.commit() == 1
 
 
+def test_more_tokens_than_a_statement_takes_are_committed_all_the_same(opened, monkeypatch):
+    monkeypatch.setattr(module, "_ROWS_MAX", 3)
+    tokens = {n: opened.token("user", str(n)) for n in range(8)}
+    assert (opened.commit(), opened.pending, opened.commit()) == (8, 0, 0)
+    stored = opened._reader.execute("SELECT token FROM identifiers").fetchall()
+    assert {token for (token,) in stored} == set(tokens.values())
+
+
+def test_the_log_is_brought_in_from_elsewhere_and_commits_go_on(opened, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_FOLD_ROWS", 40)
+    for n in range(50):
+        opened.token("user", str(n))
+        opened.commit()
+    assert opened.grown
+    before = (tmp_path / "keys.db").stat().st_size
+    opened.fold()
+    assert not opened.grown
+    assert (tmp_path / "keys.db").stat().st_size > before
+    token = opened.token("user", "50")
+    assert (opened.commit(), opened.known("user", "50")) == (1, token)
+
+
 def test_too_many_new_visitors_are_refused(opened, monkeypatch):
     monkeypatch.setattr(module, "PENDING_MAX", 5)
     for n in range(5):

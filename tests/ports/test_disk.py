@@ -35,6 +35,45 @@ def test_files_append_read_and_truncate(disk):
     assert disk.free_bytes() > 0
 
 
+def test_a_commit_appends_and_syncs(disk):
+    file = disk.open("a", create=True)
+    file.append(b"one ")
+    file.commit(b"two ")
+    file.commit(b"three")
+    assert disk.read("a") == b"one two three"
+    file.close()
+
+
+@pytest.mark.parametrize("written", [0, 3, None])
+def test_a_commit_that_the_system_does_in_part_or_not_at_all_is_finished(tmp_path, monkeypatch, written):
+    synced: list[int] = []
+
+    def partly(descriptor, buffers, offset, flags):
+        if written is None:
+            raise OSError(errno.EOPNOTSUPP, "this file system has no such call")
+        return os.write(descriptor, buffers[0][:written])
+
+    monkeypatch.setattr(os, "pwritev", partly)
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    file = SystemDisk(tmp_path).open("a", create=True)
+    file.commit(b"abcdef")
+    assert (tmp_path / "a").read_bytes() == b"abcdef"
+    assert len(synced) == 1
+    file.close()
+
+
+def test_a_commit_that_fails_is_not_tried_again(tmp_path, monkeypatch):
+    def fails(*_):
+        raise OSError(errno.EIO, "gone")
+
+    monkeypatch.setattr(os, "pwritev", fails)
+    file = SystemDisk(tmp_path).open("a", create=True)
+    with pytest.raises(OSError, match="gone"):
+        file.commit(b"abcdef")
+    assert (tmp_path / "a").read_bytes() == b""
+    file.close()
+
+
 def test_replace_puts_a_whole_file_in_place(disk):
     disk.make_directory("ledger")
     disk.replace("ledger/a", b"one")

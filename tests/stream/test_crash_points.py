@@ -312,8 +312,8 @@ def go_on_after_a_failed_write(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Writer, "error", None)
     fail = Writer._fail
 
-    def forgive(writer: Writer, pending, error) -> None:
-        fail(writer, pending, error)
+    def forgive(writer: Writer, error) -> None:
+        fail(writer, error)
         writer._error = None
 
     patch.setattr(Writer, "_fail", forgive)
@@ -352,10 +352,11 @@ def lose_the_gathered_frame(patch: pytest.MonkeyPatch) -> None:
     """Answer what was gathered meanwhile with the frame that just landed."""
     written = Writer._written
 
-    def sloppy(writer: Writer, frame, error) -> None:
-        if frame is not None and frame.entries and writer._flying and writer._next.waiting:
-            writer._flying.waiting += [(0, 0, done, failed) for _, _, done, failed in writer._next.waiting]
-        written(writer, frame, error)
+    def sloppy(writer: Writer, result, error) -> None:
+        if writer._landed and writer._landed[0][1].entries and writer._next.waiting:
+            pending = writer._landed[0][0]
+            pending.waiting += [(0, 0, done, failed) for _, _, done, failed in writer._next.waiting]
+        written(writer, result, error)
 
     patch.setattr(Writer, "_written", sloppy)
 

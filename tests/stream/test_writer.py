@@ -172,6 +172,86 @@ def test_what_waits_is_bounded():
     node.append("again")
 
 
+class Apart:
+    """A worker that writes when it is told to, and whose completions arrive when they are asked for."""
+
+    def __init__(self) -> None:
+        self.flights: list = []
+        self.landed: list = []
+
+    def submit_each(self, results, done) -> None:
+        self.flights.append((results, done))
+
+    def write(self) -> bool:
+        """Write one frame; False when no frame takes off without the state thread."""
+        results, done = self.flights[-1]
+        for _ in results:
+            self.landed.append(done)
+            return True
+        return False
+
+    def deliver(self) -> None:
+        while self.landed:
+            self.landed.pop(0)(None, None)
+
+
+def test_a_frame_somebody_waits_for_follows_the_one_in_flight_without_the_state_thread():
+    node = Node(Apart())
+    node.append("event")
+    node.append("decision")
+    node.writer.hurry()
+    node.append("another")  # gathers with it
+    assert node.workers.write() and node.workers.write() and not node.workers.write()
+    assert (node.ledger.next_frame, node.calls) == (2, []), "durable, and the state thread has not been there"
+    assert node.writer.pending_records == 3
+    node.workers.deliver()
+    assert node.calls == ["event 0", "frame 0", "decision 1", "another 1", "frame 1"]
+    assert node.writer.idle and node.writer.pending_bytes == 0
+
+
+def test_what_nobody_waits_for_follows_when_the_state_thread_comes_by():
+    node = Node(Apart())
+    node.append("a")
+    node.append("b")
+    assert node.workers.write() and not node.workers.write()
+    node.workers.deliver()
+    assert node.calls == ["a 0", "frame 0"]
+    assert node.workers.write() and not node.workers.write()
+    node.workers.deliver()
+    assert node.calls[2:] == ["b 1", "frame 1"] and node.writer.idle
+
+
+def test_who_hurries_with_nothing_in_flight_takes_off_at_once():
+    turn: list = []
+    node = Node(Apart())
+    node.writer = Writer(node.ledger, node.ports, node.durable, soon=turn.append)
+    node.append("decision")
+    assert not node.workers.flights
+    node.writer.hurry()
+    assert len(node.workers.flights) == 1
+    turn.pop()()  # the end of the turn finds it gone
+    assert len(node.workers.flights) == 1
+    node.writer.hurry()  # and nothing is waiting
+    assert node.workers.write() and not node.workers.write()
+
+
+def test_a_frame_that_cannot_be_written_ends_the_flight_and_everything_gathered_fails():
+    node = Node(Apart())
+    node.append("a")
+    node.append("b")
+    node.writer.hurry()
+    assert node.workers.write()
+    node.disk.fail("sync", error=errno.EIO)
+    results, done = node.workers.flights[-1]
+    with pytest.raises(LedgerReadOnly) as refused:
+        next(results)
+    node.append("c")
+    node.workers.deliver()
+    done(None, refused.value)
+    assert node.calls == ["a 0", "frame 0", "b failed", "c failed"]
+    assert node.writer.pending_bytes == 0 and node.writer.idle
+
+
 def test_ticks_and_witnesses():
     node = Node(InlineWorkers())
     node.writer.tick()
