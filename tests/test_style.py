@@ -35,7 +35,7 @@ BROAD_EXCEPT_EDGES: dict[str, str] = {
     "nextpaint/serve/app.py::App._answered": "the last resort of the HTTP edge, as App._tried: a 500 that says so",
     "nextpaint/engine/deciding.py::Deciding._turn.run": "an error of one decision belongs to its caller; others go on",
     "nextpaint/serve/app.py::App._tried": "a fault of ours is one 500 with a request id, and the server lives on",
-    "nextpaint/ports/workers.py::_run": "a worker hands whatever its job raised to the caller's `done`, and lives on",
+    "nextpaint/ports/workers.py::_outcomes": "a worker hands what its job raised to the caller's `done`, and lives on",
     "nextpaint/models/ranking.py::OnnxRanker.__init__": "onnxruntime has no common error; hostile files are refused",
 }
 
