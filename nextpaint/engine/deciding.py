@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nextpaint.application import Application
 from nextpaint.decide import Decider, Decision, DecisionRequest, Moment
 from nextpaint.engine.consenting import WITHHELD
 from nextpaint.engine.intake import Intake
@@ -67,12 +68,15 @@ class Deciding:
             count = node.observed.counters.add
             self.propensities = PropensityWork(background, node.ports.clock, node.append, count)
         node.switched.append(self._switched)
+        node.follows = lambda application: self._decider_of(application).followed
+
+    def _decider_of(self, application: Application) -> Decider:
+        clock = self._node.ports.clock
+        return Decider(application.surfaces, application.program.tables, clock, application.hash, self.models)
 
     def _made(self) -> Decider:
         """The surfaces in force, and what they read made: no decision pays for the whole of a table."""
-        application = self._node.application
-        clock = self._node.ports.clock
-        decider = Decider(application.surfaces, application.program.tables, clock, application.hash, self.models)
+        decider = self._decider_of(self._node.application)
         self._node.tables.follow(decider.followed)
         return decider
 

@@ -30,6 +30,7 @@ from nextpaint.govern.subjects import Subjects
 from nextpaint.models.embedding import Embedder
 from nextpaint.ports import Ports, Workers
 from nextpaint.process import checkpoint
+from nextpaint.process.followed import Followed
 from nextpaint.process.kernels.warm import warm
 from nextpaint.process.live import Tables
 from nextpaint.process.outputs import OutputIdentity, Outputs
@@ -94,6 +95,17 @@ class NodeLedger(Ledger):
         return super().write(draft)
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An application about to take over: its state, and its tables with what of them is read over many keys, some of it
+    lent by the tables in force."""
+
+    application: Application
+    rebuild: Rebuild
+    tables: Tables
+    lender: Tables
+
+
 @dataclass(slots=True)
 class Observed:
     """What a node has seen of itself."""
@@ -136,7 +148,10 @@ class Node:
         self.durable = self.ledger.next_seq - 1
         self.emitted = OutputIdentity(*self.ledger.emitted)
         self.switched: list[Callable[[], None]] = []  # told when another application is in force
-        self._rebuilds: dict[str, tuple[Application, Rebuild]] = {}
+        self.follows: Callable[[Application], Followed] = lambda _: (
+            Followed()
+        )  # what an application reads over many keys
+        self._rebuilds: dict[str, Prepared] = {}
         self._places: list[tuple[int, int, tuple[int, ...]]] = []  # base seq, number, entries of recent frames
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._watched: tuple[int, int, list[tuple[str, float]] | None] = _NOTHING_WATCHED
@@ -351,32 +366,42 @@ class Node:
     async def switch(self, application: Application) -> int:
         """Put another application in force; gives the seq from which it is. What runs now runs until then.
 
-        Its state is built from the ledger beside the running one, in small steps, and takes over at one record.
+        Its state is built from the ledger beside the running one, in small steps, and so is what surfaces read over
+        many keys, unless it is the same already; they take over at one record.
         """
         if application.hash == self.application.hash and self.ledger.next_seq:
             return self.runner.applied
         rebuild = Rebuild(self.ledger, application, lambda: REBUILD_RECORDS)
-        while rebuild.runner.applied < self.runner.applied - NEAR_RECORDS:
-            for _ in rebuild.steps(self.runner.applied):
-                await asyncio.sleep(0)  # decisions and slices run in between
-        self._rebuilds[application.hash] = (application, rebuild)
+        await self._catch_up(rebuild)
+        tables, lender = Tables(rebuild.runner), self.tables
+        for _ in tables.following(self.follows(application), lender):
+            await asyncio.sleep(0)
+            await self._catch_up(rebuild)
+        self._rebuilds[application.hash] = Prepared(application, rebuild, tables, lender)
         record = Record(application.hash.encode(), application.packed(), self.ports.clock.now_ms())
         _, entry, index = await self.appended(Draft(APPLICATION_TOPIC, EntryKind.SWITCH, [record]))
         await self.applied(entry.base_seq + index)
         return entry.base_seq + index
+
+    async def _catch_up(self, rebuild: Rebuild) -> None:
+        """Bring a rebuild near to the running state; decisions and slices run in between."""
+        while rebuild.runner.applied < self.runner.applied - NEAR_RECORDS:
+            for _ in rebuild.steps(self.runner.applied):
+                await asyncio.sleep(0)
 
     def _on_switch(self, switch: Switch) -> None:
         """The switch record is reached: its application is in force from here on."""
         prepared = self._rebuilds.pop(switch.hash, None)
         if prepared is None:
             application = Application.unpacked(switch.packed)
-            prepared = application, Rebuild(self.ledger, application)
-        application, rebuild = prepared
-        runner = rebuild.finish(switch.seq - 1)
+            rebuild = Rebuild(self.ledger, application)
+            prepared = Prepared(application, rebuild, Tables(rebuild.runner), self.tables)
+        runner = prepared.rebuild.finish(switch.seq - 1)
+        tables = prepared.tables if prepared.lender is self.tables else Tables(runner)
+        tables.take_over(self.tables)
         runner.applied, runner.at_ms = switch.seq, switch.at_ms
         self._abandon_checkpoint()
-        self.application, self.runner = application, runner
-        self.tables = Tables(runner)
+        self.application, self.runner, self.tables = prepared.application, runner, tables
         for told in self.switched:
             told()
         self._tell_waiters()

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from nextpaint.process.backlog import FirstColumns
 from nextpaint.process.followed import Followed
 from nextpaint.process.mirror import Fading, TableMirror
 from nextpaint.process.operators.dedup import FirstArrival, FirstRow, LastRow
@@ -43,7 +44,10 @@ from nextpaint.process.runner import Runner
 from nextpaint.process.vector_mirror import VectorMirror
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_BEFORE, Column, IntArray, Value
 
+PORTION = 512  # keys taken in between two turns of the state thread: two milliseconds
 BEHIND_MAX = 256  # changed keys of a table that wait for the next reading: about a millisecond of its time
+Mirror = TableMirror | VectorMirror
+Follower = TableMirror | VectorMirror | FirstColumns
 HOLDING = (
     OverAggregation,
     TemporalJoin,
@@ -85,8 +89,7 @@ class LiveTable:
         self._recounted = self._recounted_columns() if isinstance(operator, OverAggregation) else {}
         self.reach = Reach(self._reaches(), not _holds(table.source), self._as_of())
         self._mirror: TableMirror | None = None
-        self._by_first: dict[Value, dict[Row, None]] | None = None
-        self._changed: set[Row] = set()
+        self._by_first: FirstColumns | None = None
 
     # ------------------------------------------------------------ analysis
 
@@ -198,28 +201,56 @@ class LiveTable:
 
     def by_first(self) -> Mapping[Value, Mapping[Row, None]]:
         """Final keys by their first column."""
+        return self.first_columns().keys()
+
+    def first_columns(self) -> FirstColumns:
+        """The index behind `by_first`, as far as it is."""
         if self._by_first is None:
-            self._by_first = {}
-            self._changed = {key for key, _ in self.table.rows.items()}
-            self.table.rows.watchers.append(self._changed)
-        for key in self._changed:
-            if key in self.table.rows:
-                self._by_first.setdefault(key[0], {})[key] = None
-            elif key[0] in self._by_first:
-                self._by_first[key[0]].pop(key, None)
-        self._changed.clear()
+            self._by_first = FirstColumns(self.table.rows)
         return self._by_first
 
-    @property
-    def behind(self) -> int:
-        """Keys that changed since the mirror or the index was last read."""
-        return len(self._changed) + (self._mirror.behind if self._mirror is not None else 0)
-
     def mirror(self) -> TableMirror:
+        """The mirror, brought up to date."""
+        mirror = self.mirrored()
+        mirror.refresh()
+        return mirror
+
+    def mirrored(self) -> TableMirror:
+        """The mirror, as far as it is."""
         if self._mirror is None:
             self._mirror = TableMirror(self.table, self._fading())
-        self._mirror.refresh()
         return self._mirror
+
+    def same(self, other: LiveTable) -> bool:
+        """Whether another table has the rows of this one where both stand at the same record: made by operators of the
+        same identity."""
+        fading, others = self._fading(), other._fading()
+        groups = {name: (each.group.id, each.aggregate, each.half_life_ms) for name, each in fading.items()}
+        return (
+            self.table.rows.name == other.table.rows.name
+            and self.table.names == other.table.names
+            and groups == {name: (each.group.id, each.aggregate, each.half_life_ms) for name, each in others.items()}
+        )
+
+    @property
+    def made(self) -> TableMirror | None:
+        """The mirror, where one was made."""
+        return self._mirror
+
+    @property
+    def first_made(self) -> FirstColumns | None:
+        """The index by the first column of the key, where one was made."""
+        return self._by_first
+
+    def take_over(self, mirror: TableMirror) -> None:
+        """Go on with the mirror of a table that is the same."""
+        mirror.rebind(self.table, self._fading())
+        self._mirror = mirror
+
+    def take_over_first(self, index: FirstColumns) -> None:
+        """Go on with the index of a table that is the same."""
+        index.rebind(self.table.rows)
+        self._by_first = index
 
     def _fading(self) -> dict[str, Fading]:
         group = self._base
@@ -322,26 +353,106 @@ class Tables:
         self.learners = graph.learners
         self.vectors = {name: VectorMirror(source) for name, source in graph.vectors.items()}
         self._followed = Followed()
-        self._watched: tuple[LiveTable | VectorMirror, ...] = ()
+        self._lent: dict[str, Mirror] = {}
+        self._lent_first: dict[str, FirstColumns] = {}
+        self._watched: tuple[Follower, ...] = ()
 
     def reading(self, time_ms: int) -> LiveReading:
         return LiveReading(self, time_ms)
 
+    # ------------------------------------------------------------ what follows the state
+
     def follow(self, followed: Followed) -> None:
         """Make what is named now, so that no reading has to, and keep it near the state from here on: see
         `catch_up`."""
-        self._followed = self._known(followed)
-        self._refresh()
-        named = [name for pair in self._followed.places for name in pair]
-        named += [table for table, _ in (*self._followed.columns, *self._followed.codes)]
-        named += self._followed.prefixes
-        self._watched = tuple(self.vectors.get(name) or self.live[name] for name in dict.fromkeys(named))
+        self._declare(followed)
+        for each in self._watched:
+            each.refresh()
+        self._place()
+
+    def following(self, followed: Followed, lender: Tables | None = None) -> Iterator[None]:
+        """As `follow`, in portions of a few milliseconds, between which the state may move: at the end a read finds at
+        most `BEHIND_MAX` keys of a table to do. What `lender`, another runner's tables, has made of tables that are the
+        same is not made again: call `take_over` once both stand at the same record."""
+        if lender is not None:
+            self._borrow(lender, self._known(followed))
+        self._declare(followed)
+        while behind := [each for each in self._watched if each.behind > BEHIND_MAX]:
+            for each in behind:
+                each.take_in(PORTION)
+                self._place()
+                yield
 
     def catch_up(self) -> None:
         """Take in what changed where many keys did: the next reading finds at most `BEHIND_MAX` of each table to do.
         Costs in proportion to the keys that changed."""
         if any(each.behind > BEHIND_MAX for each in self._watched):
-            self._refresh()
+            for each in self._watched:
+                each.refresh()
+            self._place()
+
+    def take_over(self, lender: Tables) -> None:
+        """Go on with what was lent, where it still is the same; `lender` follows nothing any more."""
+        for name, mirror in self._lent.items():
+            if not self._lends(lender, name):
+                continue
+            if isinstance(mirror, VectorMirror):
+                self.vectors[name].close()
+                mirror.rebind(self.runner.graph.vectors[name])
+                self.vectors[name] = mirror
+            else:
+                self.live[name].take_over(mirror)
+        for name, index in self._lent_first.items():
+            if self._lends(lender, name):
+                self.live[name].take_over_first(index)
+        self._lent, self._lent_first = {}, {}
+        self._declare(self._followed)
+        mirrors: list[Mirror] = [
+            *self.vectors.values(),
+            *(each.made for each in self.live.values() if each.made is not None),
+        ]
+        for each in mirrors:
+            each.keep_places(mirrors)
+
+    def _borrow(self, lender: Tables, followed: Followed) -> None:
+        """Which mirrors another runner's tables have that need not be made again."""
+        for name in (*self.live, *self.vectors):
+            if not self._lends(lender, name):
+                continue
+            if name in self.vectors:
+                self._lent[name] = lender.vectors[name]
+                continue
+            made = lender.live[name].made
+            columns = [column for table, column in followed.columns if table == name]
+            codes = [column for table, column in followed.codes if table == name]
+            if made is not None and made.keeps(columns, codes):
+                self._lent[name] = made
+            index = lender.live[name].first_made
+            if index is not None:
+                self._lent_first[name] = index
+
+    def _lends(self, lender: Tables, name: str) -> bool:
+        """Whether a table is the same there: made alike, and none of the two was stopped."""
+        if name in lender.runner.halts.stopped or name in self.runner.halts.stopped:
+            return False
+        if name in self.vectors:
+            return name in lender.vectors and self.vectors[name].same(lender.vectors[name])
+        return name in lender.live and self.live[name].same(lender.live[name])
+
+    def _declare(self, followed: Followed) -> None:
+        """Keep what is named from here on, as far as it is."""
+        known = self._followed = self._known(followed)
+        for table in dict.fromkeys(name for name, _ in (*known.columns, *known.codes)):
+            if table not in self._lent:
+                columns = [column for name, column in known.columns if name == table]
+                codes = [column for name, column in known.codes if name == table]
+                self.live[table].mirrored().declare(columns, codes)
+        named = [name for pair in known.places for name in pair]
+        named += [table for table, _ in (*known.columns, *known.codes)]
+        watched: list[Follower] = [self._mirrored(name) for name in dict.fromkeys(named) if name not in self._lent]
+        watched += [self.live[table].first_columns() for table in known.prefixes if table not in self._lent_first]
+        self._watched = tuple(watched)
+        self._place()
 
     def _known(self, followed: Followed) -> Followed:
         """What of it there is: a declared table without any state has nothing to follow."""
@@ -352,19 +463,16 @@ class Tables:
         known.prefixes = {table: None for table in followed.prefixes if table in live}
         return known
 
-    def _refresh(self) -> None:
-        followed = self._followed
-        for table, column in followed.columns:
-            self.live[table].mirror().column(column, 0)
-        for table, column in followed.codes:
-            self.live[table].mirror().codes(column)
-        for table, other in followed.places:
-            self.mirror(table).places_in(self.mirror(other))
-        for table in followed.prefixes:
-            self.live[table].by_first()
+    def _place(self) -> None:
+        for table, other in self._followed.places:
+            self._mirrored(table).place(self._mirrored(other))
 
-    def mirror(self, name: str) -> TableMirror | VectorMirror:
-        """The mirror of a table or of a table of vectors."""
+    def _mirrored(self, name: str) -> Mirror:
+        """The mirror of a table or of a table of vectors, as far as it is; one that is lent where there is one."""
+        return self._lent.get(name) or self.vectors.get(name) or self.live[name].mirrored()
+
+    def mirror(self, name: str) -> Mirror:
+        """The mirror of a table or of a table of vectors, brought up to date."""
         return self.vectors.get(name) or self.live[name].mirror()
 
 

@@ -1,21 +1,24 @@
 """Mirrors: columns that follow a table's state for reads over many keys. Derived, never part of the state.
 
-A mirror is told which keys changed (a cell's watcher set) and brings itself up to date when it is read. Slots are
-stable while `version` is; a deleted key leaves an empty slot, which the next new key takes.
+A mirror is told which keys changed (`Backlog`) and brings itself up to date when it is read, or in portions before
+that. A deleted key leaves an empty slot, which the next new key takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from nextpaint.process.backlog import Backlog
 from nextpaint.process.kernels.decayed import DecayedSum
 from nextpaint.process.operators.group import GroupAggregate
+from nextpaint.process.operators.protocol import Row
 from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.places import Moves, Places, Slotted
+from nextpaint.process.state import Cell
 from nextpaint.record.columns import Column, IntArray, Value
 from nextpaint.record.types import DOUBLE, Type
 
@@ -43,6 +46,17 @@ class _Held:
         self.valid = np.concatenate([self.valid, np.zeros(size - len(self.valid), np.bool_)])
         self.anchors = np.resize(self.anchors, size)
 
+    def set(self, places: IntArray, values: Sequence[Value]) -> None:
+        """Values by slot; None is NULL."""
+        valid = np.fromiter((value is not None for value in values), np.bool_, len(values))
+        if self.type.dtype == object:
+            self.values[places] = np.fromiter(values, object, len(values))
+        elif valid.all():
+            self.values[places] = values
+        else:
+            self.values[places[valid]] = [value for value in values if value is not None]
+        self.valid[places] = valid
+
 
 class _Coded:
     """A mirrored STRING column as integers: values get codes in the order they are first seen."""
@@ -50,18 +64,24 @@ class _Coded:
     def __init__(self, held: _Held, size: int) -> None:
         self.codes: IntArray = np.full(len(held.values), -1, np.int64)
         self.of: dict[Value, int] = {}
-        for slot in range(size):
-            self.set(slot, held)
+        self.set(np.arange(size), held)
 
-    def set(self, slot: int, held: _Held) -> None:
-        if slot >= len(self.codes):
+    def set(self, places: IntArray, held: _Held) -> None:
+        """Take in the values of these slots."""
+        if len(self.codes) < len(held.values):
             grown = np.full(len(held.values) - len(self.codes), -1, np.int64)
             self.codes = np.concatenate([self.codes, grown])
-        self.codes[slot] = self.of.setdefault(held.values[slot], len(self.of)) if held.valid[slot] else -1
+        of = self.of
+        pairs = zip(held.values[places].tolist(), held.valid[places].tolist(), strict=True)
+        codes = [of.setdefault(value, len(of)) if valid else -1 for value, valid in pairs]
+        self.codes[places] = codes
 
 
 class TableMirror:
-    """All rows of a table with a one-column primary key, as columns by slot."""
+    """All rows of a table with a one-column primary key, as columns by slot.
+
+    Which slot a key has is layout: two mirrors of one table may differ in it, and nothing may depend on it.
+    """
 
     def __init__(self, table: MaterialisedTable, fading: Mapping[str, Fading]) -> None:
         self._table = table
@@ -69,38 +89,54 @@ class TableMirror:
         self._columns: dict[str, _Held] = {}
         self._coded: dict[str, _Coded] = {}
         self._places: dict[int, Places] = {}
-        self._changed: set[Any] = {key for key, _ in table.rows.items()}
-        table.rows.watchers.append(self._changed)
-        for group in {id(each.group): each.group for each in fading.values()}.values():
-            group.groups.watchers.append(self._changed)
+        self._backlog = Backlog(table.rows, self._groups())
         self.slots: dict[Value, int] = {}
         self.keys: list[Value] = []
         self._free: list[int] = []
         self.moves = Moves()
 
+    def _groups(self) -> list[Cell]:
+        """The cells of the groups that fading columns are read from."""
+        return [each.groups for each in {id(each.group): each.group for each in self._fading.values()}.values()]
+
     @property
     def behind(self) -> int:
-        """Keys that changed since the last read."""
-        return len(self._changed)
+        """Keys that are still to be taken in."""
+        return len(self._backlog)
 
     def refresh(self) -> None:
         """Take in what changed since the last read."""
-        if not self._changed:
-            return
-        changed = sorted(self._changed, key=repr)  # a fixed order, so that slots do not depend on hash seeds
-        self._changed.clear()
-        kept: dict[tuple[Value, ...], int] = {}
-        for key in changed:
+        if len(self._backlog):
+            self.take_in()
+
+    def take_in(self, most: int | None = None) -> None:
+        """Take in a part of what changed, about `most` keys; all of it without a number."""
+        keys = self._backlog.take(most)
+        kept, rows, slots, gone = list[Any](), list[Row | None](), list[int](), list[int]()
+        plain = any(name not in self._fading for name in self._columns)
+        for key in keys:
+            row = self._table.get(key) if plain else None
             slot = self.slots.get(key[0])
-            if key in self._table.rows:
-                kept[key] = self._add(key[0]) if slot is None else slot
+            if row is not None or key in self._table.rows:
+                kept.append(key)
+                rows.append(row)
+                slots.append(self._add(key[0]) if slot is None else slot)
             elif slot is not None:
                 self._drop(key[0], slot)
+                gone.append(slot)
+        places, empty = np.array(slots, np.int64), np.array(gone, np.int64)
         for name, held in self._columns.items():
-            self._fill(name, held, kept)
+            held.valid[empty] = False
+            self._fill(name, held, kept, rows, places)
             if name in self._coded:
-                for slot in kept.values():
-                    self._coded[name].set(slot, held)
+                self._coded[name].set(empty, held)
+                self._coded[name].set(places, held)
+
+    def rebind(self, table: MaterialisedTable, fading: Mapping[str, Fading]) -> None:
+        """Follow another table, which holds the same rows now, from here on."""
+        self.refresh()
+        self._table, self._fading = table, dict(fading)
+        self._backlog.rebind(table.rows, self._groups())
 
     def _add(self, key: Value) -> int:
         if self._free:
@@ -121,34 +157,48 @@ class TableMirror:
         self.keys[slot] = None
         self._free.append(slot)
         self.moves.note(key)
-        for name, held in self._columns.items():
-            held.valid[slot] = False
-            if name in self._coded:
-                self._coded[name].set(slot, held)
 
-    def _fill(self, name: str, held: _Held, slots: Mapping[tuple[Value, ...], int]) -> None:
-        """Take in a column of rows, by key; fading ones of all keys at once."""
+    def _fill(
+        self, name: str, held: _Held, keys: Sequence[Row], rows: Sequence[Row | None], places: IntArray
+    ) -> None:  # fmt: skip
+        """Take in a column of rows; fading ones of all keys at once."""
+        if not len(keys):
+            return
         fading = self._fading.get(name)
         if fading is not None:
-            places = np.fromiter(slots.values(), np.int64, len(slots))
-            values, anchors, valid = fading.group.faded(list(slots), fading.aggregate)
+            values, anchors, valid = fading.group.faded(keys, fading.aggregate)
             held.values[places], held.anchors[places], held.valid[places] = values, anchors, valid
             return
         index = self._table.names.index(name)
-        for key, slot in slots.items():
-            row = self._table.get(key)
-            value = row[index] if row is not None else None
-            held.valid[slot] = value is not None
-            if value is not None or held.type.dtype == object:
-                held.values[slot] = value
+        held.set(places, [row[index] if row is not None else None for row in rows])
+
+    def declare(self, columns: Iterable[str], codes: Iterable[str]) -> None:
+        """Keep these columns and codes from here on, without bringing anything up to date."""
+        for name in (*columns, *codes):
+            if name not in self._columns:
+                index = self._table.names.index(name)
+                type_ = DOUBLE if name in self._fading else self._table.types[index]
+                held = self._columns[name] = _Held(type_, max(64, len(self.keys)))
+                if self.slots:
+                    self._fill_all(name, held)
+        for name in codes:
+            if name not in self._coded:
+                self._coded[name] = _Coded(self._columns[name], len(self.keys))
+
+    def _fill_all(self, name: str, held: _Held) -> None:
+        keys = [(key,) for key in self.slots]
+        places = np.fromiter(self.slots.values(), np.int64, len(keys))
+        rows = [] if name in self._fading else [self._table.get(key) for key in keys]
+        self._fill(name, held, keys, rows, places)
+
+    def keeps(self, columns: Iterable[str], codes: Iterable[str]) -> bool:
+        """Whether it has all of these already."""
+        return self._columns.keys() >= {*columns, *codes} and self._coded.keys() >= set(codes)
 
     def _held(self, name: str) -> _Held:
         self.refresh()
         if name not in self._columns:
-            index = self._table.names.index(name)
-            held = _Held(DOUBLE if name in self._fading else self._table.types[index], max(64, len(self.keys)))
-            self._fill(name, held, {(key,): slot for key, slot in self.slots.items()})
-            self._columns[name] = held
+            self.declare((name,), ())
         return self._columns[name]
 
     def column(self, name: str, as_of_ms: int) -> Column:
@@ -165,13 +215,22 @@ class TableMirror:
         """The code of each slot (-1: NULL or deleted), and the code of each value seen. Do not change them."""
         self.refresh()
         if name not in self._coded:
-            self._coded[name] = _Coded(self._held(name), len(self.keys))
+            self.declare((), (name,))
         return self._coded[name].codes[: len(self.keys)], self._coded[name].of
 
     def places_in(self, other: Slotted) -> IntArray:
         """For each slot the slot of the same key in another mirror, -1 where there is none; kept while neither
         changes."""
         return self._places.setdefault(id(other), Places()).of(self, other)
+
+    def place(self, other: Slotted) -> None:
+        """Keep `places_in` up from here on, without bringing the mirrors up to date."""
+        self._places.setdefault(id(other), Places()).catch_up(self, other)
+
+    def keep_places(self, others: Iterable[Slotted]) -> None:
+        """Forget the places in all other mirrors than these: they are gone."""
+        known = {id(each) for each in others}
+        self._places = {other: places for other, places in self._places.items() if other in known}
 
     def take(self, name: str, keys: Sequence[Value], as_of_ms: int) -> Column:
         """One value per key; NULL where there is no row."""

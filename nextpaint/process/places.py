@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Protocol
 
 import numpy as np
@@ -53,18 +54,25 @@ class Places:
         """As both are now, shape (slots of `mirror`,). Do not write into it."""
         mirror.refresh()
         other.refresh()
+        self.catch_up(mirror, other)
+        return self._slots[: len(mirror.keys)]
+
+    def catch_up(self, mirror: Slotted, other: Slotted) -> None:
+        """Take in what both mirrors did since, without bringing them up to date. Costs in proportion to that."""
         versions = (mirror.moves.version, other.moves.version)
         if versions != self._seen:
             self._follow(mirror, other)
             self._seen = versions
-        return self._slots[: len(mirror.keys)]
 
     def _follow(self, mirror: Slotted, other: Slotted) -> None:
         own = mirror.moves.since(self._seen[0]) if self._seen[0] >= 0 else None
         others = other.moves.since(self._seen[1]) if self._seen[1] >= 0 else None
         slot_of = other.slots.get
+        if not other.slots:
+            self._slots = np.full(len(mirror.keys), -1, np.int64)
+            return
         if own is None or others is None or len(own) + len(others) > len(mirror.keys):
-            self._slots = np.array([slot_of(key, -1) for key in mirror.keys], np.int64)
+            self._slots = np.fromiter(map(slot_of, mirror.keys, repeat(-1)), np.int64, len(mirror.keys))
             return
         missing = len(mirror.keys) - len(self._slots)
         if missing > 0:

@@ -147,6 +147,14 @@ class Cell:
         for page in self.pages:
             yield from page.items()
 
+    def key_pages(self) -> Iterator[list[Key]]:
+        """Every key that stays, by page, while rows are written in between: a key that comes or goes meanwhile may be
+        missing. A split moves rows to the end only, so none is passed over."""
+        number = 0
+        while number < len(self.pages):
+            yield list(self.pages[number])
+            number += 1
+
     def size_bytes(self) -> int:
         """About how much memory the rows take: the average of a sample, times the rows."""
         sample: list[tuple[Key, Immutable]] = []

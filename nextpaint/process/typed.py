@@ -304,6 +304,18 @@ class TypedCell(Cell):
         for _, fields in self.rows():
             yield tuple(fields[: self.keys]), self._shape[0](fields[self._from :])
 
+    def key_pages(self) -> Iterator[list[Key]]:
+        """As of any cell: rows keep their slots."""
+        packed = np.empty((_EXPORTED, self.packing.width), np.int64)
+        slots = np.empty(_EXPORTED, np.int64)
+        at = 0
+        while at < self.meta[paged.HIGH]:
+            at = cells.cell_export(self.meta, at, packed, slots)
+            count = int((slots >= 0).sum())
+            nulls = packed[:count, 0].tolist()
+            fields = [self.packing.field_values(packed, count, field, nulls) for field in range(self.keys)]
+            yield list(zip(*fields, strict=True))
+
     def rows(self) -> Iterator[tuple[int, list[Value]]]:
         """(slot, fields) of every row."""
         packed = np.empty((_EXPORTED, self.packing.width), np.int64)

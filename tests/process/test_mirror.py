@@ -48,8 +48,8 @@ def check_that_mirrors_follow(changes: list[Any], every: int) -> None:
     tables = {"left": table(), "right": table()}
     mirrors = {name: TableMirror(each, {}) for name, each in tables.items()}
     for mirror in mirrors.values():
-        mirror.codes("category")
-        mirror.column("price", 0)
+        mirror.declare(["price"], ["category"])
+    mirrors["left"].place(mirrors["right"])
     for number, (name, item, category, gone) in enumerate(changes):
         each = tables[name]
         row = each.get((item,)) if gone else (item, category, float(number))
@@ -57,8 +57,13 @@ def check_that_mirrors_follow(changes: list[Any], every: int) -> None:
             each.apply(Output(each.nothing), DELETE if gone else INSERT, number, row, number)
         if number % every == 0:
             for mirror in mirrors.values():
-                mirror.refresh()
-            mirrors["left"].places_in(mirrors["right"])
+                mirror.take_in(every)
+            mirrors["left"].place(mirrors["right"])
+        if number == 30:  # the same table, made again: as when another application takes over
+            again = tables["left"] = table()
+            for key, stored in each.rows.items() if name == "left" else mirrors["left"]._table.rows.items():
+                again.rows.put(key, stored)
+            mirrors["left"].rebind(again, {})
     left, right = mirrors["left"], mirrors["right"]
     places = left.places_in(right)
     for name, mirror in mirrors.items():

@@ -76,7 +76,11 @@ class TextVectors(Operator):
 
     def vector(self, item: Value) -> bytes | None:
         key = self.texts.get(item)
-        found: bytes | None = self._vectors.get(key) if key is not None else None
+        return self.vector_of(key) if key is not None else None
+
+    def vector_of(self, content: str) -> bytes | None:
+        """The vector of a content key, once it is known."""
+        found: bytes | None = self._vectors.get(content)
         return found
 
     @property
