@@ -23,6 +23,9 @@ CATCH_UP_MS = 8.0  # a slice while thousands of records wait and no decision did
 SLICES_MS_MIN = 4.0  # slices of one turn at least, when records wait
 DECISION_SHARE = 0.7  # applying keeps 30 % of the thread even when decisions alone could fill it
 PATIENCE_MS = 8.0  # how long a few records may wait for more; a decision reads them at most this much later
+PATIENCE_MS_MAX = 24.0  # the same on a thread that has no time to lose: it applies more at once, and so for less
+BUSY_FROM, BUSY_TO = 0.5, 0.85  # shares of the thread between which patience grows
+BUSY_WINDOW_MS = 250.0
 COMPANY = 48  # records that are worth a slice at once: at 30 the fixed cost is a third of the whole
 SLICE_RECORDS = 64  # what a slice takes at first
 SLICE_RECORDS_MAX = 4096
@@ -55,6 +58,9 @@ class Turns:
         self.longest_slice_ms = 0.0
         self._sliced_ns = 0  # when the last slice ended
         self._timer: asyncio.TimerHandle | None = None
+        self._busy_ns = 0  # of the present window: turns, and what kept them waiting
+        self._window_ns = 0  # when it began
+        self._patience_ns = int(PATIENCE_MS * 1e6)
         self.hurried: Callable[[], bool] = lambda: False  # whether somebody waits for a record to be applied
         self.decided: Callable[[], None] = lambda: None  # called after the decisions of a turn, before its slices
         self.between: Callable[[], None] = lambda: None  # called after a slice, not timed as a part of it
@@ -113,6 +119,18 @@ class Turns:
             self._wake_later()
         else:
             self._idle()
+        self._measure(self._turned_ns - self._lag_ns)
+
+    def _measure(self, since_ns: int) -> None:
+        """How busy the thread is, and so how patient."""
+        now = self._clock.monotonic_ns()
+        self._busy_ns += now - since_ns
+        passed_ns = now - self._window_ns
+        if passed_ns < BUSY_WINDOW_MS * 1e6:
+            return
+        share = (self._busy_ns / passed_ns - BUSY_FROM) / (BUSY_TO - BUSY_FROM)
+        self._patience_ns = int((PATIENCE_MS + (PATIENCE_MS_MAX - PATIENCE_MS) * min(max(share, 0.0), 1.0)) * 1e6)
+        self._busy_ns, self._window_ns = 0, now
 
     def _ready(self) -> bool:
         """Whether a slice is due. The fixed cost of a slice is that of several records, so on a busy node a few records
@@ -120,12 +138,12 @@ class Turns:
         if len(self._records) >= COMPANY or self._records.at_switch:
             return True
         return len(self._records) > 0 and (
-            self._clock.monotonic_ns() - self._sliced_ns >= PATIENCE_MS * 1e6 or self.hurried()
+            self._clock.monotonic_ns() - self._sliced_ns >= self._patience_ns or self.hurried()
         )
 
     def _wake_later(self) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(PATIENCE_MS / 1000, self._on_timer)
+            self._timer = asyncio.get_running_loop().call_later(self._patience_ns / 1e9, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

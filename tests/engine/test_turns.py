@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from nextpaint.engine.node import NodeSettings
-from nextpaint.engine.turns import Turns
+from nextpaint.engine.turns import PATIENCE_MS, PATIENCE_MS_MAX, Turns
 from nextpaint.govern.access import LOCAL
 from nextpaint.ports import SimulatedClock, SystemClock
 from nextpaint.process.runner import Arriving
@@ -98,6 +98,26 @@ def test_slices_grow_while_they_are_short_and_shrink_when_one_is_long():
     cheap, dear = asyncio.run(run())
     assert max(cheap) > 100
     assert max(dear[3:]) <= 10
+
+
+def test_a_busy_thread_lets_records_wait_longer_for_company_and_a_quiet_one_does_not():
+    clock = SimulatedClock()
+    turns = Turns(clock, lambda records: None, lambda switch: None, lambda: None)
+
+    def busy_for(ms: int, of_ms: int) -> float:
+        """What patience is after a window of which the thread was busy for a part."""
+        clock.advance(of_ms - ms)
+        since_ns = clock.monotonic_ns()
+        clock.advance(ms)
+        turns._measure(since_ns)
+        return turns._patience_ns / 1e6
+
+    turns._measure(clock.monotonic_ns())
+    assert busy_for(100, 300) == PATIENCE_MS
+    assert PATIENCE_MS < busy_for(210, 300) < PATIENCE_MS_MAX
+    assert busy_for(300, 300) == PATIENCE_MS_MAX
+    assert busy_for(0, 100) == PATIENCE_MS_MAX, "one quiet moment says nothing"
+    assert busy_for(30, 200) == PATIENCE_MS
 
 
 def test_decisions_hand_over_before_the_slices_of_their_turn():
