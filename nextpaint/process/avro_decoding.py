@@ -50,6 +50,7 @@ class AvroDecoder(ColumnTree):
         self._steps: list[list[int]] = []
         self._record(schema, 0)
         self._program = np.array(self._steps, np.int64).reshape(-1, ops.OP_NUMBERS)
+        self._loops = np.empty((ops.LOOPS_MAX, 2), np.int64)
 
     # ------------------------------------------------------------ the program
 
@@ -135,7 +136,7 @@ class AvroDecoder(ColumnTree):
         lengths, states = np.zeros((nodes + 1, rows), np.int32), np.zeros((nodes + 1, rows), np.uint8)
         flags = np.empty(rows, np.uint8)
         reals = words.view(np.float64)
-        decode_avro(buffer, start, length, self._program, words, reals, lengths, states, flags)
+        decode_avro(buffer, start, length, self._program, words, reals, lengths, states, flags, self._loops)
         words, reals, lengths, states = words[:-1], reals[:-1], lengths[:-1], states[:-1]
         return self._decoded(Pass(buffer, buffer[:0], words, reals, lengths, states, flags != CLEAN))
 

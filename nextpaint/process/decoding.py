@@ -196,6 +196,7 @@ class JsonDecoder(ColumnTree):
         self._names = bytearray()
         super().__init__(fields, _KINDS)
         self._node_array = np.array(self._nodes, np.int64)
+        self._stack = np.empty((DEPTH_MAX, 2), np.int64)
         self._name_array = np.frombuffer(bytes(self._names) or b"\0", np.uint8)
 
     def _node(self, declared: Field, kind: int) -> None:
@@ -215,8 +216,9 @@ class JsonDecoder(ColumnTree):
         flags = np.empty(rows, np.uint8)
         reals = words.view(np.float64)
         used = decode_json(
-            buffer, start, length, self._name_array, self._node_array, words, reals, lengths, states, arena, flags
-        )
+            buffer, start, length, self._name_array, self._node_array, words, reals, lengths, states, arena, flags,
+            self._stack,
+        )  # fmt: skip
         return self._decoded(Pass(buffer, arena[:used], words, reals, lengths, states, flags != CLEAN))
 
     def _value(self, node: int, data: bytes) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba.core.errors import TypingError
 
 from nextpaint.record import compiled
 
@@ -19,7 +20,7 @@ def multiply_add(a, b, c):
     return _multiplied(a, b, c)
 
 
-@compiled.kernel("int64(const uint8[::1], int64[:,::1], int64)")
+@compiled.kernel("int64(const uint8[::1], int64[:,::1], int64)", allocates=True)
 def counted(data, into, value):
     into[0, 0] = value
     return np.sum(data == value)
@@ -37,6 +38,12 @@ def test_a_read_only_array_is_accepted_where_nothing_is_written():
 def test_other_types_are_refused_and_nothing_is_compiled_for_them():
     with pytest.raises(TypeError, match="No matching definition"):
         counted(np.zeros(3, np.float32), np.zeros((1, 1), np.int64), 0)
+
+
+def test_a_kernel_that_allocates_has_to_say_so():
+    silent = compiled.Kernel(lambda size: np.zeros(size).sum(), "float64(int64)")
+    with pytest.raises(TypingError):
+        silent(3)
 
 
 def test_no_product_is_fused_with_a_sum():

@@ -169,7 +169,7 @@ def _branch(buffer: int, at: int, end: int, program: int, table: int, branches: 
 
 @kernel(
     "void(const uint8[::1], const int64[::1], const int32[::1], const int64[:,::1], int64[:,::1], float64[:,::1],"
-    " int32[:,::1], uint8[:,::1], uint8[::1])"
+    " int32[:,::1], uint8[:,::1], uint8[::1], int64[:,::1])"
 )
 def decode_avro(
     buffer: ByteArray,
@@ -181,10 +181,10 @@ def decode_avro(
     lengths: npt.NDArray[np.int32],
     states: ByteArray,
     flags: ByteArray,
+    loops: LongArray,
 ) -> None:
     """Decode the record at each place. words, lengths, states (all zero before), flags: as in `decode_json`; reals: the
-    same memory as words. The word of an enum is the place of its symbol."""
-    loops = np.empty((LOOPS_MAX, 2), np.int64)
+    same memory as words. The word of an enum is the place of its symbol. loops: scratch, shape (LOOPS_MAX, 2)."""
     text, tree = buffer.ctypes.data, program.ctypes.data
     for row in range(start.size):
         flags[row] = NO_VALUE if length[row] < 0 else ODD

@@ -17,7 +17,8 @@ NEAR_ZERO = float(np.float32(1e-35))
 
 @kernel(
     "float64[::1](const float64[:, ::1], const int64[::1], const int64[::1], const float64[::1], const int64[::1], "
-    "const int64[::1], const float64[::1], const uint8[::1], boolean, float64)"
+    "const int64[::1], const float64[::1], const uint8[::1], boolean, float64)",
+    allocates=True,
 )
 def sums(
     matrix: Any, roots: Any, feature: Any, threshold: Any, left: Any, right: Any, value: Any, flags: Any, narrow: bool,

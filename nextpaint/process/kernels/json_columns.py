@@ -583,7 +583,7 @@ def _text(buffer: int, at: int, end: int, arena: int, used: int) -> Any:
 
 @kernel(
     "int64(const uint8[::1], const int64[::1], const int32[::1], const uint8[::1], const int64[:,::1], int64[:,::1],"
-    " float64[:,::1], int32[:,::1], uint8[:,::1], uint8[::1], uint8[::1])"
+    " float64[:,::1], int32[:,::1], uint8[:,::1], uint8[::1], uint8[::1], int64[:,::1])"
 )
 def decode_json(
     buffer: ByteArray,
@@ -597,6 +597,7 @@ def decode_json(
     states: ByteArray,
     arena: ByteArray,
     flags: ByteArray,
+    stack: LongArray,
 ) -> int:
     """Decode the record at each place; gives how much of `arena` holds unescaped text.
 
@@ -604,8 +605,8 @@ def decode_json(
     words, lengths: per node and record an integer, boolean (0, 1), epoch ms, or the place of text or of raw JSON; the
         place of UNESCAPED text is in `arena`. reals: as words, for doubles.
     states (all zero before): ABSENT .. UNESCAPED. flags: CLEAN, ODD, or NO_VALUE where length is negative.
+    stack: scratch, shape (DEPTH_MAX, 2).
     """
-    stack = np.empty((DEPTH_MAX, 2), np.int64)
     text, called, tree, spare = buffer.ctypes.data, names.ctypes.data, nodes.ctypes.data, arena.ctypes.data
     used = 0
     for row in range(start.size):

@@ -42,7 +42,7 @@ def _kept(rows: Any, scores: Any, size: int, least: float) -> Any:
     return kept
 
 
-@kernel("int64[::1](const int8[:, ::1], const float64[::1], const int16[::1], int64, float64)")
+@kernel("int64[::1](const int8[:, ::1], const float64[::1], const int16[::1], int64, float64)", allocates=True)
 def nearest(matrix: Any, norms: Any, query: Any, count: int, slack: float) -> Any:
     """Rows, ascending, whose score query . row / norm lies at most `slack` below the `count`-th best of all; every row
     where there are fewer. `count` > 0; query . row fits in 32 bits."""
@@ -73,7 +73,7 @@ def nearest(matrix: Any, norms: Any, query: Any, count: int, slack: float) -> An
     return rows[:held].copy()
 
 
-@kernel("float64[:, ::1](const int8[:, ::1], const int64[::1], const int64[::1])")
+@kernel("float64[:, ::1](const int8[:, ::1], const int64[::1], const int64[::1])", allocates=True)
 def dots(matrix: Any, rows: Any, others: Any) -> Any:
     """The dot product of each of `rows` with each of `others`, shape (rows, others)."""
     found = np.empty((len(rows), len(others)))
