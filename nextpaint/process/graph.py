@@ -27,6 +27,7 @@ from nextpaint.process.operators.stateless import Filter, Forward, Project, Unio
 from nextpaint.process.operators.table import GroupedTable, MaterialisedTable
 from nextpaint.process.operators.time_sort import SortByTime
 from nextpaint.process.operators.together import BoughtTogether
+from nextpaint.process.operators.values import ConstantRows
 from nextpaint.process.operators.vectors import TextVectors
 from nextpaint.process.operators.window_join import WindowJoin
 from nextpaint.process.operators.window_rank import WindowTopN
@@ -173,6 +174,7 @@ def digest(text: str) -> str:
 Maker = Callable[[str, Any, Sequence[Operator], State], Operator]
 
 _OPERATORS: dict[type, tuple[str, Maker]] = {
+    plan.Values: ("values", ConstantRows),
     plan.Filter: ("filter", Filter),
     plan.Project: ("project", Project),
     plan.Union: ("union", Union),

@@ -17,6 +17,7 @@ from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.join import Join
 from nextpaint.process.operators.protocol import Operator, StepContext
 from nextpaint.process.operators.stateless import Filter, Project, Union
+from nextpaint.process.operators.values import ConstantRows
 from nextpaint.process.state import State
 from nextpaint.record.columns import DELETE, UPDATE_BEFORE, Batch, Value
 from nextpaint.record.types import Field
@@ -65,7 +66,9 @@ class _Run:
         sources = [operator for _, operator in made]
         inputs = [batch for batch, _ in made]
         operator: Operator
-        if isinstance(node, plan.Filter):
+        if isinstance(node, plan.Values):
+            operator = ConstantRows(identity, node, sources, self._state)
+        elif isinstance(node, plan.Filter):
             operator = Filter(identity, node, sources, self._state)
         elif isinstance(node, plan.Project):
             operator = Project(identity, node, sources, self._state)

@@ -106,7 +106,9 @@ class Runner:
             found = [made[each] for each in inputs]
             if self.halts.limits:
                 found = self._before_halt(stage, found)
-            if len(inputs) == 1:
+            if not inputs:
+                batch = stage.operator.step((), context)
+            elif len(inputs) == 1:
                 given = found[0]
                 if given is None:
                     continue

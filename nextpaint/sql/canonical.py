@@ -37,6 +37,8 @@ def _text(token: Token, following: Token | None, previous: Token | None) -> str:
     match token.kind:
         case Kind.STRING:
             return "'" + token.text.replace("'", "''") + "'"
+        case Kind.HINT:
+            return f"/*+{' '.join(token.text.split())}*/"
         case Kind.HEX:
             return f"x'{token.text}'"
         case Kind.QUOTED:

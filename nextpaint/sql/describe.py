@@ -68,7 +68,8 @@ def describe_line(node: Node) -> str:
         case Scan():
             return f"Scan {node.table}"
         case Values():
-            return f"Values {len(node.rows)}"
+            shown = (", ".join(map(describe_expr, row)) for row in node.rows)
+            return f"Values {', '.join(f'({row})' for row in shown)}"
         case Filter():
             return f"Filter {describe_expr(node.predicate)}"
         case Project():
@@ -98,9 +99,10 @@ def _settings(options: Sequence[tuple[str, Value]]) -> list[str]:
 
 def _over(node: OverAggregate) -> str:
     reach = "unbounded" if node.preceding is None else str(node.preceding) + (" ms" if node.unit == "RANGE" else "")
+    arrival = ", as they arrive" if node.arrival else ""
     return (
         f"OverAggregate {node.unit} {reach} preceding by ({_names(node.input, node.partition)}) "
-        f"order {_name(node.input, node.order)}: {_aggregates(node.input, node.aggregates)}"
+        f"order {_name(node.input, node.order)}{arrival}: {_aggregates(node.input, node.aggregates)}"
     )
 
 

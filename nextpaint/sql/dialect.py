@@ -5,14 +5,15 @@ sqlglot's tokenizer does the lexing under the rules below (single-quoted strings
 know, while a statement that Flink refuses must be refused here too. Every word stays a plain word; the grammar decides
 what is a keyword where, which is how Flink's non-reserved words work.
 
-Does not do: parsing, and hints (`/*+ ... */` change a job's state and are refused, never skipped).
+A hint (`/*+ ... */`) is one token, since some change what a job remembers; `hint_grammar` reads it.
+
+Does not do: parsing.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -56,6 +57,7 @@ class Kind(StrEnum):
     NUMBER = "number"
     HEX = "hexadecimal bytes"
     SIGN = "sign"
+    HINT = "hint"
     END = "end of text"
 
 
@@ -74,6 +76,8 @@ class Token:
         return self.text.upper() if self.kind is Kind.WORD else ""
 
     def __str__(self) -> str:
+        if self.kind is Kind.HINT:
+            return f"the hint /*+{self.text}*/"
         return "the end of the statement" if self.kind is Kind.END else f"'{self.text}'"
 
 
@@ -100,16 +104,11 @@ def tokenize(text: str, file: str = "") -> list[Token]:
     place = _Places(text, file)
     if len(text) > TEXT_CHARS_MAX:
         raise Refusal(f"the text has {len(text)} characters, more than {TEXT_CHARS_MAX}", place.at(0), "split it")
-    hint = _first(text, lambda match: match.group().startswith("/*+"))
-    if hint is not None:
-        raise Refusal("hints are not supported", place.at(hint), "use SET or a table option")
     try:
         raw = Flink().tokenize(text)
     except SqlglotError as error:
         start = getattr(error, "start", None)
-        offset = _first(text, lambda match: bool(match.group("open")))
-        if offset is None:
-            offset = start or 0
+        offset = next((match.start() for match in _OPENERS.finditer(text) if match.group("open")), start or 0)
         raise Refusal(
             "a string, quoted name or comment is not closed", place.at(offset), "close it with ', ` or */"
         ) from error
@@ -122,8 +121,16 @@ def tokenize(text: str, file: str = "") -> list[Token]:
             result[-1] = joined
         else:
             result.append(token)
+    hints = [match for match in _OPENERS.finditer(text) if match.group().startswith("/*+")] if "/*+" in text else []
+    if hints:
+        result += [_hint(match, place) for match in hints]
+        result.sort(key=lambda each: each.start)
     result.append(Token(Kind.END, "", place.at(len(text.rstrip())), len(text), len(text)))
     return result
+
+
+def _hint(match: re.Match[str], place: _Places) -> Token:
+    return Token(Kind.HINT, match.group()[3:-2], place.at(match.start()), match.start(), match.end())
 
 
 def _token(each: RawToken, text: str, place: _Places, signs: frozenset[str]) -> Token:
@@ -157,14 +164,6 @@ def _fraction(before: list[Token], token: Token) -> Token | None:
 
 
 _OPENERS = re.compile(r"--[^\n]*|/\*(?:.|\n)*?\*/|'(?:[^']|'')*'|`(?:[^`]|``)*`|(?P<open>'|`|/\*)")
-
-
-def _first(text: str, wanted: Callable[[re.Match[str]], bool]) -> int | None:
-    """Where the first string, quoted name, comment or unclosed opener starts that is `wanted`."""
-    for match in _OPENERS.finditer(text):
-        if wanted(match):
-            return match.start()
-    return None
 
 
 class _Places:

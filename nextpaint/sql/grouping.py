@@ -16,6 +16,7 @@ from nextpaint.sql import syntax
 from nextpaint.sql.aggregates import AggregateCalls, check_time, is_aggregate
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.group_windows import GroupWindow, group_window, has_columns
+from nextpaint.sql.lifetimes import lifetimes_of
 from nextpaint.sql.plan import (
     Call,
     Changes,
@@ -264,7 +265,8 @@ def _grouped(env: Environment, select: syntax.Select, keys: _Keys, inputs: Input
     fields = (*_key_fields(keys), *_aggregate_fields(calls))
     changes = Changes.APPEND if env.catalog.live else Changes.RETRACT
     output = Schema(fields, None, tuple(range(keys.columns)), changes)
-    return GroupAggregate(output, source, places, tuple(calls.found), select.at)
+    ttl_ms = None if isinstance(select.source, syntax.Join) else min(lifetimes_of(select).values(), default=None)
+    return GroupAggregate(output, source, places, tuple(calls.found), select.at, ttl_ms)
 
 
 # ---------------------------------------------------------------- windows

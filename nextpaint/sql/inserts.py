@@ -183,6 +183,8 @@ def _item_at(query: syntax.Query, index: int) -> At:
     body = query.body
     while isinstance(body, syntax.UnionAll | syntax.SetOperation):
         body = body.inputs[0].body
+    if isinstance(body, syntax.ValueRows):
+        return body.rows[0][index].at if index < len(body.rows[0]) else body.at
     if index < len(body.items) and not any(
         isinstance(each.expression, syntax.Star) for each in body.items[: index + 1]
     ):

@@ -8,7 +8,7 @@ not padded at all, as in Flink. What a condition's shape makes of a join is deci
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nextpaint.record.types import BOOLEAN, Field
@@ -33,6 +33,7 @@ from nextpaint.sql.plan import (
     JoinKind,
     Literal,
     Node,
+    Project,
     Schema,
     Window,
     Windowed,
@@ -47,6 +48,7 @@ from nextpaint.sql.temporal_joins import temporal_join
 from nextpaint.sql.window_joins import Keys, SameWindow, window_of
 
 PlanSide = Callable[[syntax.Source], Relation]
+Lifetimes = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,19 @@ class _Step:
     width: int
     source: syntax.Join
     args: tuple[Expr, ...] = ()  # of an expansion, over all columns before it
+    ttl_ms: tuple[int | None, int | None] = (None, None)
 
 
-def plan_joins(plan_side: PlanSide, join: syntax.Join, where: syntax.Expression | None, *, live: bool) -> Relation:
-    """The relation of a chain of joins with the WHERE above it applied. `live`: over the content of tables."""
+def plan_joins(
+    plan_side: PlanSide,
+    join: syntax.Join,
+    where: syntax.Expression | None,
+    lifetimes: Lifetimes,
+    *,
+    live: bool,
+) -> Relation:
+    """The relation of a chain of joins with the WHERE above it applied. `lifetimes`: how long what is remembered of a
+    table is kept, where a hint says so. `live`: over the content of tables."""
     chain = _chain(join)
     first = with_window(plan_side(chain[0].left))
     scope, steps = first.scope, list[_Step]()
@@ -82,9 +93,22 @@ def plan_joins(plan_side: PlanSide, join: syntax.Join, where: syntax.Expression 
         width = len(scope.columns)
         scope = scope.joined(right.scope.shifted(width))
         on = conjuncts(Binder(scope).condition(each.on, "ON")) if each.on is not None else []
-        steps.append(_Step(right, JoinKind(each.kind), on, width, each, args))
+        ttl_ms = (_lifetime(first, lifetimes) if not steps else None, _lifetime(right, lifetimes))
+        steps.append(_Step(right, JoinKind(each.kind), on, width, each, args, ttl_ms))
     wanted = conjuncts(Binder(scope).condition(where, "WHERE")) if where is not None else []
     return Relation(_built(first, steps, wanted), scope)
+
+
+def _lifetime(side: Relation, lifetimes: Lifetimes) -> int | None:
+    """What a hint says of the one table that a side is."""
+    return next((lifetimes[each] for each in side.scope.qualifiers if each in lifetimes), None)
+
+
+def _lasting(node: Node, ttl_ms: tuple[int | None, int | None]) -> Node:
+    """The node with the time to live of its regular join's sides; other joins forget by the watermark."""
+    if isinstance(node, Project):
+        return replace(node, input=_lasting(node.input, ttl_ms))
+    return replace(node, ttl_ms=ttl_ms) if isinstance(node, Join) else node
 
 
 def _chain(join: syntax.Join) -> list[syntax.Join]:
@@ -154,6 +178,7 @@ def _built(first: Relation, steps: Sequence[_Step], wanted: Sequence[Expr]) -> N
         node: Node = temporal_join(left, _scope(first, steps[:-1]), step.right.node, inside, step.source)
     else:
         node = joined(left, _bounded(step.right.node, beside), kind, inside, step.source.at)
+        node = _lasting(node, step.ttl_ms)
     return _bounded(node, above)
 
 

@@ -1,4 +1,4 @@
-"""OVER: one window specification per SELECT, ordered by event time, ending at the current row."""
+"""OVER: one window specification per SELECT, ordered by event or processing time, ending at the current row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nextpaint.sql.aggregates import OVER_AGGREGATES, AggregateCalls, positive_m
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.plan import Changes, ColumnRef, Expr, Literal, Node, OverAggregate, Schema, SortKey
 from nextpaint.sql.refusal import Refusal, near
-from nextpaint.sql.relation import Inputs, Relation
+from nextpaint.sql.relation import Inputs, Relation, is_now
 from nextpaint.sql.signatures import ELSEWHERE
 
 _RANGE_USAGE = "RANGE BETWEEN INTERVAL '5' MINUTE PRECEDING AND CURRENT ROW"
@@ -40,13 +40,14 @@ def plan_over(
     if schema.changes is not Changes.APPEND:
         raise Refusal("OVER needs rows that are not updated later", calls[0].at, "use it on the stream of events")
     binder = Binder(relation.scope)
-    order = _order(over, binder, relation, calls[0])
+    time = _order(over, binder, relation, calls[0])
     unit, preceding = _frame(over, binder)
     if over.frame is not None and any(call.name == "LAG" for call in calls):
         raise Refusal("LAG takes no frame", over.frame.at, "leave RANGE or ROWS out")
     inputs = Inputs(relation.node)
     for index, each in enumerate(schema.fields):
         inputs.add(ColumnRef(each.type, index, each.name))
+    order = inputs.add(time)
     partition: list[int] = []
     for node in over.partition:
         partition.append(inputs.add(binder.value(node)))
@@ -58,9 +59,12 @@ def plan_over(
     source = inputs.node(calls[0].at)
     count = len(source.schema.fields)
     fields = [Field(f"{each.function.lower()}${index}", each.type) for index, each in enumerate(aggregates.found)]
-    output = Schema((*source.schema.fields, *fields), source.schema.rowtime, source.schema.key, Changes.APPEND)
-    found = tuple(aggregates.found)
-    over_node = OverAggregate(output, source, tuple(partition), order, unit, preceding, found, calls[0].at)
+    below = source.schema
+    output = Schema(
+        (*below.fields, *fields), below.rowtime, below.key, Changes.APPEND, below.more_times, below.proctimes
+    )
+    found, arrival = tuple(aggregates.found), order in below.proctimes
+    over_node = OverAggregate(output, source, tuple(partition), order, unit, preceding, found, calls[0].at, arrival)
     columns = {
         call: ColumnRef(aggregates.found[ordinal].type, count + ordinal, fields[ordinal].name)
         for call, ordinal in ordinals.items()
@@ -89,8 +93,10 @@ def shared_window(calls: Sequence[syntax.Call], windows: Sequence[tuple[syntax.I
 
 
 def time_ordered(schema: Schema, keys: Sequence[SortKey]) -> bool:
-    """Is this the order of event time?"""
-    return len(keys) == 1 and keys[0].index == schema.rowtime and not keys[0].descending
+    """Is this the order of event time or of processing time?"""
+    if len(keys) != 1 or keys[0].descending:
+        return False
+    return keys[0].index == schema.rowtime or keys[0].index in schema.proctimes
 
 
 def _resolved(over: syntax.Over, named: dict[str, syntax.Over]) -> syntax.Over:
@@ -110,7 +116,8 @@ def _resolved(over: syntax.Over, named: dict[str, syntax.Over]) -> syntax.Over:
     return syntax.Over(None, base.partition, over.order or base.order, base.frame, over.at)
 
 
-def _order(over: syntax.Over, binder: Binder, relation: Relation, call: syntax.Call) -> int:
+def _order(over: syntax.Over, binder: Binder, relation: Relation, call: syntax.Call) -> Expr:
+    """The time attribute that rows are handled in the order of: event time, or processing time."""
     rowtime = relation.node.schema.rowtime
     cure = "declare WATERMARK FOR on the table and keep that column in the views between"
     if rowtime is not None:
@@ -123,9 +130,11 @@ def _order(over: syntax.Over, binder: Binder, relation: Relation, call: syntax.C
     if item.descending:
         raise Refusal("OVER is ordered by ascending time", item.at, "leave DESC out")
     time = binder.value(item.expression)
+    if is_now(time, relation.node.schema):
+        return time
     if not isinstance(time, ColumnRef) or rowtime is None or time.index != rowtime:
         raise Refusal("OVER must be ordered by a time attribute", item.at, cure)
-    return time.index
+    return time
 
 
 def _frame(over: syntax.Over, binder: Binder) -> tuple[str, int | None]:

@@ -157,10 +157,10 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Constant rows."""
+    """Rows of expressions that read no columns. They come once, with the first record, and end there."""
 
     schema: Schema
-    rows: tuple[tuple[Value, ...], ...]
+    rows: tuple[tuple[Expr, ...], ...]
     at: At = field(default=At(), compare=False)
 
 
@@ -200,20 +200,22 @@ class Aggregate:
 @dataclass(frozen=True, slots=True)
 class GroupAggregate:
     """Output columns: the keys, then the aggregates. Updating; key = the group keys.
-    `ttl_ms`: groups not written for this long are forgotten; 0 = never."""
+    `ttl_ms`: groups not written for this long are forgotten; 0 = never, None = as the statement's setting says."""
 
     schema: Schema
     input: Node
     keys: tuple[int, ...]
     aggregates: tuple[Aggregate, ...]
     at: At = field(default=At(), compare=False)
-    ttl_ms: int = 0
+    ttl_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OverAggregate:
-    """Output columns: all input columns, then the aggregates. One row out per row in, in event-time order.
-    `unit`: "RANGE" (preceding in ms) or "ROWS"; `preceding` None = unbounded."""
+    """Output columns: all input columns, then the aggregates. One row out per row in, in event-time order, or, where
+    `arrival`, as they come: in order of processing time, which `order` is then.
+    `unit`: "RANGE" (preceding in ms) or "ROWS"; `preceding` None = unbounded. `ttl_ms`: of an order of arrival, as
+    that of a GroupAggregate."""
 
     schema: Schema
     input: Node
@@ -223,6 +225,8 @@ class OverAggregate:
     preceding: int | None
     aggregates: tuple[Aggregate, ...]
     at: At = field(default=At(), compare=False)
+    arrival: bool = False
+    ttl_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +294,7 @@ class Rank:
     shown: bool = True
     climbing: bool = False
     at: At = field(default=At(), compare=False)
-    ttl_ms: int = 0
+    ttl_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +310,7 @@ class Deduplicate:
     time: int | None
     last: bool
     at: At = field(default=At(), compare=False)
-    ttl_ms: int = 0
+    ttl_ms: int | None = None
     buries: str = ""
 
 
@@ -389,8 +393,8 @@ class Join:
     """Regular join: all rows of both sides are kept and joined as they change.
     Output columns: all left columns, then all right columns; of SEMI and ANTI the left ones only.
     `nulls_match[i]`: key i compares with IS NOT DISTINCT FROM. Without keys every pair is a candidate.
-    `residual`: a further condition over the left columns followed by the right columns. `ttl_ms`: rows not written for
-    this long are forgotten; 0 = never."""
+    `residual`: a further condition over the left columns followed by the right columns. `ttl_ms`: rows of the left and
+    of the right side not written for this long are forgotten; 0 = never, None = as the statement's setting says."""
 
     schema: Schema
     left: Node
@@ -400,7 +404,7 @@ class Join:
     right_keys: tuple[int, ...]
     nulls_match: tuple[bool, ...] = ()
     residual: Expr | None = None
-    ttl_ms: int = 0
+    ttl_ms: tuple[int | None, int | None] = (None, None)
     at: At = field(default=At(), compare=False)
 
 

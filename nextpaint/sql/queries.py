@@ -14,6 +14,7 @@ from nextpaint.sql.relation import distinct, is_orderable, projected, renamed
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.selects import plan_select
 from nextpaint.sql.sources import Environment
+from nextpaint.sql.value_rows import plan_values
 
 
 def plan_statement_query(catalog: Catalog, query: syntax.Query) -> Node:
@@ -46,7 +47,10 @@ def _plan(env: Environment, query: syntax.Query) -> Node:
     body = query.body
     if not env.catalog.live and isinstance(body, syntax.Select) and query.order and not body.distinct:
         return _sorted_with_more(env, query, body)
-    node = plan_select(env, body) if isinstance(body, syntax.Select) else _combined(env, body)
+    if isinstance(body, syntax.Select):
+        node = plan_select(env, body)
+    else:
+        node = plan_values(body) if isinstance(body, syntax.ValueRows) else _combined(env, body)
     if query.order or query.limit is not None:
         node = _sorted(env, query, node)
     return node

@@ -12,11 +12,13 @@ from nextpaint.sql.dialect import Kind
 from nextpaint.sql.expansion_grammar import parse_expansion, sees_expansion
 from nextpaint.sql.expression_grammar import parse_expression, parse_order_item, parse_window
 from nextpaint.sql.grouping_grammar import parse_grouping
+from nextpaint.sql.hint_grammar import parse_hints, refuse_hint
 from nextpaint.sql.match_grammar import parse_match
 from nextpaint.sql.plan import At
 from nextpaint.sql.prediction_grammar import parse_prediction
 from nextpaint.sql.refusal import Refusal, near
 from nextpaint.sql.syntax import (
+    Call,
     Derived,
     Expression,
     Ident,
@@ -32,6 +34,7 @@ from nextpaint.sql.syntax import (
     Star,
     TableName,
     UnionAll,
+    ValueRows,
     WindowTable,
 )
 
@@ -89,7 +92,7 @@ def _cte(cursor: Cursor) -> tuple[Ident, tuple[Ident, ...], Query]:
     return name, columns, query
 
 
-def _body(cursor: Cursor) -> Select | UnionAll | SetOperation:
+def _body(cursor: Cursor) -> Select | ValueRows | UnionAll | SetOperation:
     start = cursor.at
     only = _terms(cursor)
     if not only.ctes and not only.order and only.limit is None:
@@ -135,13 +138,30 @@ def _operand(cursor: Cursor) -> Query:
         cursor.expect(")")
         return query
     if cursor.sees("VALUES"):
-        raise Refusal("VALUES is not supported in a continuous statement", cursor.at, "send the rows to the table")
+        rows = _value_rows(cursor)
+        return Query(rows, at=rows.at)
     select = _select(cursor)
     return Query(select, at=select.at)
 
 
+def _value_rows(cursor: Cursor) -> ValueRows:
+    """`VALUES (a, b), ...`; a row of one column needs no parentheses."""
+    start = cursor.expect("VALUES").at
+    return ValueRows(cursor.comma_separated(lambda: _value_row(cursor)), start)
+
+
+def _value_row(cursor: Cursor) -> tuple[Expression, ...]:
+    if cursor.take("ROW", "("):
+        row = cursor.comma_separated(lambda: parse_expression(cursor))
+        cursor.expect(")")
+        return row
+    only = parse_expression(cursor)
+    return only.args if isinstance(only, Call) and only.name == "ROW" else (only,)
+
+
 def _select(cursor: Cursor) -> Select:
     start = cursor.expect("SELECT").at
+    lifetimes = parse_hints(cursor)
     distinct = cursor.take("DISTINCT")
     if not distinct:
         cursor.take("ALL")
@@ -155,7 +175,7 @@ def _select(cursor: Cursor) -> Select:
         windows = cursor.comma_separated(lambda: _named_window(cursor))
     qualify = parse_expression(cursor) if cursor.take("QUALIFY") else None
     _refuse(cursor, _LATER)
-    return Select(items, source, where, group, having, windows, start, qualify, distinct, sets)
+    return Select(items, source, where, group, having, windows, start, qualify, distinct, sets, lifetimes)
 
 
 def _named_window(cursor: Cursor) -> tuple[Ident, Over]:
@@ -259,10 +279,11 @@ def _table_primary(cursor: Cursor) -> Source:
     if sees_expansion(cursor):
         return parse_expansion(cursor)
     if cursor.sees("VALUES"):
-        raise Refusal("VALUES in FROM is not supported yet", start)
+        raise Refusal("VALUES in FROM stands in parentheses", start, "FROM (VALUES (1, 'a'), (2, 'b')) AS v (n, s)")
     if cursor.current.kind is Kind.WORD and cursor.peek().kind is Kind.SIGN and cursor.peek().text == "(":
         return _window_alias(cursor, _window_table(cursor))
     name = _table_name(cursor)
+    refuse_hint(cursor)
     as_of: Expression | None = None
     if cursor.take("FOR"):
         cursor.expect("SYSTEM_TIME", "AS", "OF")
@@ -291,7 +312,7 @@ def _table_alias(cursor: Cursor) -> tuple[Ident | None, tuple[Ident, ...]]:
 
 def _derived(cursor: Cursor) -> Derived:
     start = cursor.expect("(").at
-    if not (cursor.sees("SELECT") or cursor.sees("WITH") or cursor.sees("(")):
+    if not cursor.sees_any("SELECT", "WITH", "VALUES", "("):
         raise Refusal(f"expected SELECT but found {cursor.current}", cursor.at, "a table's name needs no parentheses")
     query = parse_query(cursor)
     cursor.expect(")")

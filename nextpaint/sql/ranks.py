@@ -79,7 +79,9 @@ def plan_rank(
     source = inputs.node(call.at)
     schema = rank_schema(source, partition, (1, None), True)
     if time_ordered(source.schema, keys):
-        schema = replace(schema, changes=source.schema.changes, rowtime=source.schema.rowtime)
+        schema = replace(
+            schema, changes=source.schema.changes, rowtime=source.schema.rowtime, proctimes=source.schema.proctimes
+        )
     node = Rank(schema, source, tuple(partition), tuple(keys), at=call.at)
     column = ColumnRef(BIGINT, len(source.schema.fields), "rank$")
     return PlannedOver(node, dict.fromkeys(calls, column))
@@ -190,6 +192,8 @@ def _decided(rank: Rank, first: int, last: int, at: At) -> Node:
         key = rank.keys[0]
         if key.index == schema.rowtime:
             return _deduplicate(rank, key.index, key.descending)
+        if key.index in schema.proctimes:
+            return _deduplicate(rank, None, key.descending)
     shown = first != last
     made = rank_schema(rank.input, rank.partition, (first, last), shown)
     climbing = _climbs(rank)
@@ -256,9 +260,8 @@ def settled(node: Node, ttl_ms: int = 0) -> Node:
     """The plan of a statement with every rank decided, and the time to live of state written into the nodes that keep
     some without event time. Raises Refusal where a rank has no upper bound."""
     if isinstance(node, Rank) and node.last is None:
-        return _over(replace(node, input=settled(node.input, ttl_ms)))
-    if ttl_ms and isinstance(node, GroupAggregate | Rank | Deduplicate | Join):
-        node = replace(node, ttl_ms=ttl_ms)
+        return _over(replace(node, input=settled(node.input, ttl_ms), ttl_ms=ttl_ms))
+    node = _lasting(node, ttl_ms)
     if isinstance(node, Union | SetOperation):
         inputs = tuple(settled(each, ttl_ms) for each in node.inputs)
         return node if inputs == node.inputs else replace(node, inputs=inputs)
@@ -268,10 +271,27 @@ def settled(node: Node, ttl_ms: int = 0) -> Node:
     return replace(node, **changed) if changed else node
 
 
+def _lasting(node: Node, ttl_ms: int) -> Node:
+    """The node with the statement's time to live where no hint gave it one of its own."""
+    match node:
+        case GroupAggregate() | Rank() | Deduplicate() if node.ttl_ms is None:
+            return replace(node, ttl_ms=ttl_ms)
+        case OverAggregate(arrival=True, ttl_ms=None):
+            return replace(node, ttl_ms=ttl_ms)
+        case Join() if None in node.ttl_ms:
+            left, right = (ttl_ms if each is None else each for each in node.ttl_ms)
+            return replace(node, ttl_ms=(left, right))
+    return node
+
+
 def _over(rank: Rank) -> Node:
     """A row number in order of time, which needs no bound: rows are numbered as the watermark passes them."""
     schema = rank.input.schema
     if schema.changes is not Changes.APPEND or not time_ordered(schema, rank.keys):
         raise Refusal("ROW_NUMBER without a bound would keep and renumber every row", rank.at, _CURE)
     number = Aggregate("ROW_NUMBER", (), BIGINT, at=rank.at)
-    return OverAggregate(rank.schema, rank.input, rank.partition, rank.keys[0].index, "ROWS", None, (number,), rank.at)
+    order = rank.keys[0].index
+    arrival = order in schema.proctimes
+    return OverAggregate(
+        rank.schema, rank.input, rank.partition, order, "ROWS", None, (number,), rank.at, arrival, rank.ttl_ms
+    )

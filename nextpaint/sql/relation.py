@@ -111,13 +111,13 @@ def projected(node: Node, exprs: Sequence[Expr], names: Sequence[str], at: At) -
     origin = {each.index: index for index, each in reversed(list(enumerate(exprs))) if isinstance(each, ColumnRef)}
     key = tuple(origin[index] for index in schema.key) if all(index in origin for index in schema.key) else ()
     times = [origin[index] for index in schema.times if index in origin]
-    now = tuple(index for index, each in enumerate(exprs) if _is_now(each, schema))
+    now = tuple(index for index, each in enumerate(exprs) if is_now(each, schema))
     windowed = _windowed(schema.windowed, origin)
     made = Schema(fields, times[0] if times else None, key, schema.changes, tuple(times[1:]), now, windowed)
     return Project(made, node, tuple(exprs), at)
 
 
-def _is_now(expr: Expr, schema: Schema) -> bool:
+def is_now(expr: Expr, schema: Schema) -> bool:
     """Is it a processing-time attribute?"""
     if isinstance(expr, ColumnRef):
         return expr.index in schema.proctimes

@@ -8,6 +8,7 @@ from nextpaint.sql import syntax
 from nextpaint.sql.aggregates import is_aggregate
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.grouping import plan_grouped
+from nextpaint.sql.lifetimes import lifetimes_of
 from nextpaint.sql.overs import plan_over
 from nextpaint.sql.plan import Node, Schema, Values, columns_of
 from nextpaint.sql.ranks import bounded, plan_rank
@@ -21,6 +22,7 @@ from nextpaint.sql.subqueries import semi_joined, without_subqueries
 
 def plan_select(env: Environment, select: syntax.Select) -> Node:
     """The node of one SELECT. Findings in separate items of its list are all reported."""
+    lifetimes_of(select)  # refuses names that are not there, also where nothing is remembered
     plain, subqueries = without_subqueries(select.where)
     _check_where(plain)
     relation = _from(env, select, plain)
@@ -75,13 +77,11 @@ def _aliases_written_out(select: syntax.Select, scope: Scope) -> syntax.Expressi
 def _from(env: Environment, select: syntax.Select, where: syntax.Expression | None) -> Relation:
     """FROM with WHERE applied."""
     if isinstance(select.source, syntax.Join):
-        return plan_source(env, select.source, where)
+        return plan_source(env, select.source, where, lifetimes_of(select))
     if select.source is not None:
         relation = plan_source(env, select.source)
-    elif env.catalog.live:
-        relation = Relation(Values(Schema(()), ((),), select.at), Scope(()))
     else:
-        raise Refusal("SELECT without FROM has no place in a stream", select.at, "select from a table")
+        relation = Relation(Values(Schema(()), ((),), select.at), Scope(()))
     return relation if where is None else _where(relation, where)
 
 

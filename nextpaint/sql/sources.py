@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 
 from nextpaint.record.types import Kind
 from nextpaint.sql import aggregates, syntax
@@ -17,6 +18,8 @@ from nextpaint.sql.predictions import prediction
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import PendingWindow, Relation, led_by, windowed_scope, with_window
 from nextpaint.sql.scope import Scope
+
+NO_HINTS: Mapping[str, int] = MappingProxyType({})
 
 PlanQuery = Callable[["Environment", syntax.Query], Node]
 
@@ -34,7 +37,12 @@ class Environment:
         return found if found is not None else self.catalog.node(name)
 
 
-def plan_source(env: Environment, source: syntax.Source, where: syntax.Expression | None = None) -> Relation:
+def plan_source(
+    env: Environment,
+    source: syntax.Source,
+    where: syntax.Expression | None = None,
+    lifetimes: Mapping[str, int] = NO_HINTS,
+) -> Relation:
     """The relation a FROM clause describes; a chain of joins has its WHERE applied already."""
     match source:
         case syntax.TableName():
@@ -54,7 +62,7 @@ def plan_source(env: Environment, source: syntax.Source, where: syntax.Expressio
         case syntax.MatchRecognize():
             return plan_match(with_window(plan_source(env, source.source)), source, live=env.catalog.live)
         case syntax.Join():
-            return plan_joins(partial(plan_source, env), source, where, live=env.catalog.live)
+            return plan_joins(partial(plan_source, env), source, where, lifetimes, live=env.catalog.live)
 
 
 def _table(env: Environment, source: syntax.TableName) -> Relation:

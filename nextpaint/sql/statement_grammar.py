@@ -207,7 +207,7 @@ def parse_insert(cursor: Cursor) -> InsertInto:
     if cursor.sees("PARTITION"):
         raise Refusal("INSERT ... PARTITION is not supported", cursor.at, "select the value as a column")
     columns: tuple[Ident, ...] = ()
-    if cursor.sees("(") and not (cursor.sees("(", "SELECT") or cursor.sees("(", "WITH") or cursor.sees("(", "(")):
+    if cursor.sees("(") and cursor.peek().upper not in ("SELECT", "WITH", "VALUES") and not cursor.sees("(", "("):
         columns = cursor.in_parentheses(lambda: cursor.identifier("a column name"))
     query = parse_query(cursor)
     conflict = ""

@@ -392,8 +392,18 @@ Source = TableName | Derived | WindowTable | Expansion | MatchRecognize | Predic
 
 
 @dataclass(frozen=True, slots=True)
+class Lifetime:
+    """Of STATE_TTL: how long what is remembered of a table of FROM is kept, ms; 0 = for ever."""
+
+    table: str
+    ttl_ms: int
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Select:
-    """`group`: all that GROUP BY names; `sets`: the sets of it that GROUPING SETS, ROLLUP and CUBE make, in order."""
+    """`group`: all that GROUP BY names; `sets`: the sets of it that GROUPING SETS, ROLLUP and CUBE make, in order.
+    `lifetimes`: what a STATE_TTL hint says."""
 
     items: tuple[SelectItem, ...]
     source: Source | None
@@ -405,6 +415,15 @@ class Select:
     qualify: Expression | None = None
     distinct: bool = False
     sets: tuple[tuple[Expression, ...], ...] = ()
+    lifetimes: tuple[Lifetime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRows:
+    """`VALUES (a, b), (c, d)`."""
+
+    rows: tuple[tuple[Expression, ...], ...]
+    at: At = field(default=_NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,7 +446,7 @@ class SetOperation:
 class Query:
     """`[WITH ...] body [ORDER BY ...] [LIMIT n]`."""
 
-    body: Select | UnionAll | SetOperation
+    body: Select | ValueRows | UnionAll | SetOperation
     ctes: tuple[tuple[Ident, tuple[Ident, ...], Query], ...] = ()
     order: tuple[OrderItem, ...] = ()
     limit: int | None = None

@@ -77,3 +77,48 @@ def test_what_is_forgotten_does_not_depend_on_cuts_or_checkpoints(seed: int) -> 
     resumed: Any = reloaded(first, make)
     whole(resumed, arriving[seed + 2 :])
     assert resumed.state.hash() == one.state.hash()
+
+
+HINTED = """
+    SET 'table.exec.state.ttl' = '1 d';
+    CREATE TABLE l (k INT, v INT);
+    CREATE TABLE r (k INT, w INT);
+    CREATE TABLE pairs (k INT, v INT, w INT);
+    INSERT INTO pairs SELECT {hint} l.k, v, w FROM l JOIN r ON l.k = r.k;
+    CREATE TABLE sums (k INT, total INT, PRIMARY KEY (k) NOT ENFORCED);
+    INSERT INTO sums SELECT {hint2} k, SUM(v) FROM l GROUP BY k;
+"""
+MOVES = [("l", {"k": 1, "v": 1}), ("r", {"k": 1, "w": 7}), ("l", {"k": 1, "v": 2}), ("r", {"k": 1, "w": 8})]
+
+
+@pytest.mark.parametrize(
+    ("hint", "pairs"),
+    [
+        ("", [(1, 1, 7), (1, 2, 7), (1, 1, 8), (1, 2, 8)]),
+        ("/*+ STATE_TTL('l' = '10 s') */", [(1, 1, 7), (1, 2, 7), (1, 2, 8)]),
+        ("/*+ STATE_TTL('r' = '5 s') */", [(1, 1, 7), (1, 1, 8), (1, 2, 8)]),
+        ("/*+ STATE_TTL('l' = '5 s', 'r' = '0') */", [(1, 2, 7)]),
+    ],
+)
+def test_a_hint_gives_each_side_of_a_join_its_own_time_to_live(hint: str, pairs: list[tuple[int, ...]]) -> None:
+    """Records are 6 s apart: a row kept for 10 s meets the next one, one kept for 5 s none."""
+    sql = HINTED.format(hint=hint, hint2="")
+    arriving = records(MOVES, at_ms=1_000, step_ms=6_000)
+
+    def fresh() -> Runner:
+        return runner_of(plan_program([("ttl.sql", sql)], {}))
+
+    outputs = whole(fresh(), arriving)
+    assert [tuple(row.row.values()) for row in outputs] == pairs
+    for seed in range(3):
+        half = fresh()
+        first = cut(half, arriving[:3], seed, 1)
+        again = reloaded(half, fresh)
+        assert outputs_of([*first, *cut(again, arriving[3:], seed, 1)]) == outputs_of(outputs)
+
+
+def test_a_hint_gives_an_aggregation_its_own_time_to_live() -> None:
+    sql = HINTED.format(hint="", hint2="/*+ STATE_TTL('l' = '10 s') */")
+    runner = runner_of(plan_program([("ttl.sql", sql)], {}))
+    whole(runner, records(MOVES[:1] + MOVES[2:3], at_ms=1_000, step_ms=11_000))
+    assert table(runner, "sums") == {(1,): (1, 2)}, "the first row was forgotten before the second came"

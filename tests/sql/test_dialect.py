@@ -30,7 +30,6 @@ def test_comments_are_skipped_and_places_kept():
         ("a `open", "1:3", "not closed"),
         ("'a' /* open", "1:5", "not closed"),
         ("a ? b", "1:3", "not part of Flink SQL"),
-        ("a /*+ HINT */", "1:3", "hints are not supported"),
         ("1abc", "1:1", "not part of Flink SQL"),
         ("``", "1:1", "quoted name is empty"),
         ("a \\ b", "1:3", "not part of Flink SQL"),
@@ -45,3 +44,10 @@ def test_other_characters_are_refused_at_their_place(sql, place, said):
 
 def test_a_hint_inside_a_string_is_text():
     assert texts("'/*+ x */'") == [("STRING", "/*+ x */")]
+
+
+def test_a_hint_is_one_token():
+    tokens = tokenize("SELECT /*+ STATE_TTL('t' = '1 d') */ a /* not one */ FROM t -- nor /*+ this")
+    assert [(each.kind, each.at.column) for each in tokens[1:3]] == [(Kind.HINT, 8), (Kind.WORD, 38)]
+    assert tokens[1].text == " STATE_TTL('t' = '1 d') "
+    assert len(tokens) == 6

@@ -16,6 +16,7 @@ from nextpaint.process.operators import (
     typed_top,
     typed_window,
 )
+from nextpaint.process.operators.arrival_over import ArrivalOver
 from nextpaint.process.operators.dedup import FirstArrival, FirstRow, LastRow
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.process.operators.join import Join
@@ -102,6 +103,8 @@ def deduplication(identity: str, node: plan.Deduplicate, sources: Sequence[Opera
 
 def over(identity: str, node: plan.OverAggregate, sources: Sequence[Operator], state: State) -> OverAggregation:
     """OVER frames."""
+    if node.arrival:
+        return ArrivalOver(identity, node, sources, state)
     program = typed_over.fitting(node)
     if program is None:
         return OverAggregation(identity, node, sources, state)

@@ -52,7 +52,10 @@ class Join(Operator):
         self._pads = (node.kind.pads_left, node.kind.pads_right)
         self._tracks = (node.kind.pads_left or node.kind.left_only, node.kind.pads_right)  # are matches counted?
         self._sides: tuple[JoinSide, ...] = self._made(node, state)
-        self._expiry = Expiry(identity, node.ttl_ms, decimals, state) if node.ttl_ms else None
+        self._expiry = tuple(
+            Expiry(f"{identity}/{name}", ttl_ms, decimals, state) if ttl_ms else None
+            for name, ttl_ms in zip(("left", "right"), node.ttl_ms, strict=True)
+        )
         self._condition = Condition(node.residual, joined, identity)
         self._clock = EventClock(state, identity, 2)
         self._sources = tuple(sources)
@@ -69,8 +72,9 @@ class Join(Operator):
         self._clock.restore()
         for side in self._sides:
             side.restore()
-        if self._expiry is not None:
-            self._expiry.restore()
+        for expiry in self._expiry:
+            if expiry is not None:
+                expiry.restore()
 
     @property
     def kept(self) -> int:
@@ -96,25 +100,23 @@ class Join(Operator):
         batch = out.batch(inputs[LEFT].mark_seq[:0], inputs[LEFT].mark_wm[:0])
         return batch.with_marks([mark[0] for mark in marks], [mark[1] for mark in marks])
 
-    def _written(self, port: int, now_ms: int) -> Written:
-        expiry = self._expiry
-        assert expiry is not None
-
+    @staticmethod
+    def _written(expiry: Expiry, now_ms: int) -> Written:
         def told(row: Row, kept: bool) -> None:
             if kept:
-                expiry.write((port, row), now_ms)
+                expiry.write(row, now_ms)
             else:
-                expiry.forget((port, row))
+                expiry.forget(row)
 
         return told
 
     def _forget(self, now_ms: int) -> None:
         """Drop the rows whose time to live is over; nothing is said about them."""
-        if self._expiry is not None:
-            for port, side in enumerate(self._sides):
-                side.written = self._written(port, now_ms)
-            for port, row in self._expiry.expired(now_ms):
-                self._sides[port].put(row, None)
+        for side, expiry in zip(self._sides, self._expiry, strict=True):
+            if expiry is not None:
+                side.written = self._written(expiry, now_ms)
+                for row in expiry.expired(now_ms):
+                    side.put(row, None)
 
     def _held(self, port: int, rows: list[Row]) -> list[Row]:
         return [frozen(row) for row in rows] if self._nested[port] else rows
@@ -129,7 +131,7 @@ class Join(Operator):
         partners = self._partners(sides[1 - port], key, port, change.row, moment)
         found = sum(entry.times for _, entry in partners)
         matches = found if self._tracks[port] else 0
-        if not _stored(sides[port], change, matches, moment) and self._expiry is None:
+        if not _stored(sides[port], change, matches, moment) and self._expiry[port] is None:
             return []  # with a time to live the row may have been forgotten: Flink takes its pairs back all the same
         if not self.node.kind.left_only:
             return self._joined(sides[1 - port], port, change, partners)

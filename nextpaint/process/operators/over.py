@@ -35,7 +35,9 @@ Held = tuple[int, int, int]  # time, seq, ordinal: the order rows are handled in
 Frame = tuple[int, tuple[tuple[int, Row], ...], tuple[object, ...]]  # last fired time, kept rows, accumulators
 
 
-class _FrameTable(Protocol):
+class FrameTable(Protocol):
+    """Frames by partition."""
+
     def get(self, partition: Row) -> Frame | None: ...
     def put(self, partition: Row, frame: Frame) -> None: ...
 
@@ -43,7 +45,7 @@ class _FrameTable(Protocol):
 class _Tried:
     """Frames with changes that are only tried: a live reading fires what is held, and the state stays."""
 
-    def __init__(self, frames: _FrameTable) -> None:
+    def __init__(self, frames: FrameTable) -> None:
         self._frames = frames
         self._changed: dict[Row, Frame] = {}
 
@@ -155,7 +157,7 @@ class OverAggregation(Operator):
         if not waiting:
             del self._by_partition[partition]
 
-    def _fired(self, peers: list[tuple[Held, Row]], frames: _FrameTable) -> list[tuple[Row, tuple[Value, ...]]]:
+    def _fired(self, peers: list[tuple[Held, Row]], frames: FrameTable) -> list[tuple[Row, tuple[Value, ...]]]:
         """Rows of one time with their results, in arrival order."""
         time = peers[0][0][0]
         if self.node.unit == "ROWS":
@@ -166,7 +168,7 @@ class OverAggregation(Operator):
         results = {each: self._advanced(frames, each, time, rows) for each, rows in by_partition.items()}
         return [(row, results[self._partition(row)]) for _, row in peers]
 
-    def _advanced(self, frames: _FrameTable, partition: Row, time: int, rows: list[Row]) -> tuple[Value, ...]:
+    def _advanced(self, frames: FrameTable, partition: Row, time: int, rows: list[Row]) -> tuple[Value, ...]:
         """Add rows of one time to a frame; gives the results at that time."""
         _, kept, accs = frames.get(partition) or (0, (), self._accumulators.zero)
         if not self.bounded:

@@ -39,7 +39,7 @@ def fitting(node: JoinNode) -> bool:
     sides = ((node.left.schema.types, node.left_keys), (node.right.schema.types, node.right_keys))
     keys = [[types[each] for each in at] for types, at in sides]
     return (
-        not node.ttl_ms
+        not any(node.ttl_ms)
         and (node.residual is None or node.kind is JoinKind.INNER)
         and all(packable(types) and len(types) + joining.COUNTED <= FIELDS_MAX for types, _ in sides)
         and all(keyable(each) for each in keys)

@@ -32,7 +32,7 @@ def node(kind: JoinKind, keys: int = 1, *, nulls: bool = False, residual: bool =
     further = Call(BOOLEAN, "<", (ColumnRef(BIGINT, 0, "c0"), ColumnRef(BIGINT, 5, "c1"))) if residual else None
     return plan.Join(
         both, Scan(schema(LEFT), "l"), Scan(schema(RIGHT), "r"), kind, left_keys, right_keys,
-        (nulls,) * keys, further, ttl,
+        (nulls,) * keys, further, (ttl, ttl),
     )  # fmt: skip
 
 

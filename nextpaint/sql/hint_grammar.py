@@ -1,0 +1,89 @@
+"""The grammar of hints: `SELECT /*+ STATE_TTL('a' = '1d', 'b' = '2 h') */ ...`.
+
+STATE_TTL bounds what joins and aggregations remember. Hints that only choose how Flink computes the same rows are read
+and change nothing here. OPTIONS would change what a table is, which its declaration says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nextpaint.sql.cursor import Cursor
+from nextpaint.sql.dialect import Kind, Token, tokenize
+from nextpaint.sql.plan import At
+from nextpaint.sql.refusal import Refusal, near
+from nextpaint.sql.settings import duration_ms
+from nextpaint.sql.syntax import Lifetime
+
+STATE_TTL = "STATE_TTL"
+# Ways to run a join, and how a lookup asks another system: the rows are the same.
+WITHOUT_MEANING = ("BROADCAST", "LOOKUP", "MULTI_JOIN", "NEST_LOOP", "SHUFFLE_HASH", "SHUFFLE_MERGE")
+
+
+def parse_hints(cursor: Cursor) -> tuple[Lifetime, ...]:
+    """What the hints right after SELECT say of state."""
+    found: list[Lifetime] = []
+    while cursor.current.kind is Kind.HINT:
+        found += _several(Cursor(_inside(cursor.advance())))
+    return tuple(found)
+
+
+def _several(cursor: Cursor) -> list[Lifetime]:
+    """The hints of one comment."""
+    found = [each for several in cursor.comma_separated(lambda: _hint(cursor)) for each in several]
+    cursor.expect_end()
+    return found
+
+
+def refuse_hint(cursor: Cursor) -> None:
+    """Hints of a table, which follow its name."""
+    if cursor.current.kind is Kind.HINT:
+        cure = "put options into WITH of CREATE TABLE, and STATE_TTL after SELECT"
+        raise Refusal("a hint stands only after SELECT", cursor.at, cure)
+
+
+def _inside(token: Token) -> list[Token]:
+    """The tokens of a hint, at the places where they stand in the text."""
+    at = token.at
+    first = at.column + len("/*+") - 1
+
+    def placed(each: At) -> At:
+        return At(at.file, at.line + each.line - 1, each.column + first if each.line == 1 else each.column)
+
+    return [replace(each, at=placed(each.at)) for each in tokenize(token.text, at.file)]
+
+
+def _hint(cursor: Cursor) -> list[Lifetime]:
+    name = cursor.current
+    if name.upper not in (STATE_TTL, *WITHOUT_MEANING):
+        cure = near(name.text, [STATE_TTL, *WITHOUT_MEANING]) or f"known: {STATE_TTL}"
+        raise Refusal(f"unknown hint {name.text}", name.at, cure)
+    cursor.advance()
+    if name.upper == STATE_TTL:
+        return list(cursor.in_parentheses(lambda: _lifetime(cursor)))
+    if cursor.sees("("):
+        cursor.in_parentheses(lambda: _argument(cursor))
+    return []
+
+
+def _lifetime(cursor: Cursor) -> Lifetime:
+    """`'alias' = '1d'`."""
+    at = cursor.at
+    name = cursor.string("the name of a table") if cursor.current.kind is Kind.STRING else cursor.identifier().text
+    cursor.expect("=")
+    value_at = cursor.at
+    value = cursor.string("a duration")
+    try:
+        return Lifetime(name, duration_ms(value), at)
+    except ValueError as wrong:
+        raise Refusal(str(wrong), value_at) from None
+
+
+def _argument(cursor: Cursor) -> None:
+    """A table's name or an option of a hint without meaning here."""
+    if cursor.current.kind is Kind.STRING:
+        cursor.string("an option")
+    else:
+        cursor.identifier("a table name")
+    if cursor.take("="):
+        cursor.string("a value")
