@@ -24,7 +24,7 @@ from nextpaint.process.functions import (
 )
 from nextpaint.process.functions import json as json_functions
 from nextpaint.record.types import Type
-from nextpaint.sql import settings, signatures, statement_grammar, tables
+from nextpaint.sql import hint_grammar, settings, signatures, statement_grammar, tables
 from nextpaint.sql.reserved import RESERVED
 from nextpaint.sql.table_grammar import LIKE_PARTS
 
@@ -53,6 +53,22 @@ STATEMENTS = (
     ("`USE [CATALOG] ..`, `DROP .. IF EXISTS ..`", "at the head of a script: accepted where they change nothing"),
     ("`SHOW ..`, `DESCRIBE ..`, `EXPLAIN ..`, `SET`",
      "answered by `nextpaint sql` and `POST /v1/query`, not part of an application"),
+)  # fmt: skip
+
+QUERIES = (
+    ("`SELECT [DISTINCT] .. FROM .. WHERE .. GROUP BY .. HAVING .. WINDOW .. QUALIFY ..`",
+     "GROUP BY also with GROUPING SETS, ROLLUP, CUBE; without FROM one row, once"),
+    ("`VALUES (a, b), (c, d)`",
+     "rows of constants, as a query, in FROM, IN and INSERT INTO: they come once, with the first record, and end"),
+    ("`WITH x [(c, ..)] AS (query) query`, `FROM (query) AS x [(c, ..)]`", "not recursive"),
+    ("`UNION`, `INTERSECT`, `EXCEPT` `[ALL]`", "INTERSECT binds closest"),
+    ("`SELECT /*+ STATE_TTL('a' = '1 d', 'b' = '2 h') */ ..`",
+     "how long what a join remembers of its table `a`, or an aggregation of its groups, is kept without a write, by "
+     "the ledger's clock; each side of a join has its own; what it does not name follows `table.exec.state.ttl`. Hints "
+     "that only choose how Flink computes are read and change nothing: " + ", ".join(hint_grammar.WITHOUT_MEANING)),
+    ("`.. OVER (PARTITION BY k ORDER BY t [RANGE | ROWS BETWEEN .. PRECEDING AND CURRENT ROW])`",
+     "`t` is the event time, or processing time (`PROCTIME()`, a column `p AS PROCTIME()`): then each row is answered "
+     "as it arrives"),
 )  # fmt: skip
 
 # Functions typed by a rule of their own: usage, result, note.
@@ -252,7 +268,9 @@ DIFFERENCES = (
     "two windows of UTC; they are counted here.",
     "Constant text is STRING, not CHAR(n); times have at most millisecond precision.",
     "Regular expressions that may never end are refused, and the text they search is bounded.",
-    "Catalogs, databases, connectors of other systems, Java functions and hints are refused.",
+    "Catalogs, databases, connectors of other systems, Java functions and OPTIONS hints are refused.",
+    "OVER a RANGE of processing time counts the rows of one millisecond of the ledger one after the other; Flink those "
+    "of one millisecond of its machine together, and loses those that wait when the input ends.",
     "Unknown settings and options are errors.",
 )
 
@@ -361,6 +379,10 @@ def page() -> str:
         *table(("key", "meaning"), options),
         "",
         *FORMATS.splitlines(),
+        "",
+        "## Queries",
+        "",
+        *table(("query", "meaning"), QUERIES),
         "",
         "## Operators: held back, late rows, live or final",
         "",
