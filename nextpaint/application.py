@@ -22,6 +22,7 @@ import msgspec
 
 from nextpaint import __version__
 from nextpaint.decide import Surface, explored_rows, requirements
+from nextpaint.decide.codec import answered_ids
 from nextpaint.decide.merchandising import RULES
 from nextpaint.decide.model import MODELS
 from nextpaint.process.graph import EXPLORED, BuiltIn, Design, Exposure, Learner, Together, VectorTable
@@ -89,7 +90,7 @@ def decisions_of(record: Mapping[str, Json]) -> Iterable[Mapping[str, Json]]:
             "experiment": experiment,
             "variant": variant,
             "unit": unit,
-            "items": [each[0] for each in record["items"]],
+            "items": answered_ids(record),
             "degraded": bool(record.get("degraded")),
             "ts": record["time_ms"],
         }

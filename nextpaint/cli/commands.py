@@ -13,7 +13,8 @@ from typing import Any
 
 from nextpaint.application import SETTINGS, SURFACES, Application
 from nextpaint.connect import scaffold
-from nextpaint.decide import Decider, DecisionRecord
+from nextpaint.decide import Decider
+from nextpaint.decide.codec import decoded
 from nextpaint.decide.model import MODELS
 from nextpaint.engine.recomputation import Recomputation, decisions_of
 from nextpaint.engine.registry import ModelFiles, check_models
@@ -173,7 +174,7 @@ def _recounted(ledger: Directory, report: dict[str, Any]) -> bool:
                 counted["events"] += entry.count
             elif entry.topic == DECISIONS_TOPIC:
                 counted["decisions"] += entry.count
-                records = (DecisionRecord.decode(record.value or b"") for record in entry.records)
+                records = (decoded(record.value or b"") for record in entry.records)
                 counted["degraded"] += sum(bool(record.degraded) for record in records)
     replay = Replay(ledger)
     replay.advance(EVERYTHING)

@@ -7,10 +7,11 @@ from nextpaint.decide.context import Context, Moment
 from nextpaint.decide.epsilon_greedy import EpsilonGreedy
 from nextpaint.decide.examination import Examination
 from nextpaint.decide.experiment import Experiment
-from nextpaint.decide.exploration import Exploration, explored_rows
+from nextpaint.decide.exploration import Exploration
 from nextpaint.decide.fallback import LastGood, Nothing
 from nextpaint.decide.feature import Feature
 from nextpaint.decide.filter import NotBought, NotSeen, NotWatched, Require
+from nextpaint.decide.lesson import explored_rows
 from nextpaint.decide.linear import LinTS, LinUCB
 from nextpaint.decide.model import Model
 from nextpaint.decide.new import New

@@ -9,9 +9,7 @@ posteriors follow from the ledger alone. Without time the ranker's order is answ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,10 +18,7 @@ from nextpaint.decide.budget import RUN, Timeline
 from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.context import Context
 from nextpaint.decide.policy import BoundPolicy, Drawn, six
-from nextpaint.process.graph import EXPLORED
 from nextpaint.record.columns import IntArray
-
-Json = Any
 
 
 class Tried(msgspec.Struct, array_like=True, frozen=True):
@@ -104,37 +99,3 @@ def exploration_of(
         tried.append(Tried(place, arm, value, mean, prior, trials, six(seen), chance))
     name = "" if learner is None else learner.name
     return Exploration(printed, name, drawn.kind, len(explored.pool), policy.floor, tuple(tried), drawn.scales)
-
-
-def explored_rows(record: Mapping[str, Json]) -> Iterable[Mapping[str, Json]]:
-    """The row of `_explored` that a decision record gives its learner; none when nothing was learned from it."""
-    explored = record.get("explored")
-    if not explored or not explored.get("learner"):
-        return ()
-    names = [each[0] for each in record.get("features", ())]
-    scales = explored.get("scales") or {}
-    chosen = [(names.index(name), scale) for name, scale in scales.items()]
-    row: dict[str, Any] = {
-        "decision_id": record["decision_id"],
-        "learner": explored["learner"],
-        "ts": record["time_ms"],
-    }
-    columns: dict[str, list[Any]] = {name: [] for name in ("items", "arms", "examined", "means", "priors", "contexts")}
-    for item, tried in zip(record["items"], explored["tried"], strict=True):
-        place, arm, _, mean, prior, _, examined, _ = tried
-        if not place:
-            continue
-        numbers = (item[0], arm or item[0], float(examined), float(mean), float(prior))
-        for name, each in zip(columns, numbers, strict=False):
-            columns[name].append(each)
-        if scales:
-            values = item[5]
-            columns["contexts"] += [_scaled(values[at], scale) for at, scale in chosen] + [1.0]
-    return [{**row, **columns}] if columns["items"] else ()
-
-
-def _scaled(value: float | None, scale: float) -> float:
-    return 0.0 if value is None or not scale > 0.0 else value / scale
-
-
-__all__ = ["EXPLORED", "Exploration", "Explored", "Tried", "exploration_of", "explore", "explored_rows"]

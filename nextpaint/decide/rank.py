@@ -134,6 +134,23 @@ def contributions(
     return shares
 
 
+def totals(
+    weights: Mapping[str, float], scales: Mapping[str, float], values: Mapping[str, Sequence[float | None]], count: int
+) -> list[float]:
+    """The scores of `count` candidates from a column for each weighted feature: the sums of `contributions`, bit for
+    bit."""
+    sums = [0.0] * count
+    for name, weight in weights.items():
+        scale = scales.get(name, 0.0)
+        if scale > 0.0:
+            column = values[name]
+            sums = [
+                total if value is None else total + weight * (value / scale)
+                for total, value in zip(sums, column, strict=True)
+            ]
+    return sums
+
+
 def _zero_for_null(column: Column) -> FloatArray:
     values: FloatArray = column.values
     return values if column.valid is None else np.where(column.valid, values, 0.0)

@@ -1,13 +1,13 @@
 """The short record of a decision: what was asked, what was read where and when, what every stage did, and what was
 answered.
 
-JSON, 5 to 6 KB, always written before the answer leaves. It holds what explanations need and what a replay must not
-measure or remember (paths, times, the list a fallback used); what it leaves out (the full matrix) is recomputable at
-its position and checked against `matrix`, the hash of candidate ids and feature values. Raw identifiers of a person are
-not in it, only tokens.
+About 4 KB of JSON (see `codec`), always written before the answer leaves. It holds what explanations need and what a
+replay must not measure or remember (paths, times, the list a fallback used); what it leaves out (the full matrix) is
+recomputable at its position and checked against `matrix`, the hash of candidate ids and feature values. Raw identifiers
+of a person are not in it, only tokens.
 
-Rows that repeat are JSON arrays (`array_like`), their fields in the order declared here; the record as a whole is an
-object. Contributions are not stored: they follow exactly from `values`, `rank.weights` and `rank.scales`.
+Contributions are not stored: they follow exactly from `values`, `rank.weights` and `rank.scales`. As JSON of these very
+structs (rows are arrays, `array_like`, their fields in the order declared here) it is format 1, and what `digest` hashes.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ from nextpaint.decide.exploration import Exploration
 from nextpaint.decide.mark import Mark
 from nextpaint.decide.model import Shadow
 from nextpaint.decide.request import InputValue
-from nextpaint.record.errors import ReplayError
 
-FORMAT = 1
+FORMAT = 2  # what is written; see `codec`
 REMOVED_MAX = 200  # ids of removed candidates listed, over all filters
 NEAR_MAX = 10
 
@@ -150,39 +149,19 @@ class DecisionRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     experiment: Assigned | None = None
     marks: dict[str, Mark] = {}
 
-    def encode(self) -> bytes:
-        """The record as JSON."""
-        return _ENCODER.encode(self)
-
-    @staticmethod
-    def decode(data: bytes) -> DecisionRecord:
-        """A record from `encode`. Raises ReplayError when the bytes are not one, or of another format."""
-        try:
-            record = _DECODER.decode(data)
-        except msgspec.DecodeError as error:
-            raise ReplayError(
-                f"this is not a decision record: {error}", cure="read it with the version that wrote it"
-            ) from error
-        if record.format != FORMAT:
-            raise ReplayError(
-                f"decision record of format {record.format}; this version reads {FORMAT}",
-                where=f"decision {record.decision_id}",
-                cure="read it with the version that wrote it",
-            )
-        return record
-
     def paths(self) -> Paths:
         """What a replay of this decision follows instead of measuring time."""
         return Paths({each.stage: each.path for each in self.stages}, self.degraded, self.fallback)
 
     def digest(self) -> str:
-        """Hash of everything but measured times: equal for a decision and its replay. 128-bit BLAKE2b, hex."""
+        """Hash of everything but measured times and how it was written: equal for a decision and its replay, and the
+        same since the first version. 128-bit BLAKE2b, hex."""
         timeless = tuple(StageRun(each.stage, each.path, 0.0, each.note) for each in self.stages)
-        return blake2b(_ENCODER.encode(msgspec.structs.replace(self, stages=timeless)), digest_size=16).hexdigest()
+        plain = msgspec.structs.replace(self, stages=timeless, format=FORMAT)
+        return blake2b(_ENCODER.encode(plain), digest_size=16).hexdigest()
 
 
 _ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(DecisionRecord)
 
 
 def rows_of(columns: list[list[Any]], count: int) -> list[tuple[Any, ...]]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from nextpaint.application import Application
 from nextpaint.decide import Decider, Decision, DecisionRequest, Moment
+from nextpaint.decide.codec import encoded
 from nextpaint.engine.consenting import WITHHELD
 from nextpaint.engine.intake import Intake
 from nextpaint.engine.latency import Latency
@@ -249,7 +250,7 @@ class Deciding:
         """Append the record; the future is the monotonic time (ns) at which it was durable. Raises what
         `Writer.append` raises."""
         clock, writer = self._node.ports.clock, self._node.writer
-        record = Record(decision.record.decision_id.encode(), decision.record.encode(), clock.now_ms())
+        record = Record(decision.record.decision_id.encode(), encoded(decision.record), clock.now_ms())
         future: asyncio.Future[int] = self._node.loop.create_future()
         appended_ns = clock.monotonic_ns()
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from nextpaint.decide import DecisionRecord
+from nextpaint.decide.codec import decoded
 from nextpaint.decide.explain import explain
 from nextpaint.engine.deciding import Deciding
 from nextpaint.engine.history import Past, before
@@ -105,7 +106,7 @@ class Explaining:
             )
         position = self._node.position_of(seq)
         frame = self._node.ledger.frame(position.frame)
-        return DecisionRecord.decode(frame.entries[position.entry].records[position.record].value or b"")
+        return decoded(frame.entries[position.entry].records[position.record].value or b"")
 
     def estimated(self, decision_id: str) -> Estimated | None:
         """The propensities that were estimated after a decision; None when there are none."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from nextpaint.application import Application
 from nextpaint.decide import Reward
+from nextpaint.decide.codec import answered_ids
 from nextpaint.decide.duration import duration_ms
 from nextpaint.decide.requirements import Needs
 from nextpaint.engine.replay import Frames, Rebuild
@@ -59,9 +60,9 @@ def _design(application: Application, surface: str, reward: Reward) -> Design:
     lateness_ms = events.watermark.delay_ms if events.watermark is not None else 0
 
     def every(record: Mapping[str, Json]) -> Iterable[Mapping[str, Json]]:
-        if record["surface"] != surface or not record["items"]:
+        items = answered_ids(record) if record["surface"] == surface else []
+        if not items:
             return ()
-        items = [each[0] for each in record["items"]]
         none = [0.0] * len(items)
         row = {"decision_id": record["decision_id"], "learner": _NAME, "ts": record["time_ms"], "items": items}
         return [{**row, "arms": items, "examined": none, "means": none, "priors": none, "contexts": []}]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from nextpaint.application import Application
 from nextpaint.decide import Decider, Decision, DecisionRecord, DecisionRequest, Moment, Paths, Surface
+from nextpaint.decide.codec import decoded
 from nextpaint.decide.explain import compare
 from nextpaint.decide.model import Rankers, no_rankers
 from nextpaint.engine.replay import DECISIONS_TOPIC, Cut, Frames, Replay
@@ -112,4 +113,4 @@ def decisions_of(ledger: Frames) -> Iterator[tuple[int, DecisionRecord]]:
         for entry in frame.entries:
             if entry.topic == DECISIONS_TOPIC:
                 for at, record in enumerate(entry.records):
-                    yield entry.base_seq + at, DecisionRecord.decode(record.value or b"")
+                    yield entry.base_seq + at, decoded(record.value or b"")

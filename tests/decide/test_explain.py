@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from nextpaint.decide import DecisionRecord, Weighted
+from nextpaint.decide.codec import decoded, encoded
 from nextpaint.decide.explain import VIEWS, compare, explain
 from nextpaint.decide.wording import ordinal
 from nextpaint.record.errors import InvalidInput
@@ -17,7 +18,7 @@ def record(**body) -> DecisionRecord:
     reading = shop()
     visit(reading, "s1", ("i003", 1.0, 1), ("i004", 2.0, 2))
     reading.put("inventory", item_id="i011", stock=0, price=12.0)
-    return DecisionRecord.decode(decide(decider(), reading, **body).record.encode())
+    return decoded(encoded(decide(decider(), reading, **body).record))
 
 
 class TestUser:
