@@ -7,7 +7,7 @@ recomputable at its position and checked against `matrix`, the hash of candidate
 of a person are not in it, only tokens.
 
 Contributions are not stored: they follow exactly from `values`, `rank.weights` and `rank.scales`. As JSON of these very
-structs (rows are arrays, `array_like`, their fields in the order declared here) it is format 1, and what `digest` hashes.
+structs (rows are arrays, `array_like`, fields in the order declared here) it is format 1, and what `digest` hashes.
 """
 
 from __future__ import annotations
