@@ -33,6 +33,7 @@ from nextpaint.record.views import same_text
 from nextpaint.sql.plan import Call
 
 _Compare = Callable[[Any, Any], Any]
+_FEW_TEXTS = 16  # that are looked for one after the other; more are a set of Python strings
 
 
 def common(left: Operand, right: Operand) -> tuple[Operand, Operand]:
@@ -178,12 +179,22 @@ def build_in(call: Call, operands: tuple[Operand, ...]) -> Operand:
         kinds = {pair[0].type.kind for pair in matched}
         if len(kinds) == 1:
             wanted = frozenset([pair[1].value for pair in matched])
-            return made(BOOLEAN, _in_set(matched[0][0].run, wanted, has_null), (matched[0][0],))
+            return made(BOOLEAN, _in_set(matched[0][0], wanted, has_null), (matched[0][0],))
     return made(BOOLEAN, _in_any([comparison(operator.eq, *pair).run for pair in matched], has_null), operands)
 
 
-def _in_set(run: Kernel, wanted: frozenset[Any], has_null: bool) -> Kernel:
+def _in_set(operand: Operand, wanted: frozenset[Any], has_null: bool) -> Kernel:
+    run = operand.run
+    texts = [np.frombuffer(each.encode("utf-8", "surrogatepass"), np.uint8) for each in wanted if isinstance(each, str)]
+    places = operand.column if 0 < len(texts) <= _FEW_TEXTS else None
+
     def kernel(ev: Evaluation) -> Held:
+        if places is not None and isinstance(column := places(ev), TextColumn):
+            views = column.views().compact()
+            among = np.logical_or.reduce([same_text(views, text) for text in texts])
+            if column.valid is not None:
+                among &= column.valid
+            return among, both(column.valid, among) if has_null else column.valid
         values, valid = run(ev)
         cells = values.tolist()
         found = np.fromiter([cell in wanted for cell in cells], np.bool_, len(cells))

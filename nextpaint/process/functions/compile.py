@@ -140,7 +140,7 @@ def compile_expr(expr: Expr) -> Evaluator:
     operand = _compile(expr)
     type_ = expr.type
     if operand.column is not None:
-        return operand.column
+        return _quiet_column(operand.column) if operand.warns else operand.column
     run = _silent(operand)
     whole = operand.scaled if type_.kind is Kind.DECIMAL else None
 
@@ -208,6 +208,14 @@ def _silent(operand: Operand) -> Kernel:
             return run(ev)
 
     return kernel
+
+
+def _quiet_column(column: Evaluator) -> Evaluator:
+    def evaluate(ev: Evaluation) -> Column:
+        with np.errstate(all="ignore"):
+            return column(ev)
+
+    return evaluate
 
 
 def _compile(expr: Expr) -> Operand:

@@ -16,10 +16,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nextpaint.record.columns import AnyArray, BoolArray, Column, IntArray, Value
-from nextpaint.record.types import Type
+from nextpaint.record.columns import AnyArray, BoolArray, Column, IntArray, TextColumn, Value
+from nextpaint.record.types import Kind, Type
+from nextpaint.record.views import Views
 
 Held = tuple[AnyArray, BoolArray | None]
+
+_MANY = 64  # rows among which it is worth looking for texts that repeat
 
 
 class Scaled(NamedTuple):
@@ -143,9 +146,24 @@ def nulls(type_: Type, length: int) -> Held:
 
 def constant(type_: Type, value: Value) -> Operand:
     """The operand of a literal."""
+    column = _one_text(type_, value) if type_.kind is Kind.STRING else None
     if value is None:
-        return Operand(type_, lambda ev: nulls(type_, ev.length), constant=True)
-    return Operand(type_, lambda ev: (filled(type_, value, ev.length), None), constant=True, value=value)
+        return Operand(type_, lambda ev: nulls(type_, ev.length), constant=True, column=column)
+    return Operand(type_, lambda ev: (filled(type_, value, ev.length), None), constant=True, value=value, column=column)
+
+
+def _one_text(type_: Type, value: Value) -> Evaluator | None:
+    """A column whose rows are all one place."""
+    try:
+        text = np.frombuffer(str("" if value is None else value).encode(), np.uint8)
+    except UnicodeEncodeError:  # half a pair, which is no text in a buffer
+        return None
+
+    def column(ev: Evaluation) -> Column:
+        views = Views(text, np.zeros(ev.length, np.int64), np.full(ev.length, len(text), np.int32))
+        return TextColumn(type_, views, np.zeros(ev.length, np.bool_) if value is None else None)
+
+    return column
 
 
 # A NumPy bool is one byte, 0 or 1: searching the bytes is several times cheaper than any()/all() on small arrays.
@@ -189,21 +207,28 @@ def cells_of(held: Held) -> list[Any]:
 
 
 def lift(type_: Type, function: Callable[..., Any], operands: Sequence[Operand]) -> Kernel:
-    """`function` over Python values, row by row. NULL in, NULL out; it may return None for NULL and raise `Failed`."""
+    """`function` over Python values, row by row; where texts repeat, text by text. NULL in, NULL out; it may return
+    None for NULL and raise `Failed`."""
     if any(operand.is_null for operand in operands):
         return lambda ev: nulls(type_, ev.length)
     if len(operands) == 1 or (operands and all(operand.constant for operand in operands[1:])):
         rest = [operand.value for operand in operands[1:]]
         one = (lambda cell: function(cell, *rest)) if rest else function
-        return _lift_one(type_, one, operands[0].run)
+        return _lift_one(type_, one, operands[0])
     return _lift_many(type_, function, operands)
 
 
-def _lift_one(type_: Type, one: Callable[[Any], Any], run: Kernel) -> Kernel:
+def _lift_one(type_: Type, one: Callable[[Any], Any], operand: Operand) -> Kernel:
+    run = operand.run
+    repeats = operand.type.kind is Kind.STRING and not type_.is_nested
+
     def kernel(ev: Evaluation) -> Held:
         held = run(ev)
         cells = cells_of(held)
         try:
+            if repeats and len(cells) >= _MANY and len(distinct := set(cells)) * 2 <= len(cells):
+                known = {cell: None if cell is None else one(cell) for cell in distinct}
+                return hold(type_, [known[cell] for cell in cells])
             if held[1] is None:
                 return hold(type_, [one(cell) for cell in cells])
             return hold(type_, [None if cell is None else one(cell) for cell in cells])

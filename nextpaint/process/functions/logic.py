@@ -7,7 +7,7 @@ zero. A part that cannot fail may be evaluated for all rows where that is cheape
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -24,8 +24,9 @@ from nextpaint.process.functions.evaluation import (
     made,
     some,
 )
-from nextpaint.record.columns import BoolArray, IntArray
-from nextpaint.record.types import BOOLEAN, Type
+from nextpaint.process.functions.text_places import FEW, chosen, column_of, with_column
+from nextpaint.record.columns import BoolArray, Column, IntArray
+from nextpaint.record.types import BOOLEAN, Kind, Type
 from nextpaint.sql.plan import Call
 
 _Builder = Callable[[Call, tuple[Operand, ...]], Operand]
@@ -173,29 +174,48 @@ def case(type_: Type, whens: list[Operand], thens: list[Operand], default: Opera
     whens = [_boolean(each) for each in whens]
 
     def kernel(ev: Evaluation) -> Held:
-        result: _Merge | None = None
-        left, rows = ev, None  # the rows no branch has taken yet, and their places in `ev`
-        for when, then in zip(whens, thens, strict=True):
-            taken = true_rows(when.run(left))
-            if not some(taken):
-                continue
-            if every(taken):
-                if rows is None:
-                    return then.run(ev)
-                assert result is not None
-                return result.put(rows, then.run(left))
-            result = result or _Merge(type_, ev.length)
-            chosen = taken.nonzero()[0]
-            result.put(chosen if rows is None else rows[chosen], then.run(left.take(chosen, then.reads)))
-            others = (~taken).nonzero()[0]
-            rows = others if rows is None else rows[others]
-            left = left.take(others)
-        if rows is None:
-            return default.run(ev)
-        assert result is not None
-        return result.put(rows, default.run(left))
+        result = _Merge(type_, ev.length)
+        for rows, operand, part in _branches(ev, whens, thens, default):
+            held = operand.run(part)
+            if rows is None:
+                return held
+            result.put(rows, held)
+        return result.values, result.valid
 
-    return made(type_, kernel, [*whens, *thens, default])
+    operand = made(type_, kernel, [*whens, *thens, default])
+    if type_.kind is not Kind.STRING:
+        return operand
+
+    def column(ev: Evaluation) -> Column | None:
+        if ev.length < FEW:
+            return None
+        return chosen(
+            type_,
+            ev.length,
+            [(rows, column_of(each, part)) for rows, each, part in _branches(ev, whens, thens, default)],
+        )
+
+    return with_column(operand, column)
+
+
+def _branches(
+    ev: Evaluation, whens: list[Operand], thens: list[Operand], default: Operand
+) -> Iterator[tuple[IntArray | None, Operand, Evaluation]]:
+    """Rows of `ev` (None: all), the operand that gives their values, and those rows; no row twice, all of them once."""
+    left, rows = ev, None  # the rows no branch has taken yet, and their places in `ev`
+    for when, then in zip(whens, thens, strict=True):
+        taken = true_rows(when.run(left))
+        if not some(taken):
+            continue
+        if every(taken):
+            yield rows, then, left
+            return
+        found = taken.nonzero()[0]
+        yield (found if rows is None else rows[found]), then, left.take(found, then.reads)
+        others = (~taken).nonzero()[0]
+        rows = others if rows is None else rows[others]
+        left = left.take(others)
+    yield rows, default, left
 
 
 class _Merge:
@@ -207,13 +227,12 @@ class _Merge:
         self.values = np.empty(length, type_.dtype)
         self.valid: BoolArray | None = None
 
-    def put(self, rows: IntArray, held: Held) -> Held:
+    def put(self, rows: IntArray, held: Held) -> None:
         self.values[rows] = held[0]
         if held[1] is not None:
             if self.valid is None:
                 self.valid = np.ones(len(self.values), np.bool_)
             self.valid[rows] = held[1]
-        return self.values, self.valid
 
 
 def build_case(call: Call, operands: tuple[Operand, ...]) -> Operand:

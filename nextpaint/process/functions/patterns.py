@@ -55,6 +55,16 @@ def _plain(parts: list[str]) -> Callable[[str], bool] | None:
     return None
 
 
+def ends(pattern: str, escape: str | None = None) -> tuple[str, str | None] | None:
+    """`abc` as ("abc", None), `abc%` as ("abc", ""), `%abc` as ("", "abc"); None for any other pattern."""
+    parts = pattern.split("%")
+    if "_" in pattern or (escape is not None and escape in pattern) or len(parts) > 2:
+        return None
+    if len(parts) == 1:
+        return parts[0], None
+    return (parts[0], parts[1]) if parts[0] == "" or parts[1] == "" else None
+
+
 def _expression(parts: list[str]) -> Callable[[str], bool]:
     written = {"%": "(?s:.*)", "_": "."}
     source = "".join([written[part] if index % 2 else re.escape(part) for index, part in enumerate(parts)])

@@ -35,6 +35,18 @@ def of_column(type_: Type, index: int) -> Give | None:
     return (lambda ev: _decimals(ev.columns[index]) if ev.length >= FEW else None) if _is_decimal(type_) else None
 
 
+def _of_operand(operand: Operand) -> Give | None:
+    """An operand's whole numbers: of a field of a ROW, or of anything that gives integers."""
+    if operand.scaled is not None or operand.warns:
+        return operand.scaled
+    held, run = operand.column, operand.run
+    if operand.type.kind in INTEGERS:
+        return lambda ev: _integers(Column(operand.type, *run(ev))) if ev.length >= FEW else None
+    if held is None or not _is_decimal(operand.type):
+        return None
+    return lambda ev: _decimals(held(ev)) if ev.length >= FEW else None
+
+
 def of_literal(type_: Type, value: Any) -> Give | None:
     """A constant's whole number, shape (1,)."""
     if value is None or not (_is_decimal(type_) or type_.kind in INTEGERS):
@@ -51,9 +63,10 @@ def improved(call: Call, operand: Operand, operands: tuple[Operand, ...]) -> Ope
     rule = _RULES.get(call.function)
     if rule is None or not any(_is_decimal(each.type) for each in (operand, *operands)):
         return operand
-    if any(each.scaled is None for each in operands):
+    whole = [replace(each, scaled=_of_operand(each)) for each in operands]
+    if any(each.scaled is None for each in whole):
         return operand
-    return rule(call, (operand, *operands)) or operand
+    return rule(call, (operand, *whole)) or operand
 
 
 def column_of(type_: Type, found: Scaled, length: int) -> Column:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import repeat
 from typing import Any
 
-from nextpaint.process.functions import patterns
+from nextpaint.process.functions import patterns, text_places
 from nextpaint.process.functions.casts import widen
 from nextpaint.process.functions.evaluation import (
     Evaluation,
@@ -80,6 +80,30 @@ def _substring(text: str, start: int, length: int | None = None) -> str | None:
     if begin < 0:
         return ""
     return text[begin:] if length is None else text[begin : begin + length]
+
+
+def _substring_places(start: int, length: int | None = None) -> text_places.Part | None:
+    return None if length is not None and length < 0 else text_places.substring(start, length)
+
+
+def _in_ascii(function: Callable[..., Any], part: Callable[..., text_places.Part | None]) -> Builder:
+    """A function of text whose further arguments, where they are constants, make a `part` of places."""
+
+    def build(call: Call, operands: tuple[Operand, ...]) -> Operand:
+        operand = plain(function)(call, operands)
+        source, *rest = operands
+        if source.type.kind is not Kind.STRING or any(each.value is None for each in rest):
+            return operand
+        found = part(*[each.value for each in rest])
+        return operand if found is None else text_places.of_ascii(operand, source, found)
+
+    return build
+
+
+def build_length(call: Call, operands: tuple[Operand, ...]) -> Operand:
+    """CHAR_LENGTH, in characters."""
+    operand = plain(len)(call, operands)
+    return text_places.counted(operand, operands[0]) if operands[0].type.kind is Kind.STRING else operand
 
 
 def _left(text: str, count: int) -> str:
@@ -226,7 +250,9 @@ def build_like(call: Call, operands: tuple[Operand, ...]) -> Operand:
         raise ValueError(f"the escape of LIKE is one character, not {escape!r}")
     if operands[1].constant and operands[1].value is not None:
         matches = patterns.like(str(operands[1].value), escape)
-        return made(call.type, lift(call.type, matches, operands[:1]), operands)
+        operand = made(call.type, lift(call.type, matches, operands[:1]), operands)
+        ends = patterns.ends(str(operands[1].value), escape)
+        return operand if ends is None else text_places.matched(operand, operands[0], *ends)
 
     def match(text: str, pattern: str) -> bool:
         try:
@@ -246,17 +272,17 @@ FUNCTIONS: dict[str, Builder] = {
     "||": build_concat,
     "CONCAT": build_concat,
     "CONCAT_WS": build_concat_ws,
-    "UPPER": plain(str.upper),
-    "LOWER": plain(str.lower),
+    "UPPER": _in_ascii(str.upper, lambda: text_places.upper),
+    "LOWER": _in_ascii(str.lower, lambda: text_places.lower),
     "INITCAP": plain(_initcap),
     "TRIM": build_trim,
     "BTRIM": _trim("BOTH"),
     "LTRIM": _trim("LEADING"),
     "RTRIM": _trim("TRAILING"),
-    "SUBSTRING": plain(_substring),
-    "LEFT": plain(_left),
-    "RIGHT": plain(_right),
-    "CHAR_LENGTH": plain(len),
+    "SUBSTRING": _in_ascii(_substring, _substring_places),
+    "LEFT": _in_ascii(_left, text_places.left),
+    "RIGHT": _in_ascii(_right, text_places.right),
+    "CHAR_LENGTH": build_length,
     "REPLACE": plain(str.replace),
     "POSITION": plain(_locate),
     "LOCATE": build_locate,

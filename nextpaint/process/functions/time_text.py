@@ -202,6 +202,14 @@ def writer(pattern: str) -> Callable[[int], str]:
     return write
 
 
+_UNITS = {"S": 1, "s": 1000, "m": 60_000, **dict.fromkeys("aHkKh", 3_600_000)}
+
+
+def unit_ms(pattern: str) -> int:
+    """The longest span of times, from a multiple of itself, that a pattern writes alike. Raises ValueError."""
+    return min((_UNITS.get(letter, DAY_MS) for letter, _, _ in _pieces(pattern)), default=DAY_MS)
+
+
 def _reader_pieces(pattern: str) -> str:
     """A regular expression with a group per field; equal letters run together keep their fixed width."""
     pieces = _pieces(pattern)

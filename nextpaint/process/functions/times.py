@@ -15,6 +15,7 @@ import numpy as np
 from nextpaint.process.functions import calendar, numbers, time_text
 from nextpaint.process.functions.casts import TIMESTAMPS, widen
 from nextpaint.process.functions.evaluation import Evaluation, Failed, Held, Operand, both, lift, made
+from nextpaint.process.functions.text_places import by_unit
 from nextpaint.process.functions.time_text import DAY_MS
 from nextpaint.record.columns import AnyArray, IntArray
 from nextpaint.record.types import BIGINT, INTEGERS, STRING, TIMESTAMP, Kind, Type
@@ -277,8 +278,11 @@ def build_to_date(call: Call, operands: tuple[Operand, ...]) -> Operand:
 def build_date_format(call: Call, operands: tuple[Operand, ...]) -> Operand:
     """DATE_FORMAT: (time or its text, pattern)."""
     _checked(operands, _writer)
-    time = operands[0] if operands[0].type.kind in TIMESTAMPS else widen(operands[0], TIMESTAMP)
-    return made(STRING, lift(STRING, _format, (time, operands[1])), (time, operands[1]), fallible=True)
+    time, pattern = (operands[0] if operands[0].type.kind in TIMESTAMPS else widen(operands[0], TIMESTAMP)), operands[1]
+    operand = made(STRING, lift(STRING, _format, (time, pattern)), (time, pattern), fallible=True)
+    if time.is_null or not pattern.constant or pattern.value is None:
+        return operand
+    return by_unit(operand, time, time_text.unit_ms(str(pattern.value)), _writer(str(pattern.value)))
 
 
 # ---------------------------------------------------------------- the clock

@@ -1,14 +1,15 @@
 """Expressions give the same, whichever way a column is held: Python objects, places in a buffer, fields as columns."""
 
 import operator
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nextpaint.process.functions.compile import Evaluation, compile_expr
-from nextpaint.record.columns import Column, RowColumn, TextColumn
-from nextpaint.record.types import BIGINT, BOOLEAN, STRING, Field, row
+from nextpaint.record.columns import Column, DecimalColumn, RowColumn, TextColumn
+from nextpaint.record.types import BIGINT, BOOLEAN, STRING, Field, decimal, row
 from nextpaint.sql.plan import At, Call, ColumnRef, Literal
 
 HERE = At("x.sql", 1, 1)
@@ -80,6 +81,18 @@ def test_fields_of_rows_are_the_same_as_objects_and_as_columns(values, data):
 def test_a_field_of_a_row_held_as_columns_stays_a_column():
     channel = call(STRING, "FIELD", ColumnRef(BID, 0, "bid", HERE), name="channel")
     assert isinstance(evaluated(channel, as_fields([("a", 1, None), None])), TextColumn)
+
+
+def test_a_decimal_of_a_field_of_a_row_is_computed_in_whole_numbers():
+    price = call(BIGINT, "FIELD", ColumnRef(BID, 0, "bid", HERE), name="price")
+    product = call(decimal(23, 3), "*", Literal(decimal(3, 3), Decimal("0.908"), HERE), price)
+    values = [("a", at, None) for at in range(20)] + [None, ("b", None, None)]
+    found = evaluated(call(decimal(12, 2), "CAST", product), as_fields(values))
+    assert isinstance(found, DecimalColumn)
+    expected = [
+        evaluated(call(decimal(12, 2), "CAST", product), Column.of(BID, [each])).to_list()[0] for each in values
+    ]
+    assert found.to_list() == expected
 
 
 @pytest.mark.parametrize("count", [0, 1])
