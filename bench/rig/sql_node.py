@@ -23,6 +23,7 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from nextpaint.application import Application
+from nextpaint.cli import interpreter
 from nextpaint.engine.node import Node, NodeSettings
 from nextpaint.ports import Ports, SystemClock, SystemDisk, SystemRandom, ThreadWorkers
 from nextpaint.process.outputs import plain
@@ -72,6 +73,7 @@ async def measured(query: Query, inputs: Path, rows: int, data: Path, kept: Path
     ports = Ports(SystemClock(), SystemDisk(data), SystemRandom(), ThreadWorkers(loop.call_soon_threadsafe))
     node = Node.open(data, application(query), ports, NodeSettings(checkpoint_s=10), None)
     node.start()
+    interpreter.prepare()  # as `nextpaint run` does once it has started
     paths = {name: written(inputs, name, rows).with_suffix(".batches") for name in query.inputs}
     start = time.process_time()
     for topic, batch in interleaved(paths):
