@@ -25,6 +25,7 @@ from nextpaint.process import checkpoint
 from nextpaint.record.errors import NotFound, Overloaded, ReplayError
 
 EVENTS_LISTED = 20
+KEPT_S = 120.0  # how long the state of the last what-if question waits for the next
 SUPPOSED_AT_ONCE = 4  # what-if questions waiting for the one that runs: each reads up to a minute of the ledger again
 
 
@@ -36,6 +37,8 @@ class Explaining:
         self._deciding = deciding
         self._turn = asyncio.Lock()
         self._waiting = 0
+        self._supposing: Supposing | None = None
+        self._forgetting: asyncio.TimerHandle | None = None
 
     async def explain(self, decision_id: str, view: str, replay: bool) -> dict[str, Any]:
         record = self.record(decision_id)
@@ -53,15 +56,28 @@ class Explaining:
         change.checked()
         if self._waiting >= SUPPOSED_AT_ONCE:
             raise Overloaded("other what-if questions are being answered", where=f"decision {decision_id[:40]}")
-        node = self._node
-        source = Source(node.ledger, node.ports.clock, self._deciding.models, node.ports.disk, (node.application,))
-        frame = node.position_of(record.position).frame
+        frame = self._node.position_of(record.position).frame
         self._waiting += 1
         try:
             async with self._turn:
-                return await asyncio.to_thread(Supposing(source).answer, record, change, frame)
+                return await asyncio.to_thread(self._supposes().answer, record, change, frame)
         finally:
             self._waiting -= 1
+
+    def _supposes(self) -> Supposing:
+        """Who answers, with what was kept of the last question; for a while, since it is a whole state."""
+        node = self._node
+        if self._supposing is None or self._supposing.source.known != (node.application,):
+            self._supposing = Supposing(
+                Source(node.ledger, node.ports.clock, self._deciding.models, node.ports.disk, (node.application,))
+            )
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+        self._forgetting = node.loop.call_later(KEPT_S, self._forget)
+        return self._supposing
+
+    def _forget(self) -> None:
+        self._supposing = self._forgetting = None
 
     async def events(self, decision_id: str) -> list[dict[str, Any]]:
         """What the person did before a decision, newest first: the message ids that `what_if` can leave out."""

@@ -6,7 +6,7 @@ recorded; beyond the replay horizon (records or applications gone) it raises Rep
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nextpaint.application import Application
@@ -17,6 +17,7 @@ from nextpaint.decide.model import Rankers, no_rankers
 from nextpaint.engine.replay import DECISIONS_TOPIC, Cut, Frames, Replay
 from nextpaint.ports import Clock, Disk
 from nextpaint.process import checkpoint
+from nextpaint.process.reading import Reading
 from nextpaint.record.errors import ReplayError
 
 
@@ -46,6 +47,7 @@ class Recomputation:
         self.replay = Replay(ledger, start=start, disk=disk, cut=cut, without=without, applications=applications)
         self._clock = clock
         self._deciders: dict[str, Decider] = {}
+        self.over: Callable[[Reading], Reading] | None = None  # what decisions read instead
 
     def verdicts(self, records: Iterable[DecisionRecord]) -> Iterator[Verdict]:
         """One verdict per record; records must come in ascending read position."""
@@ -103,8 +105,13 @@ class Recomputation:
             found=asked.found,
         )
         moment = Moment(record.decision_id, record.time_ms, record.seed, None, paths or record.paths())
-        reading = self.replay.tables.reading(record.time_ms)
+        reading = self.reading(record.time_ms)
         return decider.decide(surface or record.surface, request, record.subjects, reading, moment)
+
+    def reading(self, time_ms: int) -> Reading:
+        """What decisions read."""
+        reading = self.replay.tables.reading(time_ms)
+        return reading if self.over is None else self.over(reading)
 
 
 def decisions_of(ledger: Frames) -> Iterator[tuple[int, DecisionRecord]]:

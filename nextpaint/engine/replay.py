@@ -210,6 +210,7 @@ class Replay:
         self._tables: Tables | None = None
         if start is not None:
             self._from(start)
+        self._without = without
         self._records = _Records(ledger, start.header.next_frame if start else 0, self.applied, cut, without)
 
     @property
@@ -255,6 +256,15 @@ class Replay:
                 self._switch(step)
             else:
                 self._apply(step)
+
+    @property
+    def size(self) -> int:
+        """How many rows the state has."""
+        return 0 if self.runner is None else self.runner.state.rows()
+
+    def reopen(self) -> None:
+        """Read on from where the ledger is now: it grew since the last `advance`."""
+        self._records = _Records(self._ledger, self._records.frame, self.applied, self._cut, self._without)
 
     def suppose(self, topic: str, records: Sequence[Record]) -> None:
         """Apply records that the ledger does not hold, right after the last one applied; `advance` ends here."""

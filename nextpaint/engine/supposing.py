@@ -11,6 +11,10 @@ forgotten event still happened, and what others did.
 
 Invariants: nothing is written; the ledger is read up to the decision's position. With facts alone the unchanged
 decision is recomputed on the way and compared with its record; `proved` says so.
+
+The state that was moved to a decision's position is kept for the next question: about the same decision, or a later
+one, it costs two decisions and the records in between. Facts of tables that nothing is derived from are read over that
+state (`overlaid`); other facts are written into it, and it is gone. An event is left out from the start.
 """
 
 from __future__ import annotations
@@ -31,17 +35,22 @@ from nextpaint.decide.explain import compare
 from nextpaint.decide.model import Rankers, no_rankers
 from nextpaint.decide.moved import moved
 from nextpaint.engine.history import Past, before, is_view
+from nextpaint.engine.overlaid import Overlaid
 from nextpaint.engine.recomputation import Recomputation
 from nextpaint.engine.replay import Frames
 from nextpaint.ports import Clock, Disk
 from nextpaint.process import checkpoint
 from nextpaint.process.coercion import coerce
 from nextpaint.process.outputs import plain
+from nextpaint.process.reading import Reading
 from nextpaint.record.codec import Record
+from nextpaint.record.columns import Value
 from nextpaint.record.errors import InvalidInput, NotFound, ReplayError
 from nextpaint.sql.plan import Table
 
 LAST_VIEW = "last view"
+KEPT_ROWS_MAX = 2_000_000  # of a kept state: a few hundred megabytes
+KEPT_RECORDS_MAX = 20_000  # applied at most instead of reading a checkpoint: about a second
 CHANGES_MAX = 50  # items, events and features of one change: a question, not a migration
 
 _json = msgspec.json.Encoder(decimal_format="number").encode
@@ -85,16 +94,26 @@ class Source:
             number = frame.number
         return number
 
+    def nearest(self, up_to: int) -> int:
+        """The position of the newest checkpoint at or before a seq, whole or not; -1 without one."""
+        there = () if self.disk is None else checkpoint.positions(self.disk)
+        return max((each for each in there if each <= up_to), default=-1)
+
     def start(self, up_to: int) -> checkpoint.Checkpoint | None:
         """The newest checkpoint at or before a seq."""
         return None if self.disk is None else checkpoint.newest(self.disk, up_to)
 
 
 class Supposing:
-    """Answers what-if questions about decisions of one ledger. Blocks: run it on a worker thread."""
+    """Answers what-if questions about decisions of one ledger, one at a time. Blocks: run it on a worker thread."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._kept: Recomputation | None = None
+
+    @property
+    def source(self) -> Source:
+        return self._source
 
     def answer(self, record: DecisionRecord, change: Change, frame: int | None = None) -> dict[str, Any]:
         """The changed page beside the recorded one: {"changed": [in words], "cards", "moved", "answer", "proved",
@@ -103,25 +122,48 @@ class Supposing:
         change.checked()
         forgotten = self._forgotten(record, change.forget, frame)
         first = min((each.seq for each in forgotten), default=record.position + 1)
-        start = self._source.start(min(first - 1, record.position))
-        again = Recomputation(
-            self._source.ledger, self._source.clock, disk=self._source.disk, start=start,
-            rankers=self._source.rankers, without=frozenset(each.seq for each in forgotten), known=self._source.known,
-        )  # fmt: skip
+        again = self._from(first - 1, forgotten) if forgotten else self._standing(record)
         decider = again.decider(record)
         proved = not forgotten and not compare(record, again.made(decider, record).record)
         said = [
             f"without {each.named}, {age_text(max(record.time_ms - each.event.ts, 0))} before" for each in forgotten
         ]
+        facts = Supposed(again, record.time_ms)
         for key, columns in change.items.items():
-            said += _supposed(again, key, columns, record.time_ms)
+            said += facts.take(key, columns)
+        self._kept = None
+        if facts.written or forgotten:
+            facts.write()
+        elif again.replay.size <= KEPT_ROWS_MAX:
+            self._kept = again
         if change.without:
             decider = _without(again, record, change.without)
             said += [f"without the feature {name}" for name in change.without]
         if change.profiled is not None:
             said.append("with a profile" if change.profiled else "without a profile")
-        made = again.made(decider, record, profiled=change.profiled)
-        return _told(record, made, said, proved, _titles(again, record, made))
+        again.over = facts.reading if facts.overlaid else None
+        try:
+            made = again.made(decider, record, profiled=change.profiled)
+            titles = _titles(again, record, made)
+        finally:
+            again.over = None
+        return _told(record, made, said, proved, titles)
+
+    def _from(self, seq: int, forgotten: Sequence[Past] = ()) -> Recomputation:
+        """A state that moves on from the newest checkpoint at or before a seq."""
+        source = self._source
+        return Recomputation(
+            source.ledger, source.clock, disk=source.disk, start=source.start(seq), rankers=source.rankers,
+            without=frozenset(each.seq for each in forgotten), known=source.known,
+        )  # fmt: skip
+
+    def _standing(self, record: DecisionRecord) -> Recomputation:
+        """The kept state where it can move on to the decision, unless a checkpoint is far nearer."""
+        kept, nearest = self._kept, self._source.nearest(record.position)
+        if kept is None or not nearest - KEPT_RECORDS_MAX <= kept.replay.applied <= record.position:
+            return self._from(record.position)
+        kept.replay.reopen()
+        return kept
 
     def _forgotten(self, record: DecisionRecord, names: Sequence[str], frame: int | None) -> list[Past]:
         """The events to leave out. Raises NotFound for one that this person did not send before the decision."""
@@ -153,41 +195,69 @@ class Supposing:
 # ---------------------------------------------------------------- another fact
 
 
-def _supposed(again: Recomputation, key: str, columns: Mapping[str, Any], time_ms: int) -> list[str]:
-    """Writes an item's facts after the last record, each into the table that has the column; gives them in words."""
-    application, said, rest = again.application, [], dict(columns)
-    for name in application.item_tables:
-        table = application.program.tables[name]
-        part = {column: rest.pop(column) for column in table.names if column in rest}
-        if part:
-            said += _written(again, table, key, part, time_ms)
-    if rest:
-        known = sorted(
-            {column for name in application.item_tables for column in application.program.tables[name].names}
-        )
-        raise InvalidInput(f"no item table has a column {next(iter(rest))[:80]!r}", where=f"what-if, item {key[:80]}",
-                           cure=f"known: {', '.join(known)}")  # fmt: skip
-    return said
+class Supposed:
+    """The facts of one question: read over the state where nothing is derived from their tables, else written."""
 
+    def __init__(self, again: Recomputation, time_ms: int) -> None:
+        self._again = again
+        self._time_ms = time_ms
+        self.overlaid: dict[str, dict[str, dict[str, Value]]] = {}
+        self.written: list[tuple[str, Record]] = []
 
-def _written(again: Recomputation, table: Table, key: str, part: Mapping[str, Any], time_ms: int) -> list[str]:
-    held = again.replay.tables.reading(time_ms).row(table.name, (key,))
-    if held is None:
-        raise NotFound(f"{table.name} has no item {key[:80]!r}", where="what-if", cure="name an item by its id")
-    row = {name: plain(value) for name, value in held.items()}
-    said = []
-    for column, value in part.items():
-        try:
-            coerce(value, table.fields[table.names.index(column)].type)
-        except ValueError as error:
-            raise InvalidInput(f"{column}: {error}", where=f"what-if, item {key[:80]}") from error
-        said.append(f"{column} of {key} {_shown(value)} instead of {_shown(row[column])}")
-        row[column] = value
-    if table.watermark is not None:
-        row[table.names[table.watermark.column]] = time_ms
-    item_key = {table.names[at]: row[table.names[at]] for at in table.primary_key}
-    again.replay.suppose(table.name, [Record(_json(item_key), _json(row), time_ms)])
-    return said
+    def take(self, key: str, columns: Mapping[str, Any]) -> list[str]:
+        """Take an item's facts, each for the table that has the column; gives them in words."""
+        application, said, rest = self._again.application, [], dict(columns)
+        for name in application.item_tables:
+            table = application.program.tables[name]
+            part = {column: rest.pop(column) for column in table.names if column in rest}
+            if part:
+                said += self._taken(table, key, part)
+        if rest:
+            known = sorted(
+                {column for name in application.item_tables for column in application.program.tables[name].names}
+            )
+            unknown = f"no item table has a column {next(iter(rest))[:80]!r}"
+            raise InvalidInput(unknown, where=f"what-if, item {key[:80]}", cure=f"known: {', '.join(known)}")
+        return said
+
+    def _taken(self, table: Table, key: str, part: Mapping[str, Any]) -> list[str]:
+        tables = self._again.replay.tables
+        held = tables.reading(self._time_ms).row(table.name, (key,))
+        if held is None:
+            raise NotFound(f"{table.name} has no item {key[:80]!r}", where="what-if", cure="name an item by its id")
+        row = {name: plain(value) for name, value in held.items()}
+        said, read = [], dict[str, Value]()
+        for column, value in part.items():
+            try:
+                read[column] = coerce(value, table.fields[table.names.index(column)].type)
+            except ValueError as error:
+                raise InvalidInput(f"{column}: {error}", where=f"what-if, item {key[:80]}") from error
+            said.append(f"{column} of {key} {_shown(value)} instead of {_shown(row[column])}")
+            row[column] = value
+        if table.watermark is not None:
+            name = table.names[table.watermark.column]
+            row[name] = read[name] = self._time_ms
+        if self.alone(table, read):
+            self.overlaid.setdefault(table.name, {})[key] = read
+        else:
+            item_key = {table.names[at]: row[table.names[at]] for at in table.primary_key}
+            self.written.append((table.name, Record(_json(item_key), _json(row), self._time_ms)))
+        return said
+
+    def alone(self, table: Table, read: Mapping[str, Value]) -> bool:
+        """Whether another row of a table is all that these values change."""
+        simple = all(value is None or type(value) in (int, float, bool, str) for value in read.values())
+        derived_from = self._again.replay.tables.runner.graph.derived_from
+        return simple and len(table.primary_key) == 1 and table.name not in derived_from
+
+    def write(self) -> None:
+        """Apply what is to be written, after the last record."""
+        for table, record in self.written:
+            self._again.replay.suppose(table, [record])
+
+    def reading(self, below: Reading) -> Reading:
+        """`below` with the facts that are read over it."""
+        return Overlaid(below, self.overlaid, self._again.replay.tables.runner.at_ms)
 
 
 def _shown(value: object) -> str:
@@ -226,7 +296,7 @@ def _surface(application: Application, name: str) -> Surface:
 def _titles(again: Recomputation, record: DecisionRecord, made: Decision) -> dict[str, str]:
     """Titles as of the decision, where the items table has a column `title`."""
     items = _surface(again.application, record.surface).items
-    reading = again.replay.tables.reading(record.time_ms)
+    reading = again.reading(record.time_ms)
     pages = (record, made.record)
     keys = dict.fromkeys(
         [each.id for page in pages for each in page.items] + [each.id for page in pages for each in page.near]

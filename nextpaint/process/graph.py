@@ -131,6 +131,7 @@ class Graph:
     learners: dict[str, Learning] = field(default_factory=dict)
     exposures: dict[str, Exposures] = field(default_factory=dict)
     by_topic: dict[str, list[str]] = field(default_factory=dict)
+    derived_from: frozenset[str] = frozenset()  # tables that statements, indexes or learners read
 
     def operators(self) -> list[Operator]:
         tables = [source.rows_table for source in self.sources.values() if source.rows_table is not None]
@@ -209,7 +210,7 @@ class _Builder:
         self._scanned = {name for insert in design.program.inserts for name in scans(insert.root)} | indexed
         self._settings = source_settings(design.program.settings)
         self._built_in = {each.table.name: each for each in (*design.built_in, BuiltIn(VECTORS, VECTORS.name))}
-        self.graph = Graph(state)
+        self.graph = Graph(state, derived_from=frozenset(self._scanned))
 
     def build(self) -> Graph:
         program, settings = self._design.program, self._settings

@@ -7,6 +7,7 @@ import pytest
 
 from nextpaint.cli import main
 from nextpaint.cli.commands import Directory
+from nextpaint.engine import supposing
 from nextpaint.engine.node import NodeSettings
 from nextpaint.engine.recomputation import decisions_of
 from nextpaint.engine.supposing import LAST_VIEW, Change, Source, Supposing
@@ -59,6 +60,72 @@ def test_it_is_what_the_node_answers_when_the_change_really_happens(tmp_path):
         assert ids(told["answer"]) == ids(after)
 
     on_corner(tmp_path, act)
+
+
+def counted(monkeypatch):
+    """How often a state is put together from the ledger."""
+    made, before = [], supposing.Recomputation.__init__
+
+    def init(self, *arguments, **named):
+        made.append(1)
+        before(self, *arguments, **named)
+
+    monkeypatch.setattr(supposing.Recomputation, "__init__", init)
+    return made
+
+
+def test_the_next_question_about_the_same_or_a_later_decision_builds_no_state(tmp_path, monkeypatch):
+    async def act(engine):
+        first = await decided(engine)
+        made = counted(monkeypatch)
+        sold_out = Change(items={ids(first)[0]: {"stock": 0}})
+        told = await engine.what_if(LOCAL, first["decision_id"], sold_out)
+        cheap = Change(items={ids(first)[1]: {"price": 0.5}}, without=("heat",))
+        other = await engine.what_if(LOCAL, first["decision_id"], cheap)
+        with pytest.raises(InvalidInput):
+            await engine.what_if(LOCAL, first["decision_id"], Change(items=sold_out.items, without=("luck",)))
+        assert await engine.what_if(LOCAL, first["decision_id"], sold_out) == told
+        later = await decided(engine, views=("g5", "g5", "g5"))
+        after = await engine.what_if(LOCAL, later["decision_id"], sold_out)
+        assert after["proved"] and other["proved"]
+        assert len(made) == 1
+        monkeypatch.setattr(supposing, "KEPT_ROWS_MAX", -1)  # as if each were the first question
+        for decision, change, said in ((first, cheap, other), (first, sold_out, told), (later, sold_out, after)):
+            assert await engine.what_if(LOCAL, decision["decision_id"], change) == said
+        assert len(made) > 2
+
+    on_corner(tmp_path, act)
+
+
+CHANGES = (
+    {"g7": {"stock": 0}}, {"g7": {"price": 9.5}, "g9": {"stock": 0}}, {"g3": {"category": "c9"}},
+    {"g3": {"category": None, "price": None}}, {"g2": {"stock": 0}, "g3": {"stock": 0}, "g19": {"price": 50.0}},
+    {"g12": {"price": None, "category": "c1", "title": "Another"}},
+)  # fmt: skip
+SECOND = """
+from nextpaint.decide import Diversify
+second = shelf.but("second", limit=12, require=["goods.stock > 0", "goods.price < 19"],
+    rules=[Diversify("category", 2)],
+    retrieve=[Top("heat", by="heat", k=50), Top("goods", by="price", k=4, where={"category": "c3"})],
+    features={"heat": "heat.heat", "price": "goods.price"}, rank=Weighted(heat=1.0, price=0.3))
+"""
+
+
+def test_facts_read_over_the_state_are_what_writing_them_would_give(tmp_path, monkeypatch):
+    async def main_():
+        application = corner(surfaces=SECOND)
+        async with opened(tmp_path / "node", application, items=GOODS, settings=PATIENT) as engine:
+            answer = await decided(engine, surface="second")
+            assert "goods" not in engine.node.runner.graph.derived_from
+            for items in CHANGES:
+                over = await engine.what_if(LOCAL, answer["decision_id"], Change(items=items))
+                with monkeypatch.context() as patch:
+                    patch.setattr(supposing.Supposed, "alone", lambda *_: False)
+                    written = await engine.what_if(LOCAL, answer["decision_id"], Change(items=items))
+                assert written == over, items
+                assert over["cards"] or over["moved"] == 0
+
+    asyncio.run(main_())
 
 
 def test_without_the_last_view_the_page_is_that_of_a_node_that_never_saw_it(tmp_path):
