@@ -83,6 +83,7 @@ def _proofs(add: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     one.add_argument("directory", type=Path)
     one.add_argument("--report", type=Path, help="recount the figures of this report from the ledger")
     one.add_argument("--decisions", type=int, default=0, metavar="N", help="recompute N decisions from the ledger")
+    one.add_argument("--view", type=Path, help="check a regulator's view, or an export of a person, against the ledger")
     one.set_defaults(run=commands.verify)
 
     one = add.add_parser("conform", help="run SQL cases with the rows Apache Flink gives, and compare")

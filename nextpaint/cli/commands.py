@@ -16,6 +16,7 @@ from nextpaint.connect import scaffold
 from nextpaint.decide import Decider
 from nextpaint.decide.codec import decoded
 from nextpaint.decide.model import MODELS
+from nextpaint.engine.proving import checked
 from nextpaint.engine.recomputation import Recomputation, decisions_of
 from nextpaint.engine.registry import ModelFiles, check_models
 from nextpaint.engine.replay import DECISIONS_TOPIC, Replay
@@ -161,7 +162,25 @@ def verify(options: argparse.Namespace) -> int:
         ok = _recounted(ledger, json.loads(options.report.read_text()))
     if ok and options.decisions:
         ok = _recomputed(ledger, options.decisions)
+    if ok and options.view is not None:
+        ok = _viewed(ledger, options.view)
     return 0 if ok else 1
+
+
+def _viewed(ledger: Directory, path: Path) -> bool:
+    """Whether a regulator's view, or an export of a person, says what the ledger says."""
+    try:
+        said = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"the view cannot be read: {error}", where=str(path)) from error
+    views = said.get("decisions", [said]) if isinstance(said, dict) else said
+    if not isinstance(views, list) or not all(isinstance(each, dict) for each in views):
+        raise InvalidInput("this is no view and no export", where=str(path), cure="as /v1/decisions/ID?view=regulator")
+    problems = checked(ledger, views)
+    for problem in problems:
+        print(f"  {problem}")
+    print(f"{len(views)} views: {'they say what the ledger says' if not problems else 'NOT what the ledger says'}")
+    return not problems
 
 
 def _recounted(ledger: Directory, report: dict[str, Any]) -> bool:

@@ -6,12 +6,15 @@ import argparse
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 
 from nextpaint.cli.commands import Directory, ask
+from nextpaint.connect.replay import iso_time
 from nextpaint.decide import DecisionRecord
 from nextpaint.decide.explain import VIEWS, explain
+from nextpaint.engine.auditing import reads_in
 from nextpaint.engine.recomputation import Recomputation, decisions_of
 from nextpaint.engine.registry import ModelFiles
 from nextpaint.engine.supposing import LAST_VIEW, Change, Source, Supposing
@@ -21,7 +24,7 @@ from nextpaint.record.errors import InvalidInput, NotFound
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("decision")
+    parser.add_argument("decision", nargs="?")
     parser.add_argument("--view", choices=VIEWS, default="user")
     parser.add_argument("--replay", action="store_true", help="recompute it from the ledger and compare")
     parser.add_argument("--what-if", action="append", default=[], metavar="[ITEM:]COLUMN=VALUE",
@@ -32,26 +35,69 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--without", action="append", default=[], metavar="FEATURE",
                         help="recompute it with a feature that nobody has")  # fmt: skip
     parser.add_argument("--unprofiled", action="store_true", help="recompute it without a profile")
+    parser.add_argument("--purpose", default="", help="what it is read for; goes on record with who read it")
+    parser.add_argument("--person", metavar="ID", help="instead of a decision: a userId, or anonymous:ID")
+    parser.add_argument("--export", type=Path, metavar="FILE",
+                        help="write everything kept about the person and decided for them as JSON")  # fmt: skip
+    parser.add_argument("--reads", action="store_true",
+                        help="who read the decision, or any without one; needs --data")  # fmt: skip
     parser.add_argument("--data", type=Path, help="read this data directory instead of asking a node")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Explain a decision; exit 1 when its replay differs."""
+    if options.person is not None or options.export is not None:
+        return _export(options)
+    if options.reads:
+        return _reads(options)
+    if options.decision is None:
+        raise InvalidInput("nothing is asked about", cure="name a decision, or a person with --person ID --export FILE")
     supposes = bool(options.what_if or options.forget or options.forget_last_view or options.without)
     if supposes or options.unprofiled:
         return _what_if(options)
     if options.data is not None:
         answer = _offline(options)
     else:
-        replay = "&replay=1" if options.replay else ""
-        answer = ask(options, "GET", f"/v1/decisions/{options.decision}?view={options.view}{replay}")
+        asked = {"view": options.view, "purpose": options.purpose, **({"replay": "1"} if options.replay else {})}
+        answer = ask(options, "GET", f"/v1/decisions/{options.decision}?{urlencode(asked)}")
     print(answer.pop("text", None) or json.dumps(answer, indent=2))
     if "replay" in answer:
         print(f"replay: {answer['replay']['verdict']} (from {answer['replay'].get('from', '-')})")
         for difference in answer["replay"].get("differences", ()):
             print(f"  {difference}")
         return 0 if answer["replay"]["verdict"] == "identical" else 1
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    """Everything about one person into a file, as one JSON object."""
+    if options.person is None or options.export is None or options.data is not None:
+        raise InvalidInput("an export needs a person, a file and a running node", cure="--person ID --export FILE")
+    anonymous = options.person.startswith("anonymous:")
+    who = {"anonymousId" if anonymous else "userId": options.person.removeprefix("anonymous:")}
+    total: dict[str, Any] = {}
+    while not total or total["more"]:
+        skip = len(total.get("decisions", ()))
+        answer = ask(options, "GET", f"/v1/person?{urlencode({**who, 'skip': skip, 'purpose': options.purpose})}")
+        answer["decisions"] = total.get("decisions", []) + answer["decisions"]
+        total = answer
+    options.export.write_text(json.dumps(total, indent=1))
+    print(f"{options.export}: {len(total['decisions'])} decisions, rows in {', '.join(total['profile']) or 'no table'}")
+    print(f"`nextpaint verify DIRECTORY --view {options.export}` checks it against the ledger")
+    return 0
+
+
+def _reads(options: argparse.Namespace) -> int:
+    """Who read a decision, or any."""
+    if options.data is None:
+        raise InvalidInput("reads are listed from a data directory", cure="--data DIRECTORY")
+    for read in reads_in(Directory(options.data), options.decision or ""):
+        many = f"{len(read.decisions)} decisions" if len(read.decisions) > 1 else " ".join(read.decisions)
+        said = " ".join(
+            filter(None, (read.what, read.view, many or "nothing", f"for {read.purpose}" * bool(read.purpose)))
+        )
+        print(f"{iso_time(read.at_ms)} {read.who}: {said}")
     return 0
 
 

@@ -8,17 +8,21 @@ recomputable".
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from nextpaint.decide import DecisionRecord
-from nextpaint.decide.codec import decoded
 from nextpaint.decide.explain import explain
+from nextpaint.engine.auditing import Auditing, Read
 from nextpaint.engine.deciding import Deciding
+from nextpaint.engine.exporting import Exporting, named_in
 from nextpaint.engine.history import Past, before
 from nextpaint.engine.node import Node
 from nextpaint.engine.propensities import Estimated
+from nextpaint.engine.proving import VIEW as REGULATOR
+from nextpaint.engine.proving import Stored, viewed
 from nextpaint.engine.recomputation import Recomputation
 from nextpaint.engine.supposing import Change, Source, Supposing
 from nextpaint.process import checkpoint
@@ -35,23 +39,41 @@ class Explaining:
     def __init__(self, node: Node, deciding: Deciding) -> None:
         self._node = node
         self._deciding = deciding
+        self._auditing = Auditing(node)
+        self._exporting = Exporting(node, deciding, self.titles)
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._supposing: Supposing | None = None
         self._forgetting: asyncio.TimerHandle | None = None
 
-    async def explain(self, decision_id: str, view: str, replay: bool) -> dict[str, Any]:
-        record = self.record(decision_id)
-        answer = explain(record, view, self._titles(record))
+    async def explain(self, read: Read, replay: bool) -> dict[str, Any]:
+        """The view of a decision that `read` names; the read is on record before the answer is there."""
+        stored = self.stored(*read.decisions)
+        record, view = stored.record, read.view
+        titles = self.titles(record.surface, named_in(record))
+        answer = viewed(stored, titles) if view == REGULATOR else explain(record, view, titles)
         estimated = self.estimated(record.decision_id)
         if estimated is not None and view != "user":
             answer["estimated_propensities"] = msgspec.to_builtins(estimated)
         if replay:
             answer["replay"] = await asyncio.to_thread(self.replayed, record)
+        await self._auditing.note(read)
         return answer
 
-    async def what_if(self, decision_id: str, change: Change) -> dict[str, Any]:
+    async def person(
+        self, read: Read, user_id: str | None, anonymous_id: str | None, skip: int
+    ) -> dict[str, Any]:  # fmt: skip
+        """Everything kept about one person and decided for them; see `exporting`."""
+        answer = await self._exporting.person(user_id, anonymous_id, skip)
+        decisions = tuple(each["decision_id"] for each in answer["decisions"])
+        await self._auditing.note(
+            msgspec.structs.replace(read, decisions=decisions, subjects=tuple(answer["subjects"]))
+        )
+        return answer
+
+    async def what_if(self, read: Read, change: Change) -> dict[str, Any]:
         """The decision made again with something changed; see `supposing`. Raises Overloaded when too many ask."""
+        (decision_id,) = read.decisions
         record = self.record(decision_id)
         change.checked()
         if self._waiting >= SUPPOSED_AT_ONCE:
@@ -60,9 +82,11 @@ class Explaining:
         self._waiting += 1
         try:
             async with self._turn:
-                return await asyncio.to_thread(self._supposes().answer, record, change, frame)
+                answer = await asyncio.to_thread(self._supposes().answer, record, change, frame)
         finally:
             self._waiting -= 1
+        await self._auditing.note(read)
+        return answer
 
     def _supposes(self) -> Supposing:
         """Who answers, with what was kept of the last question; for a while, since it is a whole state."""
@@ -79,9 +103,9 @@ class Explaining:
     def _forget(self) -> None:
         self._supposing = self._forgetting = None
 
-    async def events(self, decision_id: str) -> list[dict[str, Any]]:
+    async def events(self, read: Read) -> list[dict[str, Any]]:
         """What the person did before a decision, newest first: the message ids that `what_if` can leave out."""
-        record = self.record(decision_id)
+        record = self.record(*read.decisions)
         frame = self._node.position_of(record.position).frame
 
         def enough(found: list[Past]) -> bool:
@@ -90,6 +114,7 @@ class Explaining:
         found = await asyncio.to_thread(
             before, self._node.ledger, record.subjects, record.position, frame, enough
         )  # fmt: skip
+        await self._auditing.note(read)
         return [
             {
                 "message_id": each.event.message_id,
@@ -101,18 +126,21 @@ class Explaining:
             for each in found[:EVENTS_LISTED]
         ]
 
-    def _titles(self, record: DecisionRecord) -> dict[str, str]:
-        """Today's titles of the items a record names, where the items table has a column `title`."""
-        surface = next((each for each in self._deciding.decider.surfaces if each.name == record.surface), None)
-        if surface is None:
+    def titles(self, surface: str, keys: Iterable[str]) -> dict[str, str]:
+        """Today's titles of a surface's items, where its items table has a column `title`."""
+        items = next((each.items for each in self._deciding.decider.surfaces if each.name == surface), None)
+        if items is None:
             return {}
-        reading = self._node.tables.reading(record.time_ms)
-        keys = [each.id for each in record.items] + [each.id for each in record.near]
-        rows = {key: reading.row(surface.items, (key,)) for key in keys}
+        reading = self._node.tables.reading(self._node.ports.clock.now_ms())
+        rows = {key: reading.row(items, (key,)) for key in keys}
         return {key: str(row["title"]) for key, row in rows.items() if row is not None and row.get("title")}
 
     def record(self, decision_id: str) -> DecisionRecord:
         """The stored record of a decision. Raises NotFound."""
+        return self.stored(decision_id).record
+
+    def stored(self, decision_id: str) -> Stored:
+        """The record of a decision, and where it is. Raises NotFound."""
         seq = self._node.decisions.get(decision_id)
         if seq is None:
             raise NotFound(
@@ -121,8 +149,7 @@ class Explaining:
                 cure="ids are in every answer as decision_id",
             )
         position = self._node.position_of(seq)
-        frame = self._node.ledger.frame(position.frame)
-        return decoded(frame.entries[position.entry].records[position.record].value or b"")
+        return Stored.of(self._node.ledger.frame(position.frame), position.entry, position.record)
 
     def estimated(self, decision_id: str) -> Estimated | None:
         """The propensities that were estimated after a decision; None when there are none."""

@@ -3,6 +3,7 @@
     ingest  put_items  put_rows      what enters
     decide  decide_page              what is decided
     explain  what_if  events_before   why, and what would have been otherwise
+    person                           what is kept about one person, and was decided for them
     flags  experiments               who is in which variant, and what came of it
     learning                         what exploration knows
     models  promote  roll_back       which trained models rank
@@ -28,6 +29,7 @@ from nextpaint.decide.arms import arms_told, regret
 from nextpaint.decide.comparison import compared
 from nextpaint.decide.merchandising import Rule
 from nextpaint.engine import observing
+from nextpaint.engine.auditing import Read
 from nextpaint.engine.bidding import Bidding
 from nextpaint.engine.deciding import Deciding, Terms
 from nextpaint.engine.explaining import Explaining
@@ -219,21 +221,32 @@ class Engine:
         return self._deciding.flags(user_id, anonymous_id)
 
     async def explain(
-        self, principal: Principal, decision_id: str, view: str = "support", replay: bool = False
+        self, principal: Principal, decision_id: str, view: str = "support", replay: bool = False, purpose: str = ""
     ) -> dict[str, Any]:
-        """Why a decision came out as it did, from its record; with `replay` also whether it recomputes identically."""
+        """Why a decision came out as it did, from its record; with `replay` also whether it recomputes identically.
+        That it was read, by whom and what for, is on record."""
         principal.require(READ)
-        return await self._explaining.explain(decision_id, view, replay)
+        return await self._explaining.explain(_read(principal, "explain", decision_id, purpose, view), replay)
 
-    async def what_if(self, principal: Principal, decision_id: str, change: Change) -> dict[str, Any]:
-        """The decision made again from the ledger with something changed; nothing is written."""
+    async def what_if(
+        self, principal: Principal, decision_id: str, change: Change, purpose: str = ""
+    ) -> dict[str, Any]:  # fmt: skip
+        """The decision made again from the ledger with something changed; nothing of it is written."""
         principal.require(READ)
-        return await self._explaining.what_if(decision_id, change)
+        return await self._explaining.what_if(_read(principal, "what-if", decision_id, purpose), change)
 
-    async def events_before(self, principal: Principal, decision_id: str) -> list[dict[str, Any]]:
+    async def events_before(self, principal: Principal, decision_id: str, purpose: str = "") -> list[dict[str, Any]]:
         """What the person of a decision did before it, newest first."""
         principal.require(READ)
-        return await self._explaining.events(decision_id)
+        return await self._explaining.events(_read(principal, "events", decision_id, purpose))
+
+    async def person(
+        self, principal: Principal, user_id: str | None, anonymous_id: str | None, skip: int = 0, purpose: str = ""
+    ) -> dict[str, Any]:
+        """Everything kept about one person and decided for them; see `exporting`. Needs the scope `admin`."""
+        principal.require(ADMIN)
+        read = Read(principal.name, "export", purpose=purpose)
+        return await self._explaining.person(read, user_id, anonymous_id, skip)
 
     # ------------------------------------------------------------ reading
 
@@ -369,6 +382,10 @@ def _answered(sql: str, program: plan.Program) -> Listing | None:
 def _mistaken(error: ApplicationError, cure: str) -> InvalidInput:
     first = error.diagnostics[0]
     return InvalidInput(first.what, where=f"query, line {first.line}, column {first.column}", cure=first.cure or cure)
+
+
+def _read(principal: Principal, what: str, decision_id: str, purpose: str, view: str = "") -> Read:
+    return Read(principal.name, what, (decision_id,), view=view, purpose=purpose)
 
 
 def plan_change(node: Node, application: Application) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Decisions:
                 "GET",
                 "/v1/decisions/{decision_id}",
                 self.explain,
-                "Why a decision was made (?view=user|support|regulator, ?replay=1)",
+                "Why a decision was made (?view=user|support|regulator, ?replay=1, ?purpose=what it is read for)",
                 scope=READ,
                 tags=("decide",),
             ),
@@ -88,7 +88,8 @@ class Decisions:
         if view not in VIEWS:
             raise InvalidInput(f"view {view[:40]!r} is unknown", where="query", cure="use " + ", ".join(VIEWS))
         replay = query.get("replay", "0") not in ("0", "false", "")
-        record = await self._node.explain(request.caller(), request.params["decision_id"], view, replay)
+        decision, purpose = request.params["decision_id"], query.get("purpose", "")
+        record = await self._node.explain(request.caller(), decision, view, replay, purpose)
         return json_response(record)
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from nextpaint.engine.facade import Engine
 from nextpaint.engine.supposing import Change
-from nextpaint.govern.access import READ
+from nextpaint.govern.access import ADMIN, READ
+from nextpaint.record.errors import InvalidInput
 from nextpaint.serve.http import Request, Response, Route, decode_json, json_response
 
 BODY_BYTES_MAX = 64 * 1024
@@ -27,15 +28,29 @@ class Reasons:
             Route("GET", f"{one}/events", self.events, "What the person did before it", scope=READ, tags=tags),
             Route("GET", "/v1/parameters", self.parameters, "What matters most on each surface, why, and since when",
                   scope=None, tags=tags),
+            Route("GET", "/v1/person", self.person, "Everything kept about one person and decided for them "
+                  "(?userId= or ?anonymousId=, ?skip=, ?purpose=)", scope=ADMIN, tags=tags),
         ]  # fmt: skip
+
+    async def person(self, request: Request) -> Response:
+        query = request.query()
+        user, anonymous, skip = query.get("userId"), query.get("anonymousId"), query.get("skip", "0")
+        if not (user or anonymous):
+            raise InvalidInput("nobody is named", where="query", cure="send userId or anonymousId")
+        if not (skip.isascii() and skip.isdigit() and len(skip) < 10):
+            raise InvalidInput(f"skip is {skip[:20]!r}", where="query", cure="send a whole number")
+        purpose = query.get("purpose", "")
+        return json_response(await self._engine.person(request.caller(), user, anonymous, int(skip), purpose))
 
     async def parameters(self, request: Request) -> Response:
         return json_response(await self._engine.parameters())
 
     async def what_if(self, request: Request) -> Response:
         change: Change = decode_json(request.body, Change)
-        return json_response(await self._engine.what_if(request.caller(), request.params["decision_id"], change))
+        decision, purpose = request.params["decision_id"], request.query().get("purpose", "")
+        return json_response(await self._engine.what_if(request.caller(), decision, change, purpose))
 
     async def events(self, request: Request) -> Response:
-        found = await self._engine.events_before(request.caller(), request.params["decision_id"])
+        decision, purpose = request.params["decision_id"], request.query().get("purpose", "")
+        found = await self._engine.events_before(request.caller(), decision, purpose)
         return json_response({"events": found})

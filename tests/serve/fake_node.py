@@ -87,7 +87,7 @@ class FakeNode:
     async def decide_page(self, principal, request):
         return {"surfaces": [await self.decide(principal, name, request) for name in request["surfaces"]]}
 
-    async def explain(self, principal, decision_id, view="support", replay=False):
+    async def explain(self, principal, decision_id, view="support", replay=False, purpose=""):
         if decision_id != "d1":
             raise NotFound(f"there is no decision {decision_id}")
         return {"decision_id": decision_id, "view": view, "replay": replay}

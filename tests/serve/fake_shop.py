@@ -182,7 +182,7 @@ class FakeShop:
     async def decide_page(self, principal, request):
         raise NotFound("one surface only")
 
-    async def explain(self, principal, decision_id, view="support", replay=False):
+    async def explain(self, principal, decision_id, view="support", replay=False, purpose=""):
         if decision_id not in self.decisions:
             raise NotFound(f"there is no decision {decision_id}", where="path")
         titles = {item.id: item.title for item in self.items.values()}

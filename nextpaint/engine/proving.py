@@ -1,0 +1,95 @@
+"""That a view of a decision says what the ledger says: where its record is, what it hashes to, and checking both.
+
+A view for the regulator carries `integrity`: the position of its record, the SHA-256 of the record's bytes, and the
+link of its frame in the ledger's chain of checksums, in which each frame covers the one before. Whoever has the ledger
+can check a view that was handed out: the record is there, it is the same bytes, and the view is what those bytes are
+explained as. A changed word, number or reason shows. It is no signature with a key: it proves nothing to somebody who
+trusts neither the ledger nor a copy of its chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from nextpaint.decide import DecisionRecord
+from nextpaint.decide.codec import decoded
+from nextpaint.decide.explain import explain
+from nextpaint.engine.replay import DECISIONS_TOPIC, Frames
+from nextpaint.stream.frame import Frame
+
+VIEW = "regulator"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A decision's record as it is in the ledger."""
+
+    record: DecisionRecord
+    frame: int
+    entry: int
+    at: int
+    sha256: str
+    chain: int
+
+    @staticmethod
+    def of(frame: Frame, entry: int, at: int) -> Stored:
+        value = frame.entries[entry].records[at].value or b""
+        return Stored(
+            decoded(value), frame.number, entry, at, sha256(value).hexdigest(), frame.chain
+        )  # fmt: skip
+
+    @property
+    def integrity(self) -> dict[str, Any]:
+        """Where the record is and what it hashes to."""
+        place = f"{self.frame}.{self.entry}.{self.at}"
+        return {"stored_at": place, "record_sha256": self.sha256, "frame_chain": f"{self.chain:08x}"}
+
+
+def viewed(stored: Stored, titles: Mapping[str, str]) -> dict[str, Any]:
+    """The regulator's view, with what it can be checked by."""
+    view = explain(stored.record, VIEW, titles)
+    view["integrity"] |= stored.integrity
+    return view
+
+
+def checked(ledger: Frames, views: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What is wrong with views that were handed out, one line each; none when all are what the ledger says."""
+    wanted: dict[str, Mapping[str, Any]] = {}
+    problems = []
+    for number, view in enumerate(views, start=1):
+        name = view.get("decision_id")
+        if isinstance(name, str) and view.get("view") == VIEW and isinstance(view.get("integrity"), dict):
+            wanted[name] = view
+        else:
+            problems.append(f"view {number} is no {VIEW}'s view of a decision")
+    for frame in ledger.frames():
+        for entry, held in enumerate(frame.entries):
+            if held.topic == DECISIONS_TOPIC and wanted:
+                for at, record in enumerate(held.records):
+                    name = (record.key or b"").decode()
+                    if name in wanted:
+                        problems += _problems(Stored.of(frame, entry, at), wanted.pop(name))
+    return problems + [f"decision {name[:40]} is not in the ledger" for name in wanted]
+
+
+def _problems(stored: Stored, view: Mapping[str, Any]) -> list[str]:
+    titles = {
+        each["id"]: each["title"]
+        for part in ("items", "near_misses")
+        for each in view.get(part, ())
+        if isinstance(each, dict) and isinstance(each.get("id"), str) and isinstance(each.get("title"), str)
+    }
+    true = msgspec.json.decode(msgspec.json.encode(viewed(stored, titles)))
+    name = stored.record.decision_id
+    differing = sorted(
+        part for part in true.keys() | (view.keys() - BESIDE) if part not in view or true.get(part) != view[part]
+    )
+    return [f"decision {name}: {', '.join(differing)} is not what the ledger says"] if differing else []
+
+
+BESIDE = frozenset({"replay", "estimated_propensities"})  # in a view, but not of its record
