@@ -53,6 +53,7 @@ class NamesInMemory:
     """Subjects without a database."""
 
     pending = 0
+    grown = False
 
     def token(self, kind, value):
         return f"{kind}-{value}".ljust(22, "0")
