@@ -19,10 +19,11 @@ import pytest
 from nextpaint.engine import node as node_module
 from nextpaint.engine.facade import Engine
 from nextpaint.engine.index import LedgerIndex
-from nextpaint.engine.node import Node, NodeSettings
+from nextpaint.engine.node import Node, NodeSettings, Prepared
 from nextpaint.engine.replay import APPLICATION_TOPIC, Rebuild, Replay
 from nextpaint.govern.access import LOCAL
 from nextpaint.ports import Ports, SeededRandom, SimulatedClock, SimulatedDisk, SimulatedWorkers
+from nextpaint.process.live import Tables
 from nextpaint.process.outputs import output_value
 from nextpaint.record.codec import Record
 from nextpaint.record.errors import LedgerError, NextpaintError
@@ -193,7 +194,9 @@ class Workload:
         self.node = opened(self.disk, self.seed * 1000 + self.lives, self.clock)
         self.engine = Engine(self.node, None)
         if not self.node.ledger.next_seq:
-            self.node._rebuilds[APPLICATION.hash] = (APPLICATION, Rebuild(self.node.ledger, APPLICATION))
+            rebuild = Rebuild(self.node.ledger, APPLICATION)
+            prepared = Prepared(APPLICATION, rebuild, Tables(rebuild.runner), self.node.tables)
+            self.node._rebuilds[APPLICATION.hash] = prepared
             record = Record(APPLICATION.hash.encode(), APPLICATION.packed(), self.clock.now_ms())
             self.node.append(Draft(APPLICATION_TOPIC, EntryKind.SWITCH, [record]))
 
