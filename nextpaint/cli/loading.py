@@ -23,6 +23,8 @@ def arguments(parser: argparse.ArgumentParser, url: str) -> None:
     )
     parser.add_argument("--events", type=float, default=2000.0, help="single events per second")
     parser.add_argument("--decisions", type=float, default=200.0, help="decisions per second")
+    parser.add_argument("--bids", type=float, default=0.0, help="OpenRTB bid requests per second, tmax 100 ms")
+    parser.add_argument("--bid-surface", default="ads", help="the surface that answers them")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--surface", help="default: the application's main surface, or home_carousel")
     parser.add_argument("--runs", type=int, default=1, help="repeat, and print the median run by decision p99")
@@ -79,6 +81,8 @@ def _settings(options: argparse.Namespace, url: str, directory: Path | None) -> 
         api_key=options.key,
         directory=directory,
         acknowledged=options.acknowledged,
+        bids_per_s=options.bids,
+        bid_surface=options.bid_surface,
     )
 
 

@@ -14,6 +14,7 @@ import asyncio
 import gc
 import secrets
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class LoadSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What to send. `inputs` of the surface may hold "$item" for a random item; `directory` is where syncs are probed.
 
     `acknowledged` names a file that gets the message id of every acknowledged event after the warm-up, one a line.
+    `bids_per_s`: OpenRTB bid requests for one banner of visitors, with this `tmax_ms`.
     """
 
     url: str = "http://127.0.0.1:8181"
@@ -53,6 +55,9 @@ class LoadSettings(msgspec.Struct, frozen=True, kw_only=True):
     echo: bool = True
     seed: int = 1
     acknowledged: Path | None = None
+    bids_per_s: float = 0.0
+    bid_surface: str = "ads"
+    tmax_ms: int = 100
 
 
 class KindReport(msgspec.Struct, frozen=True):
@@ -65,6 +70,16 @@ class KindReport(msgspec.Struct, frozen=True):
     latency: Latencies
     lag: Latencies
     error_examples: list[str]
+
+
+class BidReport(msgspec.Struct, frozen=True):
+    """What bid requests got: bids, no-bids by OpenRTB's reason (15: no time), and answers later than `tmax`, which an
+    exchange does not hear."""
+
+    tmax_ms: int
+    bids: int
+    none: dict[str, int]
+    late: int
 
 
 class LoadReport(msgspec.Struct, frozen=True):
@@ -88,6 +103,7 @@ class LoadReport(msgspec.Struct, frozen=True):
     sync: Latencies | None
     commit: Latencies | None = None
     answering: Latencies | None = None
+    bidding: BidReport | None = None
 
     @property
     def errors(self) -> int:
@@ -119,6 +135,10 @@ class _Answer(msgspec.Struct):
     candidates: int | None = None
 
 
+class _BidAnswer(msgspec.Struct):
+    nbr: int | None = None
+
+
 class _Run:
     """Counts what the answers say."""
 
@@ -131,6 +151,8 @@ class _Run:
         self.degraded = 0
         self.inside = 0
         self.candidates: list[int] = []
+        self.bids = self.bids_late = 0
+        self.no_bids: Counter[str] = Counter()
 
     def event_answered(self, context: object, body: bytes, latency_s: float) -> None:
         if self._settings.acknowledged is not None:
@@ -148,6 +170,15 @@ class _Run:
             self.candidates.append(answer.candidates)
         assert isinstance(context, dict)
         self._traffic.decided(context, answer.decision_id, self._settings.surface, [each.id for each in answer.items])
+
+    def bid_answered(self, context: object, body: bytes, latency_s: float) -> None:
+        nbr = msgspec.json.decode(body, type=_BidAnswer).nbr
+        if latency_s * 1000 > self._settings.tmax_ms:
+            self.bids_late += 1
+        elif nbr is None:
+            self.bids += 1
+        else:
+            self.no_bids[str(nbr)] += 1
 
 
 def run_load(settings: LoadSettings) -> LoadReport:
@@ -201,10 +232,17 @@ def _streams(settings: LoadSettings, authority: str, traffic: Traffic, run: _Run
         _, body = traffic.request()
         return None, b"%b%d\r\n\r\n%b" % (echo, len(body), body)
 
+    bid = head(f"/v1/bid/{quote(settings.bid_surface, safe='')}?nbr=1")
+
+    def bidding() -> tuple[object, bytes]:
+        body = traffic.bid_request(settings.tmax_ms)
+        return None, b"%b%d\r\n\r\n%b" % (bid, len(body), body)
+
     return [
         Stream("events", settings.events_per_s, event, run.event_answered),
         Stream("decisions", settings.decisions_per_s, decision, run.decision_answered),
         Stream("echo", settings.decisions_per_s if settings.echo else 0.0, echoed),
+        *([Stream("bids", settings.bids_per_s, bidding, run.bid_answered)] if settings.bids_per_s else []),
     ]
 
 
@@ -239,6 +277,9 @@ def _report(
         sync=sync,
         commit=waits.commit,
         answering=waits.answering,
+        bidding=BidReport(settings.tmax_ms, run.bids, dict(run.no_bids), run.bids_late)
+        if settings.bids_per_s
+        else None,
     )
 
 
@@ -265,6 +306,12 @@ def to_text(report: LoadReport) -> str:
         f"{report.surface}: {report.fraction_inside:.2%} inside {report.window_ms:g} ms, "
         f"degraded {report.degraded} ({report.fraction_degraded:.2%}, not counted as inside)"
     )
+    if report.bidding is not None:
+        none = ", ".join(f"{count} with nbr {reason}" for reason, count in sorted(report.bidding.none.items()))
+        lines.append(
+            f"bids: {report.bidding.bids} within {report.bidding.tmax_ms} ms; no bid: {none or 'none'}; "
+            f"answered later: {report.bidding.late}"
+        )
     if report.candidates:
         lines.append(f"candidates of a decision: {report.candidates['min']} to {report.candidates['max']}")
     for name, kind in report.kinds.items():

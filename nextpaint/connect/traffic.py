@@ -87,6 +87,12 @@ class Traffic:
         who = self.who()
         return who, _encode({**who, "inputs": inputs})
 
+    def bid_request(self, tmax_ms: int) -> bytes:
+        """An OpenRTB 2.6 bid request for one banner, of a visitor we know by our own id."""
+        self._sent += 1
+        person = {"buyeruid": self.who()["anonymousId"]}
+        return _encode({"id": f"{self._run}-{self._sent}", "tmax": tmax_ms, "user": person, "imp": [_BANNER]})
+
     def who(self) -> dict[str, str]:
         """The ids of a visitor."""
         visitor = self._visitor.next()
@@ -96,4 +102,5 @@ class Traffic:
         return who
 
 
+_BANNER = {"id": "1", "banner": {"w": 300, "h": 250}, "secure": 1}
 _CONTEXT = {"library": {"name": "nextpaint load", "version": "1"}}

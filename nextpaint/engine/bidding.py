@@ -99,8 +99,12 @@ class Bidding:
             made.append(Offer(place, answer))
             offered += tuple(each["id"] for each in answer["items"][:1])
         if len(made) < len(places):
-            self._node.observed.counters.add("bids_late", len(places) - len(made))
+            self.late(len(places) - len(made))
         return made
+
+    def late(self, count: int) -> None:
+        """Count bids that were not made, or not sent, because time was up."""
+        self._node.observed.counters.add("bids_late", count)
 
     async def _in_time(
         self, principal: Principal, surface: str, body: Mapping[str, Any], terms: Terms

@@ -197,6 +197,7 @@ class App:
         request = Request(
             exchange.method, exchange.path, exchange.params, exchange.query, exchange.headers, exchange.principal
         )
+        request.complete_s = exchange.complete_s
         if exchange.parts:
             request.body = exchange.body(route.body_bytes_max)
             self.body_bytes_in_flight += len(request.body) - exchange.body_bytes

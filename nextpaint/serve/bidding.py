@@ -3,12 +3,14 @@
     POST /v1/bid/{surface}                         a bid request: 200 with bids; 204, or ?nbr=1 with a reason, without
     GET  /v1/bid/notice/{kind}/{decision_id}       win, billing or loss, called by the exchange: an event
 
-Answered inside `tmax`, less what the way takes (`Bid.network_ms`): what is not ready then is not bid. A body that is no
+Answered inside `tmax`, counted from the last byte of the request, less what the way takes (`Bid.network_ms`): what is
+not ready then is not bid. A body that is no
 bid request is 400. Notices need no key: their addresses are signed (`engine.bidding`).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
@@ -73,8 +75,12 @@ class Bids:
         asked: BidRequest = decode_json(request.body, BidRequest)
         surface = request.params["surface"]
         bid, window_ms = self._engine.bidding.terms(surface)
+        total_ms = min(asked.tmax or window_ms, window_ms) - bid.network_ms
         try:
-            bids, deal = await self._bids(request, asked, bid, min(asked.tmax or window_ms, window_ms) - bid.network_ms)
+            bids, deal = await self._bids(request, asked, bid, int(total_ms - _since_ms(request)))
+            if _since_ms(request) > total_ms:  # the way back through a busy node took what was left
+                self._engine.bidding.late(len(bids))
+                raise NoBid(NO_TIME, "time was up")
         except NoBid as none:
             if request.query().get("nbr") != "1":
                 return Response(b"", 204, headers=_VERSION)
@@ -186,6 +192,11 @@ class Bids:
         noticed = Noticed(decision, query["item"], query["imp"], query["bid"])
         await self._engine.bidding.notice(kind, noticed, query["sig"], _said(query))
         return Response(b"", 204)
+
+
+def _since_ms(request: Request) -> float:
+    """How long the request has been here."""
+    return (asyncio.get_running_loop().time() - request.complete_s) * 1000 if request.complete_s else 0.0
 
 
 def _said(query: Mapping[str, str]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class ForbiddenOrigin(RequestError):
 
 @dataclass(slots=True)
 class Request:
-    """One request, its body whole and inflated."""
+    """One request, its body whole and inflated. `complete_s`: the loop's time at which its last byte came."""
 
     method: str
     path: str
@@ -61,6 +61,7 @@ class Request:
     headers: Headers
     principal: Principal | None = None
     body: bytes = b""
+    complete_s: float = 0.0
 
     def query(self) -> dict[str, str]:
         """Query parameters, the last of equal names."""

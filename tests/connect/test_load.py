@@ -67,6 +67,34 @@ def settings(stub, **more):
     return LoadSettings(url=stub.url, inputs={"page": "home", "item_id": ITEM}, **given | more)
 
 
+def test_bids_are_counted_by_what_they_got_and_a_late_one_is_none():
+    class Exchange(Stub):
+        def answer(self, path):
+            if path.startswith("/v1/bid"):
+                self.asked = [*getattr(self, "asked", []), path]
+                none = {"id": "1", "nbr": 15}
+                return 200, json.dumps(none if len(self.asked) % 2 else {"id": "1", "seatbid": []}).encode()
+            return super().answer(path)
+
+    async def test():
+        async with Exchange() as stub:
+            report = await load(settings(stub, bids_per_s=100, warm_up_s=0.0, tmax_ms=2_000))
+            late = await load(settings(stub, bids_per_s=100, warm_up_s=0.0, tmax_ms=0))
+            request = next(body for path, body in zip(stub.paths, stub.bodies, strict=True) if "/bid/" in path)
+            return report, late, request, set(stub.asked)
+
+    report, late, request, paths = uvloop.run(test())
+    bids = report.bidding
+    assert paths == {"/v1/bid/ads?nbr=1"}
+    assert (request["tmax"], request["imp"][0]["banner"]["w"]) == (2_000, 300)
+    assert request["user"]["buyeruid"].startswith("simulated-")
+    assert bids.bids + bids.none["15"] + bids.late == report.kinds["bids"].ok > 50
+    assert abs(bids.bids - bids.none["15"]) <= 1 + bids.late
+    assert late.bidding.late == late.kinds["bids"].ok
+    assert "no bid:" in to_text(report)
+    assert json.loads(to_json(report))["bidding"]["none"] == bids.none
+
+
 def test_a_stall_is_charged_to_every_request_that_was_due_meanwhile():
     async def run():
         async with Stub() as stub:

@@ -1,5 +1,6 @@
 """Bid requests on a live node: answered in time, within what they allow, and what becomes of a bid is an event."""
 
+import asyncio
 import json
 import re
 from urllib.parse import urlsplit
@@ -7,8 +8,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from nextpaint.decide import RTB, Decider
+from nextpaint.govern.access import LOCAL
 from nextpaint.ports import SystemClock
 from nextpaint.record.errors import ApplicationError
+from nextpaint.serve import bidding
+from nextpaint.serve.bidding import Bids
+from nextpaint.serve.http import Request
 from tests.engine.ads import CREATIVES, asked, bidder, imp
 from tests.engine.consents import consent
 from tests.engine.shop import LiveNode
@@ -270,6 +275,25 @@ def test_a_notice_that_was_not_made_here_is_refused(node):
 def test_less_time_than_a_decision_takes_is_no_bid(node):
     reason = post(node, asked(tmax=3), nbr="1").json()
     assert reason["nbr"] == 15 and "3 ms" in reason["ext"]["why"]
+
+
+def test_what_waited_in_the_node_is_a_part_of_its_time(node, monkeypatch):
+    """A request that came long ago is not decided; one whose answer would leave too late is not answered."""
+
+    async def bid(waited_s, tmax):
+        body = json.dumps(asked(tmax=tmax)).encode()
+        came = asyncio.get_running_loop().time() - waited_s
+        request = Request("POST", "/v1/bid/ads", {"surface": "ads"}, b"nbr=1", {}, LOCAL, body, came)
+        return json.loads((await Bids(node.engine).bid(request)).body)
+
+    late = node.engine.node.observed.counters["bids_late"]
+    assert node.run(bid(9.0, 10_000)).get("seatbid") is None
+    assert node.run(bid(0.5, 7_000))["seatbid"]
+    assert node.engine.node.observed.counters["bids_late"] == late
+    ages = iter([0.0, 9e9])
+    monkeypatch.setattr(bidding, "_since_ms", lambda _: next(ages))
+    assert node.run(bid(0.0, 7_000)) == {"id": asked()["id"], "nbr": 15, "ext": {"why": "time was up"}}
+    assert node.engine.node.observed.counters["bids_late"] == late + 1
 
 
 SLOW = """
