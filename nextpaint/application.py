@@ -193,13 +193,13 @@ class Application:
             program,
             (
                 BuiltIn(events_table(lateness_ms), "events"),
-                BuiltIn(impressions_table(lateness_ms), "events", impressions_of),
+                BuiltIn(impressions_table(lateness_ms), "events", impressions_of, b"Impression"),
                 BuiltIn(identity_table(), "identity"),
                 BuiltIn(consents_table(), "consents"),
                 BuiltIn(decisions_table(lateness_ms), "decisions", decisions_of),
                 BuiltIn(MODELS, MODELS.name),
                 BuiltIn(RULES, RULES.name),
-                BuiltIn(EXPLORED, "decisions", explored_rows),
+                BuiltIn(EXPLORED, "decisions", explored_rows, b'"explored"'),
             ),
             tuple(
                 Together(each.name, each.table, each.basket, each.item, each.others_max) for each in needs.cooccurrences

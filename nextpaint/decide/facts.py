@@ -135,13 +135,13 @@ class Fact:
     def _changed_at_ms(self, candidates: Candidates, context: Context) -> list[int | None]:
         at_ms, table = context.reading.changed_at_ms, self.table
         if len(self.key) == 1 and self.key[0].origin is Origin.ITEM and self.key[0].name == self.item_key:
-            return [at_ms(table, (key,)) for key in candidates.keys()]
+            return at_ms(table, [(key,) for key in candidates.keys()])
         changed: list[int | None] = [None] * len(candidates)
         for subject in self._people(context):
-            found: dict[Key, int | None] = {}
-            for index, key in enumerate(self._keys(candidates, context, subject)):
-                if key not in found:
-                    found[key] = at_ms(table, key)
+            keys = self._keys(candidates, context, subject)
+            different = list(dict.fromkeys(keys))
+            found = dict(zip(different, at_ms(table, different), strict=True))
+            for index, key in enumerate(keys):
                 at, before = found[key], changed[index]
                 if at is not None and (before is None or at > before):
                     changed[index] = at

@@ -1,7 +1,6 @@
 """The best items of a table by one of its columns, for everyone or within what the person likes.
 
-Looks at the best few hundred rows first and at more only if a restriction leaves too few: a popular table has thousands
-of rows, a restriction to somebody's interests usually passes within the first hundred.
+One pass over the column finds the rows that may be among the best; ties are settled among those.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from nextpaint.decide.order import top
 from nextpaint.decide.requirements import Needs
 from nextpaint.decide.retrieve import abstain
 from nextpaint.decide.stage import Stage
+from nextpaint.process.kernels.best import best
 from nextpaint.record.columns import BoolArray, Column
 
 
@@ -143,7 +143,7 @@ def _top(stage: Top, wheres: Sequence[_Where]) -> Stage:
             if not wanted:
                 return abstain(context, f"no {where.name} of interest yet")
             usable = usable & _allowed(where, stage.table, wanted, context)
-        held = usable.nonzero()[0]
+        held = best(np.ascontiguousarray(scores.values, np.float64), usable, max(stage.k, 1))
         values = scores.values[held].astype(np.float64, copy=False)
         passing = top(values, lambda index: keys[held[index]], stage.k)
         if not len(passing):

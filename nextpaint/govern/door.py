@@ -297,6 +297,8 @@ def _own_texts(call: Mapping[str, Any], context: Mapping[str, Any], *identifiers
     for part in (call.get("traits"), call.get("properties"), context.get("traits")):
         if part:
             texts += personal_texts(part)
+    if len(texts) < 2:
+        return tuple(text for text in texts if len(text) >= IDENTIFIER_LENGTH_MIN)
     return tuple(sorted(_at_least_min(texts), key=len, reverse=True))
 
 

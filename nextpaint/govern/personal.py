@@ -75,16 +75,23 @@ def is_personal(name: str) -> bool:
 
 
 def _has_address(text: str) -> bool:
-    return "@" in text or "%40" in text or "%2540" in text
+    return "@" in text or ("%" in text and ("%40" in text or "%2540" in text))
 
 
-def checked_text(text: str, where: str) -> str:
+Where = str | tuple["Where", str]  # a place in a call; put into words only when something is wrong there
+
+
+def _place(where: Where) -> str:
+    return where if isinstance(where, str) else f"{_place(where[0])}.{where[1]}"
+
+
+def checked_text(text: str, where: Where) -> str:
     """The text, if it is Unicode that can be encoded (no lone surrogate)."""
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise Unfit(f"{where} holds a lone surrogate: it is not valid Unicode") from None
+            raise Unfit(f"{_place(where)} holds a lone surrogate: it is not valid Unicode") from None
     return text
 
 
@@ -147,9 +154,9 @@ class Cleaner:
             return None
         if isinstance(value, str) and name in _URL_FIELDS:
             value = value.partition("#")[0].partition("?")[0]
-        return self.value(value, f"context.{name}", 1)
+        return self.value(value, ("context", name), 1)
 
-    def value(self, value: Any, where: str, depth: int) -> Any:
+    def value(self, value: Any, where: Where, depth: int) -> Any:
         """A cleaned copy of any JSON value."""
         kind = type(value)
         if kind is str:
@@ -158,29 +165,31 @@ class Cleaner:
             return value
         if kind is int:
             if not -(2**63) <= value < 2**63:
-                raise Unfit(f"{where} is an integer of more than 64 bits")
+                raise Unfit(f"{_place(where)} is an integer of more than 64 bits")
             return value
         if kind is float:
             if not math.isfinite(value):
-                raise Unfit(f"{where} is {value}, which is not a JSON number")
+                raise Unfit(f"{_place(where)} is {value}, which is not a JSON number")
             return value
         if depth >= DEPTH_MAX:
-            raise Unfit(f"{where} is nested deeper than {DEPTH_MAX} levels")
+            raise Unfit(f"{_place(where)} is nested deeper than {DEPTH_MAX} levels")
         if isinstance(value, dict):
             return self._object(value, where, depth + 1, not THING_NAMES.isdisjoint(value))
         if isinstance(value, list | tuple):
             return [self.value(each, where, depth + 1) for each in value]
-        raise Unfit(f"{where} is a {kind.__name__}, which JSON does not have")
+        raise Unfit(f"{_place(where)} is a {kind.__name__}, which JSON does not have")
 
-    def _object(self, value: Mapping[Any, Any], where: str, depth: int, named: bool) -> dict[str, Any]:
+    def _object(self, value: Mapping[Any, Any], where: Where, depth: int, named: bool) -> dict[str, Any]:
         kept = {}
         for name, held in value.items():
             if type(name) is not str:
-                raise Unfit(f"{where} has a field whose name is not a text")
+                raise Unfit(f"{_place(where)} has a field whose name is not a text")
             if name not in self._allowed and (is_personal(name) or (name == "name" and not named)):
                 continue
-            safe = redact(checked_text(name, f"a field name of {where}"), self._identifiers)
-            kept[safe] = self.value(held, f"{where}.{safe}", depth)
+            if not name.isascii():
+                checked_text(name, f"a field name of {_place(where)}")
+            safe = redact(name, self._identifiers)
+            kept[safe] = self.value(held, (where, safe), depth)
         return kept
 
 

@@ -32,7 +32,7 @@ from nextpaint.process.operators.vectors import TextVectors
 from nextpaint.process.operators.window_join import WindowJoin
 from nextpaint.process.operators.window_rank import WindowTopN
 from nextpaint.process.operators.window_table import window_table
-from nextpaint.process.sources import Explode, Source
+from nextpaint.process.sources import Explode, Exploding, Source
 from nextpaint.process.state import State
 from nextpaint.process.watermarks import SourceSettings
 from nextpaint.record.types import BIGINT, BYTES, STRING, Field
@@ -90,11 +90,13 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True)
 class BuiltIn:
-    """A table that is a view of another topic: `explode` turns one record of it into rows."""
+    """A table that is a view of another topic: `explode` turns one record of it into rows. `word`: as in
+    `sources.Exploding`."""
 
     table: Table
     topic: str
     explode: Explode | None = None
+    word: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +236,8 @@ class _Builder:
         if name not in self.graph.sources:
             view = self._built_in.get(name) or BuiltIn(self._design.program.tables[name], name)
             settings = SourceSettings() if name == VECTORS.name else self._settings
-            self.graph.sources[name] = Source(view.table, view.topic, view.explode, settings, self.graph.state)
+            explode = Exploding(view.explode, view.word) if view.explode is not None else None
+            self.graph.sources[name] = Source(view.table, view.topic, explode, settings, self.graph.state)
             self.graph.by_topic.setdefault(view.topic, []).append(name)
         return self.graph.sources[name]
 

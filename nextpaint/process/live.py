@@ -533,6 +533,5 @@ class LiveReading:
     def learned(self, name: str) -> Learned:
         return self._tables.learners[name]
 
-    def changed_at_ms(self, table: str, key: Row) -> int | None:
-        stored = self._tables.live[table].table.rows.get(tuple(key))
-        return stored[0] if stored is not None else None
+    def changed_at_ms(self, table: str, keys: Sequence[Row]) -> list[int | None]:
+        return [None if stored is None else stored[0] for stored in self._tables.live[table].table.rows.several(keys)]

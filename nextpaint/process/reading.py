@@ -134,5 +134,6 @@ class Reading(Protocol):
 
     def learned(self, name: str) -> Learned: ...
 
-    def changed_at_ms(self, table: str, key: tuple[Value, ...]) -> int | None:
-        """The ledger time of the last change of a row: the age of a fact is `now - changed_at_ms`."""
+    def changed_at_ms(self, table: str, keys: Sequence[tuple[Value, ...]]) -> list[int | None]:
+        """The ledger time of the last change of each row, None where there is none: the age of a fact is `now` minus
+        it."""

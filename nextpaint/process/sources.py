@@ -44,6 +44,7 @@ from nextpaint.record.types import Field, Kind
 from nextpaint.record.views import ByteArray
 from nextpaint.sql.plan import Table
 
+_ESCAPE = b"\\u"  # how JSON may write any character otherwise
 FEW = 8  # records that are decoded one by one: a columnar pass costs as much as about so many
 
 Json = Any
@@ -52,6 +53,15 @@ Explode = Callable[[Mapping[str, Json]], Iterable[Mapping[str, Json]]]
 
 # JSON values of exactly this Python type need no check or conversion.
 _EXACT: dict[Kind, type] = {Kind.STRING: str, Kind.BOOLEAN: bool, Kind.DOUBLE: float}
+
+
+@dataclass(frozen=True, slots=True)
+class Exploding:
+    """How one record becomes several rows. `word`: bytes that stand in every record that makes any, written without
+    escapes: a record without them is not decoded."""
+
+    rows: Explode
+    word: bytes = b""
 
 
 @dataclass(slots=True)
@@ -74,6 +84,20 @@ class Arrived:
 
     def _bytes(self, start: int, length: int) -> bytes | None:
         return None if length < 0 else self.buffer[start : start + length].tobytes()
+
+    def holding(self, word: bytes) -> list[int]:
+        """The records whose value has `word` in it, or might have it in escapes, and those without a value."""
+        starts, lengths = self.places[:, 2], self.places[:, 3]
+        if not len(starts):
+            return []
+        low = int(starts.min())
+        data = self.buffer[low : int((starts + lengths).max())].tobytes()
+        found: list[int] = []
+        for index, (start, length) in enumerate(zip((starts - low).tolist(), lengths.tolist(), strict=True)):
+            end = start + length
+            if length < 0 or data.find(word, start, end) >= 0 or data.find(_ESCAPE, start, end) >= 0:
+                found.append(index)
+        return found
 
     @staticmethod
     def of(runs: Sequence[Run]) -> Arrived:
@@ -103,7 +127,7 @@ class Source(Operator):
     """A declared table fed by records. With a primary key it is materialised as well."""
 
     def __init__(
-        self, table: Table, topic: str, explode: Explode | None, settings: SourceSettings, state: State
+        self, table: Table, topic: str, explode: Exploding | None, settings: SourceSettings, state: State
     ) -> None:
         super().__init__(f"source/{table.name}", [each.type for each in table.fields])
         self.table = table
@@ -136,7 +160,9 @@ class Source(Operator):
         elif self.rows_table is not None:
             batch, times, places = self._upserts(arrived, self.rows_table, bury)
         elif self._explode is not None or self._derived or self._images or len(arrived) < FEW:
-            batch, places = self._one_by_one(arrived, range(len(arrived)), bury)
+            word = self._explode.word if self._explode is not None else b""
+            telling = arrived.holding(word) if word else range(len(arrived))
+            batch, places = self._one_by_one(arrived, telling, bury)
             times = batch.columns[self._rowtime].values if self._rowtime is not None else _NO_TIMES
         else:
             batch, places = self._columns(arrived, bury)
@@ -253,7 +279,7 @@ class Source(Operator):
             return self._imaged(read_image(decoded), record)
         if not isinstance(decoded, dict):
             raise ValueError("the record is not a JSON object")
-        objects = [decoded] if self._explode is None else self._explode(decoded)
+        objects = [decoded] if self._explode is None else self._explode.rows(decoded)
         return [self._row(each, record) for each in objects]
 
     def _deleted(self, key: bytes | None) -> list[tuple[int, Row]]:

@@ -16,7 +16,7 @@ Not here: event time, files, threads.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from hashlib import blake2b
 from itertools import islice
@@ -115,6 +115,17 @@ class Cell:
     def get(self, key: Key, default: Immutable = None) -> Immutable:
         return self.pages[self._page(key)].get(key, default)
 
+    def several(self, keys: Iterable[Key]) -> list[Immutable]:
+        """What `get` gives for each."""
+        pages, split, first = self.pages, self._split, self._level - 1
+        second = 2 * self._level - 1
+        found = []
+        for key in keys:
+            digest = hash(key)
+            page = digest & first
+            found.append(pages[digest & second if page < split else page].get(key))
+        return found
+
     def __contains__(self, key: Key) -> bool:
         return key in self.pages[self._page(key)]
 
@@ -130,6 +141,24 @@ class Cell:
             page[key] = value
         for watcher in self.watchers:
             watcher.add(key)
+
+    def put_all(self, rows: Mapping[Key, Immutable]) -> None:
+        """`put` each; their order is not to be seen."""
+        frozen, hashes, level, split = self._frozen, self._hashes, self._level, self._split
+        for key, value in rows.items():
+            digest = hash(key)
+            number = digest & (level - 1)
+            if number < split:
+                number = digest & (2 * level - 1)
+            page = self.pages[number]
+            if frozen is not None or key not in page:
+                self.put(key, value)
+                level, split = self._level, self._split
+            else:
+                hashes[number] = None
+                page[key] = value
+        for watcher in self.watchers:
+            watcher.update(rows)
 
     def pop(self, key: Key) -> Immutable:
         """Remove and return; None when absent."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ Words = npt.NDArray[np.int64]
 _PAGE_FORMAT = struct.Struct("<HHI")  # format, fields, rows
 _FORMAT = 1
 _EXPORTED = 256
+_ONE_BYTES = 1024  # of the texts of one row of Python values; longer ones are taken where they are
 _NO_NULLS: npt.NDArray[np.bool_] = np.empty(0, np.bool_)
 _KINDS = {Kind.BOOLEAN: TRUTH, Kind.STRING: STRING, Kind.BYTES: BYTES}
 _PYTHON = (int, float, (bool, int), str, bytes)  # by kind
@@ -58,7 +59,7 @@ def keyable(types: Sequence[Type]) -> bool:
 class Packing:
     """Rows of some field kinds as words: field i is `width` words in all before it, after the word of NULL bits."""
 
-    __slots__ = ("_memory", "_none", "_one", "_reals", "at", "kinds", "width")
+    __slots__ = ("_bytes", "_bytes_at", "_memory", "_none", "_one", "_reals", "_words", "at", "kinds", "width")
 
     def __init__(self, kinds: Sequence[int]) -> None:
         self.kinds = tuple(kinds)
@@ -69,7 +70,11 @@ class Packing:
             self.width += 2 if kind >= STRING else 1
         self._none = np.zeros((0, self.width), np.int64)
         self._one = np.zeros((1, self.width), np.int64)
-        self._reals = self._one.view(np.float64)
+        self._reals: Any = self._one[0].view(np.float64).data  # memory views: single words are set twice as fast
+        self._words: Any = self._one[0].data
+        text = np.empty(_ONE_BYTES, np.uint8)
+        self._bytes: Any = text.data
+        self._bytes_at = text.ctypes.data
         self._memory: list[Any] = []
 
     def keys(self, fields: Sequence[int]) -> Words:
@@ -103,18 +108,27 @@ class Packing:
 
     def one(self, values: Sequence[Value]) -> Words:
         """One row of Python values; good until the next."""
-        row, nulls = self._one[0], 0
+        row, nulls, used = self._words, 0, 0
         self._memory.clear()
         for field, (value, kind, at) in enumerate(zip(values, self.kinds, self.at, strict=False)):
             if value is None:
                 nulls |= 1 << field
-                row[at : at + (2 if kind >= STRING else 1)] = 0
+                row[at] = 0
+                if kind >= STRING:
+                    row[at + 1] = 0
             elif kind >= STRING:
-                body = np.frombuffer(value.encode() if kind == STRING else value, np.uint8)  # type: ignore[union-attr,arg-type]
-                self._memory.append(body)
-                row[at], row[at + 1] = body.ctypes.data, len(body)
+                body: Any = value.encode() if kind == STRING else value  # type: ignore[union-attr]
+                end = used + len(body)
+                if end <= _ONE_BYTES:
+                    self._bytes[used:end] = body
+                    row[at], row[at + 1] = self._bytes_at + used, len(body)
+                    used = end
+                else:
+                    kept = np.frombuffer(body, np.uint8)
+                    self._memory.append(kept)
+                    row[at], row[at + 1] = kept.ctypes.data, len(body)
             elif kind == REAL:
-                self._reals[0, at] = float(value)  # type: ignore[arg-type]
+                self._reals[at] = float(value)  # type: ignore[arg-type]
             else:
                 row[at] = int(value)  # type: ignore[arg-type]
         row[0] = nulls
@@ -261,9 +275,7 @@ class TypedCell(Cell):
         """The slot of a key, -1 when there is none; its fields are then in the packing's one row."""
         if not self.may_hold(key):
             return -1
-        rows = self.packing.one(key)
-        packing.hash_packed(rows, self._key_fields, self._digest)
-        slot: int = cells.cell_find(self.meta, self._digest[0, 0], self._digest[0, 1], rows[0])
+        slot: int = cells.cell_find(self.meta, self.packing.one(key), self._key_fields, self._digest)
         return slot
 
     def may_hold(self, key: Sequence[Value]) -> bool:
@@ -280,6 +292,9 @@ class TypedCell(Cell):
         fields = self.packing.values(self.packing._one, 1)[0]  # noqa: SLF001  found there
         return self._shape[0](fields[self._from :])
 
+    def several(self, keys: Iterable[Key]) -> list[Immutable]:
+        return [self.get(key) for key in keys]
+
     def __contains__(self, key: Key) -> bool:
         return self.find(key) >= 0
 
@@ -287,6 +302,10 @@ class TypedCell(Cell):
         rows = self.packing.one((*key, *self._shape[1](value)))
         self.run(cells.cell_put, 1, rows, self.digests(rows))
         self.changed([key])
+
+    def put_all(self, rows: Mapping[Key, Immutable]) -> None:
+        for key, value in rows.items():
+            self.put(key, value)
 
     def pop(self, key: Key) -> Immutable:
         value = self.get(key)

@@ -182,8 +182,8 @@ class FakeReading:
         self.touched.append(name)
         return self.learners.setdefault(name, FakeLearned())
 
-    def changed_at_ms(self, table: str, key: tuple[Any, ...]) -> int | None:
-        return self.changed.get((table, key))
+    def changed_at_ms(self, table: str, keys: Sequence[tuple[Any, ...]]) -> list[int | None]:
+        return [self.changed.get((table, key)) for key in keys]
 
 
 CATEGORIES = ("lanterns", "cake tins", "mugs", "signs", "bags", "toys", "clocks", "candles")

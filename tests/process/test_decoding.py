@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nextpaint.process.coercion import coerce
 from nextpaint.process.decoding import JsonDecoder
-from nextpaint.process.sources import FEW, Arrived, Source
+from nextpaint.process.sources import FEW, Arrived, Exploding, Source
 from nextpaint.process.state import State
 from nextpaint.process.watermarks import SourceSettings
 from nextpaint.record.columns import Column, RowColumn, TextColumn
@@ -215,6 +215,24 @@ def read(made, texts, cuts, at_ms):
         marks += zip(batch.mark_seq.tolist(), batch.mark_wm.tolist(), strict=True)
         seq += size
     return rows, marks, dead, made.clock._cell.get(0)
+
+
+def shown(value):
+    """A row for each item of an object that says "Shown"."""
+    return [{"name": each, "ts": 1_000} for each in value.get("items", ())] if value.get("what") == "Shown" else []
+
+
+told_of = st.sampled_from([
+    b'{"what":"Shown","items":["a","b"]}', b'{"what":"Clicked","items":["c"]}', b'{"what":"\\u0053hown","items":["d"]}',
+    b'{"what":"Hidden","items":["Shown"]}', b'{"items":[]}', b'{"what":"Shown","items":[7]}',
+])  # fmt: skip
+
+
+@given(st.lists(told_of, min_size=1, max_size=20))
+def test_a_record_without_the_word_makes_no_row(texts):
+    made = [Source(TABLE, "t", Exploding(shown, word), SourceSettings(50, 0), State()) for word in (b"", b"Shown")]
+    every, told = (read(each, texts, [len(texts)], [1_000] * len(texts)) for each in made)
+    assert told == every
 
 
 lines = st.sampled_from([

@@ -42,6 +42,27 @@ def test_a_cell_is_a_dictionary(writes: list[Any]) -> None:
     assert all(cell.get(key) == value and key in cell for key, value in model.items())
 
 
+@given(WRITES, WRITES)
+def test_many_are_put_and_got_as_one_by_one(before: list[Any], after: list[Any]) -> None:
+    one_by_one, together, model = Cell("op/cell"), Cell("op/cell"), dict[Any, Any]()
+    for cell in (one_by_one, together):
+        write(cell, {}, before)
+        cell.hash()
+        cell.freeze()
+        cell.watchers.append(set())
+    put = {key: value for key, value, gone in after if not gone}
+    for key, value in put.items():
+        one_by_one.put(key, value)
+    together.put_all(put)
+    model = dict(one_by_one.items())
+    assert dict(together.items()) == model
+    assert together.hash() == one_by_one.hash()
+    assert together.watchers == one_by_one.watchers
+    assert sum(page.hash for page in together.frozen_pages()) == sum(page.hash for page in one_by_one.frozen_pages())
+    keys = [key for key, _, _ in before + after]
+    assert together.several(keys) == [model.get(key) for key in keys]
+
+
 def test_a_cell_grows_page_by_page() -> None:
     cell = Cell("op/cell")
     pages = []

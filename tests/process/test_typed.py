@@ -53,6 +53,8 @@ def through_pages(state: State, fresh: TypedCell, between: Any = None) -> tuple[
 def test_a_typed_cell_is_a_dictionary(writes: list[Any]) -> None:
     cell, model = make(), dict[Any, Any]()
     write(cell, model, writes)
+    keys = [*model, ("never put", 1)]
+    assert cell.several(keys) == [model.get(key) for key in keys]
     assert dict(cell.items()) == model
     assert len(cell) == len(model)
     assert all(cell.get(key) == value and key in cell for key, value in model.items())
@@ -132,6 +134,13 @@ def test_a_string_larger_than_a_segment_of_the_heap() -> None:
     cell.put(("k", 2), (None, None, None, "small"))
     assert cell.get(("k", 1))[3] == large
     assert cell.get(("k", 2))[3] == "small"
+
+
+def test_texts_of_any_length_are_keys() -> None:
+    cell = TypedCell("op/cell", (STRING, STRING, WORD), 2)
+    keys = [("x" * size, "y" * (2_000 - size)) for size in (0, 1, 500, 1_023, 1_024, 1_025, 1_999)]
+    cell.put_all({key: (at,) for at, key in enumerate(keys)})
+    assert [cell.get(key) for key in keys] == [(at,) for at in range(len(keys))]
 
 
 def test_a_damaged_page_is_refused() -> None:

@@ -16,12 +16,35 @@ is left out. V is 64 bits and wraps, which does not depend on the order either.
 
 from __future__ import annotations
 
+import math
 from math import ldexp
 
 import numpy as np
 
 from nextpaint.process.kernels.exact_math import FloatArray, exp2
 from nextpaint.record.columns import IntArray
+from nextpaint.record.compiled import kernel
+
+
+@kernel("float64[::1](const float64[::1], const int64[::1], int64, int64, float64)", allocates=True)
+def faded_values(values: FloatArray, anchors: IntArray, as_of: int, half_life: int, faded: float) -> FloatArray:
+    """Each value halved for every whole half-life since its anchor, and times `faded`; as it is from its anchor on."""
+    made = np.empty_like(values)
+    last, halvings, scale = np.int64(as_of), 0, 1.0
+    for at in range(len(values)):
+        if anchors[at] >= as_of:
+            made[at] = values[at]
+            continue
+        if anchors[at] != last:  # most were written in the same bucket as the one before
+            last = anchors[at]
+            halvings = (as_of - last) // half_life
+            scale = math.ldexp(1.0, -halvings)
+        if halvings <= _WHOLE_SCALES:  # the scale is a normal number, so one rounding at most, as `ldexp` has it
+            made[at] = values[at] * faded * scale
+        else:
+            made[at] = math.ldexp(values[at] * faded, -min(halvings, 4096))
+    return made
+
 
 Buckets = tuple[tuple[int, int], ...]
 
@@ -29,6 +52,7 @@ SCALE_BITS = 28  # 4e-9 of a unit: below what a ranking can see, and sums stay w
 WEIGHT_MAX = 2**52  # 1.6e7 units of x: one row beyond it counts as that much, so that 2,000 of them fit 64 bits
 _SCALE = 2.0**SCALE_BITS
 _OLDEST = -(2**62)
+_WHOLE_SCALES = 1022
 KEPT = 60  # a weight 60 half-lives old is 1e-18 of a new one, less than a float64 can add to it
 
 
@@ -102,8 +126,5 @@ class DecayedSum:
     def values(self, values: FloatArray, anchors_ms: IntArray, as_of_ms: int) -> FloatArray:
         """`value` of many folded sums, the same bits. Anchors are whole half-lives, so one power of two is computed and
         the rest is exact scaling."""
-        ages_ms = np.maximum(as_of_ms - anchors_ms, 0)
-        faded = np.ldexp(
-            values * exp2(-(as_of_ms % self.half_life_ms) / self.half_life_ms), -(ages_ms // self.half_life_ms)
-        )
-        return np.where(anchors_ms >= as_of_ms, values, faded)
+        faded = exp2(-(as_of_ms % self.half_life_ms) / self.half_life_ms)
+        return faded_values(values, anchors_ms, as_of_ms, self.half_life_ms, faded)

@@ -99,6 +99,7 @@ _24TH = 1.0 / 24.0
 _ROOT_HALF = 0.7071067811865476
 _ALL_WHOLE = 2.0**53  # from here on every double is a whole, even number
 _NAN, _INFINITY = math.nan, math.inf
+_FEW = 32  # values that are computed one by one: twenty passes over an array cost more
 
 
 # ---------------------------------------------------------------- powers of two and of e
@@ -143,6 +144,8 @@ def exp2_of_fraction(x: Any) -> Any:
 
 def exp2_array(x: FloatArray) -> FloatArray:
     """2^x, shape as x."""
+    if x.ndim == 1 and x.size <= _FEW:
+        return np.array([exp2(each) for each in x.tolist()], np.float64)
     bounded = np.where(x == x, np.minimum(np.maximum(x, -1077.0), 1025.0), 0.0)
     k = np.floor(bounded * 512.0 + 0.5)
     r = bounded - k * 0.001953125

@@ -14,7 +14,7 @@ from nextpaint.record.compiled import inner, kernel
 
 
 @inner
-def _sift(heap: Any, count: int, value: float) -> None:
+def sift(heap: Any, count: int, value: float) -> None:
     """Put `value` in the place of the least of a heap, whose least is first."""
     at = 0
     while True:
@@ -68,7 +68,7 @@ def nearest(matrix: Any, norms: Any, query: Any, count: int, slack: float) -> An
         rows[held], scores[held] = row, score
         held += 1
         if score > heap[0]:
-            _sift(heap, count, score)
+            sift(heap, count, score)
     held = _kept(rows, scores, held, heap[0] - slack) if count else 0
     return rows[:held].copy()
 

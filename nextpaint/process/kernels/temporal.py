@@ -152,11 +152,9 @@ def _released(queue: Any, cursor: Any, due: Any) -> None:
 
 
 @inner
-def _joined(meta: Any, versions: Any, cursor: Any, join: Any, slot: int, keys: Any, out: Any, right: Any) -> Any:
-    """Put a left row out with its version; False when room lacks."""
-    if not touch(meta, slot):
-        return False
-    count, place = cursor[OUT], FIRST_FIELD + join[KEYS]
+def _paired(meta: Any, versions: Any, join: Any, slot: int, keys: Any, out: Any, right: Any, count: int) -> Any:
+    """Read a left row and its version into row `count` of the output; whether it has a place there."""
+    place = FIRST_FIELD + join[KEYS]
     read_fields(meta, row_at(meta, slot), out[count].ctypes.data)
     null = False
     for key in range(keys.shape[0]):
@@ -172,9 +170,17 @@ def _joined(meta: Any, versions: Any, cursor: Any, join: Any, slot: int, keys: A
     elif join[OUTER]:
         right[count, :] = 0
         right[count, 0] = (1 << join[FIELDS]) - 1
-    unlink(meta, slot)
-    if found >= 0 or join[OUTER]:
+    return found >= 0 or join[OUTER] != 0
+
+
+@inner
+def _joined(meta: Any, versions: Any, cursor: Any, join: Any, slot: int, keys: Any, out: Any, right: Any) -> Any:
+    """Put a left row out with its version; False when room lacks."""
+    if not touch(meta, slot):
+        return False
+    if _paired(meta, versions, join, slot, keys, out, right, cursor[OUT]):
         cursor[OUT] += 1
+    unlink(meta, slot)
     return True
 
 
@@ -225,6 +231,26 @@ def temporal_step(
             mark_of_both(cursor, 0, left_mark_seq, left_mark_wm, out_marks)
         else:
             mark_of_both(cursor, 1, right_mark_seq, right_mark_wm, out_marks)
+
+
+@kernel(
+    "int64(int64[::1], int64[::1], const int64[::1], const int64[:,::1], const int64[:,::1],"
+    " int64[:,::1], int64[:,::1], boolean[::1])"
+)
+def temporal_waiting(
+    meta: Words, versions: Words, join: Words, left_keys: Words, places: Words, out: Words, out_right: Words,
+    there: npt.NDArray[np.bool_],
+) -> int:  # fmt: skip
+    """What would leave if both inputs ended: left rows that wait, found by (seq, ordinal), with their versions; gives
+    how many those are. `there`: whether a place still waits. There is room for one row more than there are places."""
+    count = 0
+    for at in range(places.shape[0]):
+        low, high = hash_ended(absorb_word(absorb_word(hash_begun(), places[at, 0]), places[at, 1]))
+        slot = find(meta, low, high)
+        there[at] = slot >= 0
+        if slot >= 0 and _paired(meta, versions, join, slot, left_keys, out, out_right, count):
+            count += 1
+    return count
 
 
 @kernel("void(const int64[::1], int64[::1], const int64[::1], int64)")

@@ -6,7 +6,7 @@ group is read as of a time from its accumulators, so decayed sums fade without a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -168,13 +168,20 @@ class GroupAggregate(Operator):
         wanted = {self.keys[column]: value for column, value in select.items() if column < len(self.keys)}
         touched: dict[Row, Group | None] = {}
         values: dict[Row, Kept | None] = {}
-        for change in self._source.pending(wanted, as_of):
-            key = self._key(change.row)
+        for kind, row in self._awaited(wanted, as_of):
+            key = self._key(row)
             before = touched[key] if key in touched else self.groups.get(key)
             if self.accumulators.kept_calls and (key not in values or before is None):
                 values[key] = self.looked_at(key) if key not in touched else Kept(key, None)
-            touched[key] = self._folded(change.kind, change.row, before, values.get(key))
+            touched[key] = self._folded(kind, row, before, values.get(key))
         return touched
+
+    def _awaited(self, select: Select, as_of: int) -> Iterable[tuple[int, Row]]:
+        """Kinds and rows that would still come."""
+        batch = self._source.pending_batch(select, as_of)
+        if batch is None:
+            return ((change.kind, change.row) for change in self._source.pending(select, as_of))
+        return zip(batch.kind.tolist(), batch.rows(), strict=True)
 
     def pending(self, select: Select, as_of: int) -> list[Change]:
         changes: list[Change] = []

@@ -96,6 +96,11 @@ class Operator(ABC):
         """Rows that would follow at end of input; none for operators that hold nothing back and have no input."""
         return []
 
+    def pending_batch(self, select: Select, as_of: int) -> Batch | None:
+        """What `pending` gives as columns, of an operator that holds its rows as such; None: ask `pending`. The seqs
+        say nothing."""
+        return None
+
     def restore(self) -> None:  # noqa: B027  most operators derive nothing
         """Rebuild what is derived from cells, after they were loaded."""
 

@@ -111,12 +111,23 @@ class Project(Operator):
         below = self._source.finished(changes) if isinstance(self._source, Project) else changes
         return self.through(below, 0)
 
+    def _traced(self, select: Select) -> Select:
+        """The selection in the columns of the source, as far as those are copied."""
+        traced = {self.source_of(column): value for column, value in select.items()}
+        return {column: value for column, value in traced.items() if column is not None}
+
     def pending(self, select: Select, as_of: int) -> list[Change]:
-        wanted = {self.source_of(column): value for column, value in select.items()}
-        return self.through(
-            self._source.pending({column: value for column, value in wanted.items() if column is not None}, as_of),
-            as_of,
-        )
+        return self.through(self._source.pending(self._traced(select), as_of), as_of)
+
+    def pending_batch(self, select: Select, as_of: int) -> Batch | None:
+        batch = self._source.pending_batch(self._traced(select), as_of)
+        if batch is None or not len(batch):
+            return batch if batch is None else self.nothing
+        failures = Failures()
+        made = batch.with_columns(self._columns(Evaluation(batch.columns, len(batch), as_of, failures)))
+        if not failures.rows:
+            return made
+        return made.take(np.array([index not in failures.rows for index in range(len(made))], np.bool_))
 
     def through(self, changes: Sequence[Change], as_of: int) -> list[Change]:
         """These changes projected, evaluated at ledger time `as_of`; failing rows are left out."""

@@ -114,12 +114,15 @@ class GroupedTable(MaterialisedTable):
         if len(batch):
             clock = context.clock(batch.seq)
             at = [clock] * len(batch) if isinstance(clock, int) else clock.tolist()
-            for kind, row, at_ms in zip(batch.kind.tolist(), batch.rows(), at, strict=True):
-                key = tuple([row[place] for place in self._place])
+            columns = [batch.columns[place].to_list() for place in self._place]
+            told: dict[Row, tuple[int]] = {}
+            for kind, key, at_ms in zip(batch.kind.tolist(), zip(*columns, strict=True), at, strict=True):
                 if kind == DELETE:
+                    told.pop(key, None)
                     self.rows.pop(key)
                 else:
-                    self.rows.put(key, (at_ms,))
+                    told[key] = (at_ms,)
+            self.rows.put_all(told)
         return self.nothing.marked(batch.mark_seq, batch.mark_wm)
 
     def get(self, key: Row) -> Row | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,12 +10,12 @@ import numpy as np
 
 from nextpaint.process.kernels import both_inputs, temporal
 from nextpaint.process.kernels.paged import FIRST_FIELD, TRUTH, WORD
-from nextpaint.process.operators.protocol import Operator, StepContext
-from nextpaint.process.operators.temporal import TemporalJoin
+from nextpaint.process.operators.protocol import Operator, Row, Select, StepContext
+from nextpaint.process.operators.temporal import LEFT, TemporalJoin
 from nextpaint.process.state import State
 from nextpaint.process.typed import FIELDS_MAX, TypedCell, TypedLists, keyable, kind_of, packable
-from nextpaint.process.typed_timeline import Timeline
-from nextpaint.record.columns import Batch, Column
+from nextpaint.process.typed_timeline import Timeline, Words
+from nextpaint.record.columns import Batch, Column, IntArray, Value
 from nextpaint.record.types import BOOLEAN, Type
 from nextpaint.sql.plan import TemporalJoin as TemporalNode
 
@@ -43,7 +44,8 @@ def fitting(node: TemporalNode) -> bool:
 
 class TypedTemporalJoin(TemporalJoin):
     """State, typed: `left`, a row for each that waits: seq, ordinal, kind, columns; `versions`, a row for each: key
-    fields, from time, whether the key was gone, columns. Derived: timers of waiting rows."""
+    fields, from time, whether the key was gone, columns. Derived: timers of waiting rows; per column that readings
+    select by, the places (seq, ordinal, one after the other) of each value's rows, in arrival order."""
 
     _left: TypedCell
     _versions: TypedLists
@@ -60,6 +62,7 @@ class TypedTemporalJoin(TemporalJoin):
             np.int64,
         )  # fmt: skip
         self._left_keys = waiting.keys([_WAITING + each for each in node.left_keys])
+        self._waits: dict[int, dict[Value, array[int]]] = {}
         self._indexed = 0  # rows added to indexes since those were made
         self._timeline = Timeline(self._clock, waiting.width, version.width)
         self._empty = np.empty((0, waiting.width), np.int64), np.empty((0, version.width), np.int64)
@@ -84,7 +87,7 @@ class TypedTemporalJoin(TemporalJoin):
 
     def restore(self) -> None:
         self._clock.restore()
-        self._indexes = {}
+        self._waits = {}
         cell = self._left
         order = sorted((fields[0], fields[1], slot) for slot, fields in cell.rows())
         self._timeline.armed(len(order))
@@ -118,11 +121,11 @@ class TypedTemporalJoin(TemporalJoin):
         del kept, kept_too
         count = line.end()
         self.late += line.late
-        if self._indexes:
+        if self._waits:
             self._reindex(left, ordinals)
-        else:
-            self._indexed = 0
-        made = self._released(count) if count else self.nothing
+        made = self.nothing
+        if count:
+            made = self._batch(line.out, line.results, count, line.seq[:count].copy())
         cell.reclaim()
         versions.reclaim()
         risen = marks[: line.cursor[both_inputs.MARKS]]
@@ -134,28 +137,73 @@ class TypedTemporalJoin(TemporalJoin):
         gone = Column(BOOLEAN, np.zeros(len(right), np.bool_))
         return [*keys, right.columns[self._node.right_time], gone, *right.columns]
 
-    def _released(self, count: int) -> Batch:
-        line, waiting, version = self._timeline, self._left.packing, self._versions.packing
+    def _batch(self, out: Words, results: Words, count: int, seq: IntArray) -> Batch:
+        """Packed left rows and their versions as output."""
+        waiting, version = self._left.packing, self._versions.packing
         width, first = self._left_width, len(self._node.right_keys) + 2
-        columns = [waiting.column(line.out, count, _WAITING + at, self.types[at]) for at in range(width)]
+        columns = [waiting.column(out, count, _WAITING + at, self.types[at]) for at in range(width)]
         columns += [
-            version.column(line.results, count, first + at - width, self.types[at])
-            for at in range(width, len(self.types))
+            version.column(results, count, first + at - width, self.types[at]) for at in range(width, len(self.types))
         ]
-        kinds = line.out[:count, waiting.at[2]].astype(np.int8)
-        return Batch(tuple(columns), kinds, line.seq[:count].copy())
+        return Batch(tuple(columns), out[:count, waiting.at[2]].astype(np.int8), seq)
 
-    def _reindex(self, left: Batch, ordinals: Any) -> None:
+    # ------------------------------------------------------------ live
+
+    def _reindex(self, left: Batch, ordinals: IntArray) -> None:
         """Keep the indexes of live readings: add what waits now. What left is found gone when it is looked up; when
         that may be most of an index, it is made anew for the next reading."""
         self._indexed += len(left)
         if self._indexed > 2 * len(self._left) + _INDEX_SLACK:
-            self._indexes.clear()
-        for column, index in self._indexes.items():
-            values = left.columns[column].to_list()
-            for value, seq, ordinal in zip(values, left.seq.tolist(), ordinals.tolist(), strict=True):
-                if ordinal >= 0:
-                    index.setdefault(value, {})[seq, ordinal] = None
+            self._waits.clear()
+        places = list(zip(left.seq.tolist(), ordinals.tolist(), strict=True)) if self._waits else []
+        for column, index in self._waits.items():
+            for value, place in zip(left.columns[column].to_list(), places, strict=True):
+                if place[1] >= 0:
+                    held = index.get(value)
+                    if held is None:
+                        index[value] = array("q", place)
+                    else:
+                        held.extend(place)
+
+    def _places(self, column: int) -> dict[Value, array[int]]:
+        """Where the rows that wait are, by value of a column."""
+        if column not in self._waits:
+            index: dict[Value, array[int]] = {}
+            for place, row in sorted((place, row) for place, (_, row) in self._left.items()):
+                index.setdefault(row[column], array("q")).extend(place)
+            self._waits[column] = index
+            self._indexed = 0
+        return self._waits[column]
+
+    def _waiting(self, select: Select) -> list[tuple[int, Row]]:
+        columns = {left: value for column, value in select.items() for left in self.left_columns((column,))}
+        if not columns:
+            return super()._waiting(select)
+        column = min(columns)
+        held = self._places(column).get(columns[column], ())
+        rows = [row for place in zip(held[::2], held[1::2], strict=True) if (row := self._left.get(place)) is not None]
+        return [each for each in rows if all(each[1][at] == value for at, value in columns.items())]
+
+    def pending_batch(self, select: Select, as_of: int) -> Batch | None:
+        columns = {left: value for column, value in select.items() for left in self.left_columns((column,))}
+        if len(columns) != 1 or self._sources[LEFT].pending(columns, as_of):
+            return None
+        ((column, value),) = columns.items()
+        index = self._places(column)
+        held = index.get(value)
+        if not held:
+            return self.nothing
+        cell, versions = self._left, self._versions
+        places = np.frombuffer(held, np.int64).reshape(-1, 2)
+        out = np.empty((len(places) + 1, cell.packing.width), np.int64)
+        right = np.empty((len(places) + 1, versions.packing.width), np.int64)
+        there = np.empty(len(places), np.bool_)
+        count = temporal.temporal_waiting(
+            cell.meta, versions.meta, self._join, self._left_keys, places, out, right, there
+        )
+        if not there.all():
+            index[value] = array("q", places[there].tobytes())
+        return self._batch(out, right, count, np.zeros(count, np.int64)) if count else self.nothing
 
     def next_timer(self) -> int | None:
         return self._timeline.first_time()

@@ -72,6 +72,9 @@ class Both:
     def live(self, select: Select, as_of: int) -> None:
         expected = [(each.kind, each.row) for each in self.general.pending(select, as_of)]
         assert [(each.kind, each.row) for each in self.typed.pending(select, as_of)] == expected
+        batch = self.typed.pending_batch(select, as_of)
+        if batch is not None:
+            assert list(zip(batch.kind.tolist(), batch.rows(), strict=True)) == expected
 
     def reload(self) -> None:
         """Go on with a fresh typed operator that was given the state through a snapshot."""
