@@ -151,7 +151,8 @@ class LiveTable:
         keys = [prefix] if len(prefix) == len(self.table.key) else self._keys(prefix)
         if self._group_key is not None:
             return self._from_groups(keys, select, as_of)
-        found = {key: row for key in keys if (row := self.table.get(key)) is not None}
+        finals = zip(keys, self.table.get_all(keys), strict=True)
+        found = {key: row for key, row in finals if row is not None}
         if self.reach.by_key:
             for change in self.table.pending(select, as_of):
                 key = self.table.key_of(change.row)

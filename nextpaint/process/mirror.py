@@ -114,8 +114,7 @@ class TableMirror:
         keys = self._backlog.take(most)
         kept, rows, slots, gone = list[Any](), list[Row | None](), list[int](), list[int]()
         plain = any(name not in self._fading for name in self._columns)
-        for key in keys:
-            row = self._table.get(key) if plain else None
+        for key, row in zip(keys, self._table.get_all(keys) if plain else [None] * len(keys), strict=True):
             slot = self.slots.get(key[0])
             if row is not None or key in self._table.rows:
                 kept.append(key)
@@ -188,7 +187,7 @@ class TableMirror:
     def _fill_all(self, name: str, held: _Held) -> None:
         keys = [(key,) for key in self.slots]
         places = np.fromiter(self.slots.values(), np.int64, len(keys))
-        rows = [] if name in self._fading else [self._table.get(key) for key in keys]
+        rows = [] if name in self._fading else self._table.get_all(keys)
         self._fill(name, held, keys, rows, places)
 
     def keeps(self, columns: Iterable[str], codes: Iterable[str]) -> bool:

@@ -24,8 +24,10 @@ from nextpaint.process.decoding import Decoded
 from nextpaint.process.derived import Carried, DerivedColumns
 from nextpaint.process.formats import decoder_of
 from nextpaint.process.images import Image, read_image
+from nextpaint.process.operators import choice
 from nextpaint.process.operators.protocol import Operator, Output, Row, StepContext
 from nextpaint.process.operators.table import MaterialisedTable
+from nextpaint.process.operators.typed_table import TypedTable
 from nextpaint.process.state import State
 from nextpaint.process.watermarks import Silences, SourceClock, SourceSettings
 from nextpaint.record.columns import (
@@ -141,7 +143,7 @@ class Source(Operator):
         delay = table.watermark.delay_ms if table.watermark else 0
         self.clock = SourceClock(self.id, delay, settings.idle_timeout_ms, settings.idle_advance_ms, state)
         self.rows_table = (
-            MaterialisedTable(f"table/{table.name}", table.fields, table.primary_key, (), state)
+            choice.table(f"table/{table.name}", table.fields, table.primary_key, (), state, quiet=False)
             if table.primary_key
             else None
         )
@@ -173,7 +175,7 @@ class Source(Operator):
         seqs, at_ms = (arrived.seqs[places], arrived.at_ms[places]) if arrived is not None else (_NO_TIMES, _NO_TIMES)
         marks = self.clock.rows(times, seqs, at_ms, silences)
         self.clock.store()
-        return batch.with_marks([mark[0] for mark in marks], [mark[1] for mark in marks])
+        return batch.marked(*marks)
 
     # ------------------------------------------------------------ columns
 
@@ -235,8 +237,15 @@ class Source(Operator):
         out = Output(self.nothing)
         times: list[int] = []
         places: list[int] = []
-        columnar = len(arrived) >= FEW and not self._derived and not self._images
-        complete = self._complete(arrived) if columnar else [None] * len(arrived)
+        complete: list[Row | None] = [None] * len(arrived)
+        if len(arrived) >= FEW and not self._derived and not self._images:
+            decoded = self._decoded(arrived)
+            partial = self._partial(decoded)
+            if isinstance(table, TypedTable) and not partial.any():
+                whole = Batch(tuple(decoded.columns), np.zeros(len(arrived), np.int8), arrived.seqs)
+                stamps = decoded.columns[self._rowtime].values if self._rowtime is not None else _NO_TIMES
+                return table.changed(whole, arrived.at_ms), stamps, np.arange(len(arrived), dtype=np.int64)
+            complete = self._complete(decoded, partial)
         for index, (seq, at_ms) in enumerate(zip(arrived.seqs.tolist(), arrived.at_ms.tolist(), strict=True)):
             row = complete[index]
             try:
@@ -253,15 +262,19 @@ class Source(Operator):
                     places.append(index)
         return out.batch(_NO_TIMES, _NO_TIMES), np.array(times, np.int64), np.array(places, np.int64)
 
-    def _complete(self, arrived: Arrived) -> list[Row | None]:
-        """The records that give every column; None where a record must be looked at by itself."""
-        decoded = self._decoded(arrived)
+    def _partial(self, decoded: Decoded) -> BoolArray:
+        """The records that must be looked at by themselves: they do not give every column."""
         partial = decoded.odd
         for index, column in enumerate(decoded.columns):
             if index != self._rowtime:
                 partial |= decoded.absent[index]
             if index in self.table.primary_key and column.valid is not None:
                 partial |= ~column.valid
+        return partial
+
+    @staticmethod
+    def _complete(decoded: Decoded, partial: BoolArray) -> list[Row | None]:
+        """The records that give every column; None for the others."""
         rows: list[Row | None] = list(zip(*(column.to_list() for column in decoded.columns), strict=True))
         for index in partial.nonzero()[0].tolist():
             rows[index] = None

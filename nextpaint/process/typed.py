@@ -134,6 +134,21 @@ class Packing:
         row[0] = nulls
         return self._one
 
+    def of_values(self, lines: Sequence[Sequence[Value]], fields: int) -> tuple[Words, list[Any]]:
+        """Rows whose first fields are these Python values, and what must be kept alive while those are used."""
+        rows, kept = np.zeros((len(lines), self.width), np.int64), list[Any]()
+        for field in range(fields):
+            kind, cells = self.kinds[field], [line[field] for line in lines]
+            valid = np.array([cell is not None for cell in cells], np.bool_)
+            if kind >= STRING:
+                views = Views.of(cells)  # type: ignore[arg-type]
+                kept.append(views)
+                packing.pack_views(rows, self.at[field], field, views.buffer, views.start, views.length, valid)
+                continue
+            words = np.array([0 if cell is None else cell for cell in cells], np.float64 if kind == REAL else np.int64)
+            packing.pack_words(rows, self.at[field], field, words.view(np.int64), valid)
+        return rows, kept
+
     def values(self, rows: Words, count: int) -> list[list[Value]]:
         """Packed rows as Python values."""
         nulls = rows[:count, 0].tolist()
@@ -293,7 +308,15 @@ class TypedCell(Cell):
         return self._shape[0](fields[self._from :])
 
     def several(self, keys: Iterable[Key]) -> list[Immutable]:
-        return [self.get(key) for key in keys]
+        keys = list(keys)
+        if len(keys) == 1 or not all(self.may_hold(key) for key in keys):
+            return [self.get(key) for key in keys]
+        packed, kept = self.packing.of_values(keys, self.keys)
+        found = np.empty(len(keys), np.bool_)
+        cells.cell_find_each(self.meta, self.digests(packed), packed, found)
+        del kept
+        held = iter(self.packing.values(np.ascontiguousarray(packed[found]), int(found.sum())))
+        return [self._shape[0](next(held)[self._from :]) if there else None for there in found.tolist()]
 
     def __contains__(self, key: Key) -> bool:
         return self.find(key) >= 0

@@ -17,8 +17,10 @@ from nextpaint.record.columns import IDLE, MIN_WATERMARK, IntArray
 # An idle advance moves in steps of this: a quiet source then costs its readers at most four marks a second.
 ADVANCE_MS = 250
 
+_NONE: IntArray = np.empty(0, np.int64)
 
-Mark = tuple[int, int]
+
+Marks = tuple[IntArray, IntArray]  # seqs, and the watermark after the rows up to each
 Silences = tuple[IntArray, IntArray]  # seq and ledger time of each record where the ledger clock moved
 
 
@@ -48,10 +50,10 @@ class SourceClock:
     def store(self) -> None:
         self._cell.put(0, (self.watermark, self._last_at, self._idle))
 
-    def rows(self, times: IntArray, seqs: IntArray, at_ms: IntArray, silences: Silences) -> list[Mark]:
-        """After rows in order, with their ledger times, and moves of the ledger clock: the marks as (seq, watermark).
-        A row comes before a move at its seq."""
-        marks: list[Mark] = []
+    def rows(self, times: IntArray, seqs: IntArray, at_ms: IntArray, silences: Silences) -> Marks:
+        """The marks after rows in order, with their ledger times, and moves of the ledger clock. A row comes before a
+        move at its seq."""
+        marks: list[Marks] = []
         begin = 0
         for seq, at in self._noticed(seqs, at_ms, silences):
             end = int(np.searchsorted(seqs, seq, side="right"))
@@ -59,9 +61,12 @@ class SourceClock:
             begin = end
             mark = self.silence(at)
             if mark is not None:
-                marks.append((seq, mark))
+                marks.append((np.array([seq], np.int64), np.array([mark], np.int64)))
         self._follow(times[begin:], seqs[begin:], at_ms[begin:], marks)
-        return marks
+        if len(marks) == 1:
+            return marks[0]
+        marks.append((_NONE, _NONE))
+        return np.concatenate([each[0] for each in marks]), np.concatenate([each[1] for each in marks])
 
     def _noticed(self, seqs: IntArray, at_ms: IntArray, silences: Silences) -> list[tuple[int, int]]:
         """The moves of the ledger clock that may have a consequence: those long enough after the last row."""
@@ -78,7 +83,7 @@ class SourceClock:
                 noticed |= clock - last >= least
         return list(zip(moved[noticed].tolist(), clock[noticed].tolist(), strict=True))
 
-    def _follow(self, times: IntArray, seqs: IntArray, at_ms: IntArray, marks: list[Mark]) -> None:
+    def _follow(self, times: IntArray, seqs: IntArray, at_ms: IntArray, marks: list[Marks]) -> None:
         """Rows without a pause: a mark where the watermark moved, and at the first row after idleness."""
         if not len(times):
             return
@@ -86,7 +91,8 @@ class SourceClock:
         moved = np.empty(len(times), np.bool_)
         moved[0] = self._idle or reached[0] > self.watermark
         np.greater(reached[1:], reached[:-1], out=moved[1:])
-        marks += zip(seqs[moved].tolist(), reached[moved].tolist(), strict=True)
+        places = moved.nonzero()[0]
+        marks.append((seqs[places], reached[places]))
         self.watermark = int(reached[-1])
         self._last_at = int(at_ms[-1])
         self._idle = False

@@ -65,6 +65,16 @@ def cell_find(meta: Words, packed: Words, keys: Words, digest: Words) -> int:
     return slot
 
 
+@kernel("void(int64[::1], const int64[:,::1], int64[:,::1], boolean[::1])")
+def cell_find_each(meta: Words, digests: Words, packed: Words, found: npt.NDArray[np.bool_]) -> None:
+    """Which keys there are, and the fields of each that is."""
+    for at in range(found.size):
+        slot = find(meta, digests[at, 0], digests[at, 1])
+        found[at] = slot >= 0
+        if slot >= 0:
+            read_fields(meta, row_at(meta, slot), packed[at].ctypes.data)
+
+
 @kernel("int64(int64[::1], int64, int64, int64[:,::1])")
 def cell_find_all(meta: Words, low: int, high: int, packed: Words) -> int:
     """Fields of all rows under a key, as many as there is room for; gives how many there are."""

@@ -116,5 +116,7 @@ def table(
     quiet: bool,
 ) -> MaterialisedTable:  # fmt: skip
     """A table by key; `quiet` when nobody reads its changelog."""
-    made = typed_table.QuietTable if quiet and typed_table.fitting(fields, key) else MaterialisedTable
+    if not typed_table.fitting(fields, key):
+        return MaterialisedTable(identity, fields, key, sources, state)
+    made = typed_table.QuietTable if quiet else typed_table.TypedTable
     return made(identity, fields, key, sources, state)

@@ -68,6 +68,10 @@ class MaterialisedTable(Operator):
         stored = self.rows.get(key)
         return stored[1] if stored is not None else None
 
+    def get_all(self, keys: Sequence[Row]) -> list[Row | None]:
+        """`get` of each key."""
+        return [self.get(key) for key in keys]
+
     def pending(self, select: Select, as_of: int) -> list[Change]:
         """What rows still held upstream would change here."""
         if self.source is None:
