@@ -36,7 +36,18 @@ from nextpaint.process.kernels.members import (
     members_finished,
 )
 from nextpaint.process.kernels.memory import load, store
-from nextpaint.process.kernels.paged import FIELDS, FIRST_FIELD, ROOM_OUT, append, find, lacking, row_at, touch, unlink
+from nextpaint.process.kernels.paged import (
+    FIELDS,
+    FIRST_FIELD,
+    ROOM_OUT,
+    append,
+    find,
+    foresee,
+    lacking,
+    row_at,
+    touch,
+    unlink,
+)
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE
 from nextpaint.record.compiled import inner, kernel
 
@@ -162,6 +173,7 @@ def group_step(
     at, count = cursor[AT], cursor[OUTPUT]
     count_at = 8 * (FIRST_FIELD + keys)
     while at < rows.shape[0]:
+        foresee(meta, digests, at)
         back = kinds[at] == UPDATE_BEFORE or kinds[at] == DELETE
         if count + 2 > out_row.size:
             lacking(meta, ROOM_OUT, count)

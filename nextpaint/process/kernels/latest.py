@@ -16,6 +16,7 @@ from nextpaint.process.kernels.paged import (
     ROOM_OUT,
     append,
     find,
+    foresee,
     insert,
     lacking,
     next_slot,
@@ -43,6 +44,7 @@ def last_step(
     -1: by arrival. Comes back early when room lacks."""
     at, count = cursor[0], cursor[1]
     while at < rows.shape[0]:
+        foresee(meta, digests, at)
         packed = rows[at].ctypes.data
         if count + 2 > told.shape[0]:
             lacking(meta, ROOM_OUT, 2)
@@ -83,6 +85,7 @@ def first_step(meta: Words, rows: Words, digests: Words, out_row: Words, cursor:
     """Keys that are new, from row `cursor[0]` on; `cursor[1]` counts the rows that were the first of theirs."""
     at, count = cursor[0], cursor[1]
     while at < rows.shape[0]:
+        foresee(meta, digests, at)
         if find(meta, digests[at, 0], digests[at, 1]) < 0:
             if append(meta, digests[at, 0], digests[at, 1], rows[at].ctypes.data, meta[FIELDS]) < 0:
                 break

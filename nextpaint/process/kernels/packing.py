@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from nextpaint.process.kernels.memory import copy, load_byte
 from nextpaint.process.kernels.paged import REAL, STRING
-from nextpaint.record.compiled import inner, kernel
+from nextpaint.record.compiled import inner, kernel, word_at
 from nextpaint.record.hashing import SECRET, sip_round, take_word
 
 Words = npt.NDArray[np.int64]
@@ -74,10 +74,16 @@ def absorb_packed(state: Any, rows: Any, row: int, key: Any) -> Any:
         return take_word(v0, v1, v2, v3, word)
     place, size = rows[row, at], rows[row, at + 1]
     v0, v1, v2, v3 = take_word(v0, v1, v2, v3, tag | np.uint64(size))
-    for from_ in range(0, size, 8):
+    for from_ in range(0, size - 7, 8):
+        v0, v1, v2, v3 = take_word(v0, v1, v2, v3, word_at(place + from_))
+    rest = size & 7
+    if rest:
         word = np.uint64(0)
-        for byte in range(min(8, size - from_)):
-            word |= np.uint64(load_byte(place + from_ + byte)) << np.uint64(8 * byte)
+        if size > 8:
+            word = word_at(place + size - 8) >> np.uint64(64 - 8 * rest)
+        else:
+            for byte in range(rest):
+                word |= np.uint64(load_byte(place + byte)) << np.uint64(8 * byte)
         v0, v1, v2, v3 = take_word(v0, v1, v2, v3, word)
     return v0, v1, v2, v3
 

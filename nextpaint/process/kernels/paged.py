@@ -28,6 +28,7 @@ from nextpaint.process.kernels.memory import (
     load_byte,
     load_half,
     load_word,
+    prefetch,
     store,
     store_half,
     store_word,
@@ -46,6 +47,7 @@ NOTHING, ROOM_ROWS, ROOM_HEAP, ROOM_SAVE, ROOM_OUT, ROOM_TIMERS, ROOM_DUE = rang
 
 SEGMENT_ROWS = 1024
 PAGE_ROWS = 64
+AHEAD = 8  # rows of a batch between a look at a bucket, at the row in it, and the row that is worked on
 PAGES = SEGMENT_ROWS // PAGE_ROWS
 PAGE_WORDS = 4
 ROWS_AT = 4 * SEGMENT_ROWS + 8 * PAGE_WORDS * PAGES
@@ -216,6 +218,23 @@ def find(meta: Meta, low: int, high: int) -> Any:
             return slot
         slot = load(row + 8 * NEXT) - 1
     return -1
+
+
+@inner
+def foresee(meta: Meta, digests: Any, at: int) -> None:
+    """While row `at` of a batch is worked on, let what later rows look at be on its way into the cache: the bucket of
+    a key, then the row in it and its page. So the misses of a table that outgrew the caches overlap."""
+    later = at + 2 * AHEAD
+    if later < digests.shape[0]:
+        prefetch(_head_at(meta, _bucket(meta, digests[later, 0])))
+    later = at + AHEAD
+    if later < digests.shape[0]:
+        slot = np.int64(load_half(_head_at(meta, _bucket(meta, digests[later, 0])))) - 1
+        if slot >= 0:
+            row = row_at(meta, slot)
+            prefetch(row)
+            prefetch(row + 64)
+            prefetch(page_at(meta, slot))
 
 
 @inner

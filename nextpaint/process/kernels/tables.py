@@ -20,6 +20,7 @@ from nextpaint.process.kernels.paged import (
     STRING,
     append,
     find,
+    foresee,
     insert,
     lacking,
     next_slot,
@@ -61,6 +62,7 @@ def table_step(meta: Words, rows: Words, digests: Words, kinds: npt.NDArray[np.i
     """Take changes from row `at` on; gives how far it came before it lacked room. `clock`: the field that holds the
     ledger time, which alone is no change. The -U of a -U/+U pair of one key says nothing that the +U does not."""
     while at < rows.shape[0]:
+        foresee(meta, digests, at)
         low, high, after = digests[at, 0], digests[at, 1], at + 1
         if kinds[at] == UPDATE_BEFORE and after < rows.shape[0] and kinds[after] == UPDATE_AFTER:
             if digests[after, 0] == low and digests[after, 1] == high:
@@ -102,6 +104,7 @@ def changed_step(
     strings stay readable until the step's end. Comes back early when room lacks."""
     at, count = cursor[0], cursor[1]
     while at < rows.shape[0]:
+        foresee(meta, digests, at)
         if count + 2 > told.shape[0]:
             lacking(meta, ROOM_OUT, 2)
             break
