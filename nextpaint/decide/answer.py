@@ -15,6 +15,7 @@ from nextpaint.decide.context import Context
 from nextpaint.decide.experiment import Assigned
 from nextpaint.decide.exploration import exploration_of
 from nextpaint.decide.facts import item_values
+from nextpaint.decide.feature import BoundFeature
 from nextpaint.decide.mark import Mark, Price
 from nextpaint.decide.merchandising import mark_of, priced
 from nextpaint.decide.near import near_misses
@@ -53,7 +54,7 @@ def record_of(
 ) -> DecisionRecord:
     """The short record; the stage "record" is timed up to here."""
     surface = bound.surface
-    page = outcome.page.head(context.limit)
+    page = outcome.shown
     near: tuple[NearMiss, ...] = ()
     if timeline.choose("near", "skipped", "", ("record",)) == RUN:
         near = near_misses(bound, context, outcome)
@@ -107,9 +108,9 @@ def record_of(
     )
 
 
-def answer_of(record: DecisionRecord, bound: BoundSurface, context: Context, outcome: Outcome) -> dict[str, Any]:
-    """What the caller is told, in the shape of the HTTP interface; the engine adds the position and `recorded`."""
-    page = outcome.page.head(context.limit)
+def answer_of(record: DecisionRecord, bound: BoundSurface, context: Context, page: Candidates) -> dict[str, Any]:
+    """What the caller is told of the shown `page`, in the shape of the HTTP interface; the engine adds the position and
+    `recorded`."""
     fields = _fields(page, bound, context, record)
     templates = {each.name: each.sentence for each in record.features}
     chances = propensities_of(record)
@@ -206,22 +207,34 @@ def _answered(page: Candidates, bound: BoundSurface, context: Context, outcome: 
     features = bound.features if page.features else ()
     values = rows_of([page.features[each.name].to_list() for each in features], len(page))
     ages = rows_of([each.ages_ms(page, context) for each in features], len(page))
-    abouts = {
-        each.name: item_values(each.fact.about, each.fact.item_key, page, context)
-        for each in features
-        if each.fact is not None and each.fact.about
-    }
-    weights = {} if outcome.weighted is None else dict(outcome.weighted.weights)
-    told = outcome.model.reasons(page) if outcome.model is not None and len(page) else []
-    if outcome.scales is not None and weights and len(page):
-        told = spoke_most(page, weights, outcome.scales)
-    rows = []
-    scores, sources = page.scores.tolist(), page.sources.tolist()
-    for index, key in enumerate(page.keys()):
-        reason = (told[index] if told else "") or _source_label(sources[index], outcome)
-        about = abouts[reason][index] if reason in abouts else None
-        rows.append(Answered(key, scores[index], sources[index], reason, str(about or ""), values[index], ages[index]))
-    return tuple(rows)
+    sources = page.sources.tolist()
+    reasons = _reasons(page, sources, outcome)
+    abouts = _abouts(page, reasons, features, context)
+    return tuple(map(Answered, page.keys(), page.scores.tolist(), sources, reasons, abouts, values, ages))
+
+
+def _reasons(page: Candidates, sources: list[int], outcome: Outcome) -> list[str]:
+    """Per item the feature that spoke most for it; where none did, the retriever that found it."""
+    told: list[str] = []
+    if outcome.model is not None and len(page):
+        told = outcome.model.reasons(page)
+    if outcome.scales is not None and outcome.weighted is not None and outcome.weighted.weights and len(page):
+        told = spoke_most(page, dict(outcome.weighted.weights), outcome.scales)
+    if not told:
+        return [_source_label(bits, outcome) for bits in sources]
+    return [reason or _source_label(bits, outcome) for reason, bits in zip(told, sources, strict=True)]
+
+
+def _abouts(page: Candidates, reasons: list[str], features: tuple[BoundFeature, ...], context: Context) -> list[str]:
+    """Per item what its reason is about: a category, for a feature that is kept by it."""
+    abouts = [""] * len(page)
+    for each in features:
+        if each.fact is not None and each.fact.about and each.name in reasons:
+            values = item_values(each.fact.about, each.fact.item_key, page, context)
+            for row, reason in enumerate(reasons):
+                if reason == each.name:
+                    abouts[row] = str(values[row] or "")
+    return abouts
 
 
 def _source_label(bits: int, outcome: Outcome) -> str:

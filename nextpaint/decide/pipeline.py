@@ -31,7 +31,7 @@ EXCLUDED = "excluded by the request"
 @dataclass(slots=True)
 class Outcome:
     """What a decision came to. retrieved: (retriever, found). removed: per filter, what it removed. ranked: best first,
-    before rules and exploration. explored: what the policy made of it. page: after rules, not yet cut to the limit.
+    before rules and exploration. explored: what the policy made of it. page: after rules; shown: cut to the limit.
     marks: what merchandising rules say of its items. weighted, scales: the weighted ranker that ran; model: the trained
     one. fallback: the remembered ids that were used. origin: where a fallback's items come from."""
 
@@ -41,6 +41,7 @@ class Outcome:
     explored: Explored | None = None
     marks: Marks | None = None
     page: Candidates = field(default_factory=Candidates.none)
+    shown: Candidates = field(default_factory=Candidates.none)
     considered: Candidates = field(default_factory=Candidates.none)
     weighted: BoundWeighted | None = None
     scales: dict[str, float] | None = None
@@ -77,6 +78,7 @@ def run(bound: BoundSurface, context: Context, timeline: Timeline, memory: Memor
             outcome.considered = kept
             _rank(kept, bound, context, timeline, outcome)
     _apply_rules(bound, context, outcome)
+    outcome.shown = outcome.page.head(context.limit)
     timeline.finish("rules", note=_notes(context))
     return outcome
 

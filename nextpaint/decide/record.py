@@ -176,5 +176,6 @@ def matrix_hash(candidates: Candidates) -> str:
     for name, column in candidates.features.items():
         values = column.values if column.valid is None else np.where(column.valid, column.values, np.nan)
         # -0.0 and 0.0 are one number: adding 0.0 makes them one pattern.
-        digest.update(name.encode() + b"\0" + (values + 0.0).astype("<f8").tobytes())
+        digest.update(name.encode() + b"\0")
+        digest.update(np.ascontiguousarray(values + 0.0, "<f8").data)
     return digest.hexdigest()

@@ -141,7 +141,7 @@ class Decider:
         outcome = run(bound, context, timeline, self._memory)
         identity = Identity(moment.decision_id, moment.seed, self._application, assigned)
         record = record_of(bound, context, timeline, outcome, identity)
-        answer = answer_of(record, bound, context, outcome)
+        answer = answer_of(record, bound, context, outcome.shown)
         answer["budget"]["process"] = timeline.spent_ms()
         if moment.paths is None and bound.max_age_ms and outcome.page and not timeline.degraded:
             best = tuple(outcome.page.head(context.limit + SPARE).keys())
