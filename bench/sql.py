@@ -1,264 +1,295 @@
-"""What an event costs in SQL: a node beside PyFlink, on the same text and the same bytes.
+"""What an event costs in SQL: a node beside PyFlink and others, on the same text and the same bytes.
 
-    scripts/bench sql [--quick] [--queries Q1,Q5,q0] [--rows 200000,1000000] [--runs 3] [--data DIR] [--no-flink]
+    scripts/bench sql [--quick] [--queries Q1,Q5,q0] [--rows 200000,1000000] [--runs 3] [--data DIR]
+                      [--engines node,flink,duckdb,bytewax,quixstreams,pathway,pyclink] [--again node] [--table]
 
 The cost of an event is the slope between two sizes, so that start-up, printed apart, is in neither; medians over runs
 that alternate between the engines. CPU time of whole processes, never time that passed. A node reads RecordBatches,
 makes them durable in its ledger, applies them with checkpoints on and appends or materialises the result. Flink runs at
-parallelism 1 with object reuse and checkpoints, the better of mini-batching on and off, reads the same JSON lines from
-a file and writes to a sink that discards (`blackhole`), which is in its favour. First both run a small input and the
-results are compared as multisets: a query whose rows differ has no ratio. FAIL and status 1 for a bar that is missed.
+parallelism 1 with object reuse and checkpoints, the better of mini-batching on and off (chosen at the small size),
+reads the same JSON lines from a file and writes to a sink that discards (`blackhole`), which is in its favour, as is
+that both sizes run in a JVM that has run the query before. Its cost is read with a heap of 4 GB, its memory is the peak
+under the smallest heap that costs at most a tenth more CPU. First the results of both are compared as multisets: a
+query whose rows differ has no ratio. FAIL and status 1 for a bar missed: the ratio of Q1 to Q5 and of the median
+Nexmark query, and a quarter of Flink's memory.
 
-Flink is taken from NEXTPAINT_FLINK_PYTHON, else from .venv-flink (made by scripts/flink); without it, only the node.
+DuckDB's batch on the same lines is the limit of a vectorised engine. bytewax, Quix Streams (without its broker),
+Pathway and clink run once, between smaller sizes where every row is Python, and have no figure unless their rows are
+ours; what one of them cannot say is said. They live in .venv-sql, made on demand from requirements/sql-peers.txt.
+
+Every query is read once before any is read twice. With --data what was read stays in DIR/readings.jsonl, and a bench
+that was stopped goes on there; --again ENGINE,... measures those engines anew, --table only prints what there is.
+
+Flink is taken from NEXTPAINT_FLINK_PYTHON, else from .venv-flink (made by scripts/flink); without it, no ratio.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections import Counter
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-from rig.queries import QUERIES, TABLES, VIEWS, Query
-from rig.streams import written
+from rig.flink_session import MINI_BATCH, FlinkSession
+from rig.queries import QUERIES, Query
+from rig.sql_engines import HEAPS_MB, OTHERS, Engines, flink_python, other_pythons
+from rig.sql_readings import Reading, Readings
 
-HERE = Path(__file__).parent
-COMPARED_ROWS = 20_000
+COMPARED_ROWS = 100_000
+QUICK = (20_000, 100_000)
+OTHER_SIZES = (50_000, 250_000)  # of engines that run Python for every row
+ENGINES = ("node", "flink", *OTHERS)
 MEMORY_SHARE = 4  # a node may take a quarter of Flink's peak
-HEAPS_MB = (1024, 2048, 4096)  # the smallest whose CPU is within a tenth of the best is Flink's
-FLINK = {
-    "parallelism.default": "1",
-    "pipeline.object-reuse": "true",
-    "table.local-time-zone": "UTC",
-    "execution.checkpointing.interval": "10 s",
-    "table.exec.source.idle-timeout": "1 s",
-}
-MINI_BATCH = {
-    "table.exec.mini-batch.enabled": "true",
-    "table.exec.mini-batch.allow-latency": "1 s",
-    "table.exec.mini-batch.size": "5000",
-}
-
-Report = dict[str, Any]
+NEXMARK_BAR = 5.0  # for the median of its queries
 
 
-def flink_python() -> str | None:
-    """The interpreter that has PyFlink."""
-    named = os.environ.get("NEXTPAINT_FLINK_PYTHON")
-    beside = HERE.parent / ".venv-flink" / "bin" / "python"
-    return named or (str(beside) if beside.exists() else None)
+@dataclass(frozen=True)
+class Plan:
+    """What is measured, and how often. `sizes`: instead of those of the queries."""
+
+    queries: tuple[Query, ...]
+    sizes: tuple[int, int] | None
+    runs: int
+    compared: int
+    node: bool
+
+    def sizes_of(self, query: Query, engine: str = "node") -> tuple[int, int]:
+        if engine in OTHERS and engine != "duckdb":
+            return self.sizes or OTHER_SIZES
+        return self.sizes or query.sizes
 
 
 class Bench:
-    """Runs of both engines over one directory of inputs."""
+    """Measures what is not yet among the readings, and prints the table."""
 
-    def __init__(self, data: Path, flink: str | None) -> None:
-        self.data = data
-        self.flink = flink
+    def __init__(self, plan: Plan, engines: Engines, readings: Readings) -> None:
+        self.plan = plan
+        self.engines = engines
+        self.readings = readings
 
-    def node(self, query: Query, rows: int, kept: Path | None = None) -> Report:
-        """One run of a node; {"refused": why} for a query it does not take yet."""
-        directory = self.data / "node"
-        for name in query.inputs:
-            written(self.data, name, rows)  # not in the process that is measured
-        command = [sys.executable, str(HERE / "rig" / "sql_node.py"), query.name, str(self.data), str(rows)]
-        command += [str(directory), *(["--rows", str(kept)] if kept else [])]
-        directory.mkdir(exist_ok=True)
-        return self._run(command, {})
+    # ------------------------------------------------------------ measuring
 
-    def on_flink(self, query: Query, rows: int, heap_mb: int, settings: dict[str, str], sink: str) -> Report:
-        """One run of PyFlink; "printed" is what it wrote to standard output."""
-        tables = []
-        for name in query.inputs:
-            path = written(self.data, name, rows)
-            tables.append(f"{TABLES[name]} WITH ('connector' = 'filesystem', 'path' = '{path}', 'format' = 'json')")
-        tables = [re.sub(r", PRIMARY KEY \(item_id\) NOT ENFORCED", "", each) for each in tables]
-        insert = query.insert()
-        if "stock" in query.inputs:  # a versioned view: a file has no upsert format
-            tables.append(
-                "CREATE VIEW stock_versions AS SELECT item_id, ts, stock FROM (SELECT *, ROW_NUMBER() OVER"
-                " (PARTITION BY item_id ORDER BY ts DESC) AS n FROM stock) WHERE n = 1"
-            )
-            insert = insert.replace("JOIN stock FOR", "JOIN stock_versions FOR")
-        tables += [VIEWS[name] for name in query.views]
-        tables.append(f"{query.result()} WITH ('connector' = '{sink}')")
-        job = {"tables": tables, "insert": insert, "settings": {**FLINK, **settings}}
-        assert self.flink is not None
-        options = {"JVM_ARGS": f"-Xmx{heap_mb}m", "FLINK_ENV_JAVA_OPTS": f"-Xmx{heap_mb}m"}
-        return self._run([self.flink, str(HERE / "rig" / "sql_flink.py"), json.dumps(job)], options)
+    def measure(self) -> None:
+        """Everything: each query once, then Flink's memory, then the other runs."""
+        for number in range(1, self.plan.runs + 1):
+            for query in self.plan.queries:
+                self._run(query, number)
+            for query in self.plan.queries if number == 1 else ():
+                self._run_others(query)
+            for query in self.plan.queries if number == 1 and self.engines.flink else ():
+                self._search_heap(query)
 
-    def _run(self, command: list[str], environment: dict[str, str]) -> Report:
-        done = subprocess.run(
-            command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=1800, check=False
-        )
-        lines = done.stdout.strip().splitlines()
-        if done.returncode or not lines:
-            return {"failed": (done.stderr.strip().splitlines() or ["no output"])[-1]}
-        return {**json.loads(lines[-1]), "printed": lines[:-1]}
+    def _run(self, query: Query, number: int) -> None:
+        """One run of both engines."""
+        for rows in self.plan.sizes_of(query) if self.plan.node else ():
+            self.readings.once(query.name, "node", rows, number, lambda rows=rows: self.engines.node(query, rows))
+        known = self.readings.get(query.name, self.best_flink(query), self.plan.sizes_of(query)[1], number)
+        if self.engines.flink and not known:
+            with self.engines.flink_session(HEAPS_MB[-1]) as session:
+                self._run_flink(session, query, number)
+
+    def _run_flink(self, session: FlinkSession, query: Query, number: int) -> None:
+        """Rows compared, which warms the JVM up, then the small size and the large one; the first run also finds out
+        whether mini-batching helps."""
+        small, large = self.plan.sizes_of(query)
+        if number == 1:
+            self.readings.keep(query.name, "flink start", 0, 1, session.start)
+            rows = self.plan.compared
+            report = self.engines.flink_differs(session, query, rows)
+            self.readings.keep(query.name, "flink rows", rows, 1, report)
+        else:
+            session.run(query, small, _settings(self.best_flink(query)))
+        for what in (_flink(False), _flink(True)) if number == 1 else (self.best_flink(query),):
+            self.readings.keep(query.name, what, small, number, session.run(query, small, _settings(what))[0])
+        what = self.best_flink(query)
+        self.readings.keep(query.name, what, large, number, session.run(query, large, _settings(what))[0])
+
+    def _run_others(self, query: Query) -> None:
+        """Once, after their rows were compared with ours."""
+        for engine in self.engines.others:
+            rows = self.plan.compared
+            found = self.readings.once(
+                query.name, f"{engine} rows", rows, 1,
+                lambda engine=engine, rows=rows: self.engines.other_differs(engine, query, rows),
+            )  # fmt: skip
+            for rows in self.plan.sizes_of(query, engine) if found.get("differs") == "" else ():
+                self.readings.once(
+                    query.name, engine, rows, 1,
+                    lambda engine=engine, rows=rows: self.engines.other(engine, query, rows),
+                )  # fmt: skip
+
+    def _search_heap(self, query: Query) -> None:
+        """The second smallest heap first; then the smaller or the larger one beside it."""
+        small, large = self.plan.sizes_of(query)
+        for heap in HEAPS_MB[1::-1]:
+            self._try_heap(query, heap, small, large)
+            if not self._cheap_enough(query, heap):
+                break
+        if not self._cheap_enough(query, HEAPS_MB[1]):
+            self._try_heap(query, HEAPS_MB[2], small, large)
+
+    def _try_heap(self, query: Query, heap: int, small: int, large: int) -> None:
+        best = self.best_flink(query)
+        what = _flink("mini-batch" in best, heap)
+        if self.readings.get(query.name, what, large) or not self.readings.get(query.name, best, large):
+            return
+        with self.engines.flink_session(heap) as session:
+            session.run(query, small, _settings(what))
+            self.readings.keep(query.name, what, large, 1, session.run(query, large, _settings(what))[0])
+
+    # ------------------------------------------------------------ what was read
+
+    def best_flink(self, query: Query) -> str:
+        """Mini-batching on or off, whichever took less CPU at the small size."""
+        small = self.plan.sizes_of(query)[0]
+        both = [self.readings.get(query.name, _flink(on), small) or {} for on in (False, True)]
+        return _flink(both[1].get("cpu_s", float("inf")) < both[0].get("cpu_s", float("inf")))
+
+    def _cheap_enough(self, query: Query, heap: int) -> bool:
+        best, large = self.best_flink(query), self.plan.sizes_of(query)[1]
+        found = self.readings.get(query.name, _flink("mini-batch" in best, heap), large) or {}
+        top = self.readings.get(query.name, best, large) or {}
+        return "cpu_s" in found and "cpu_s" in top and found["cpu_s"] <= 1.1 * top["cpu_s"]
+
+    def flink_memory(self, query: Query) -> tuple[int, float] | None:
+        """(heap, peak), both in MB, of the smallest heap that costs at most a tenth more CPU."""
+        best, large = self.best_flink(query), self.plan.sizes_of(query)[1]
+        for heap in HEAPS_MB:
+            found = self.readings.get(query.name, _flink("mini-batch" in best, heap), large)
+            if found and self._cheap_enough(query, heap):
+                return heap, float(found["peak_mb"])
+        return None
+
+    def slope(self, query: Query, what: str) -> tuple[float, int] | None:
+        """CPU microseconds per event, the median over runs, and how many those were."""
+        sizes = self.plan.sizes_of(query, what)
+        pairs = self.readings.pairs(query.name, what, sizes)
+        if not pairs:
+            return None
+        return median(_per_event(small, large, sizes) for small, large in pairs), len(pairs)
+
+    # ------------------------------------------------------------ the table
+
+    def table(self) -> list[str]:
+        """One line a query; the bars that are missed."""
+        missed: list[str] = []
+        nexmark: list[float] = []
+        for query in self.plan.queries:
+            line, ratio, failures = self._line(query)
+            missed += failures
+            if ratio is not None and query.name.startswith("q"):
+                nexmark.append(ratio)
+            print(f"{line}  {'FAIL' if failures else 'ok'}" if ratio is not None else line, flush=True)
+            for told in self._other_lines(query):
+                print(f"     {told}", flush=True)
+            if ratio is not None:
+                print(f"ratio {query.name}/flink: {ratio:.2f} (CPU of an event)", flush=True)
+        if nexmark:
+            middle = median(nexmark)
+            print(f"ratio nexmark/flink: {middle:.2f} (median of {len(nexmark)} queries)")
+            missed += [f"Nexmark: {middle:.1f}x, bar {NEXMARK_BAR:.0f}x"] if middle < NEXMARK_BAR else []
+        return missed
+
+    def _line(self, query: Query) -> tuple[str, float | None, list[str]]:
+        """(what is printed, the ratio if there is one, the bars missed)."""
+        sizes = self.plan.sizes_of(query)
+        large = self.readings.get(query.name, "node", sizes[1])
+        if large is None:
+            return f"{query.name:4} not read", None, []
+        ours = self.slope(query, "node")
+        if ours is None:
+            why = large.get("refused") or large.get("failed")
+            return f"{query.name:4} {'not yet' if 'refused' in large else 'FAIL'}: {why}", None, [query.name]
+        line = f"{query.name:4}{ours[0]:9.2f} us {1e6 / ours[0]:11,.0f}/CPU-s {large['peak_mb']:7.0f} MB,"
+        line += f" start {large['start_s']:.1f} s, runs {ours[1]}"
+        name = self.best_flink(query)
+        theirs = self.slope(query, name)
+        if theirs is None:
+            failed = (self.readings.get(query.name, name, sizes[1]) or {}).get("failed")
+            return f"{line} | Flink: {failed}" if failed else line, None, []
+        memory = self.flink_memory(query)
+        line += f" | Flink {theirs[0]:8.2f} us{', mini-batch' if 'mini' in name else ''}, runs {theirs[1]}"
+        line += f" {memory[1]:6.0f} MB at a heap of {memory[0]}" if memory else ""
+        start = self.readings.get(query.name, "flink start", 0)
+        line += f", start {start['cpu_s']:.1f} s" if start else ""
+        rows = self.readings.get(query.name, "flink rows", self.plan.compared) or {"failed": "rows not compared"}
+        wrong = rows.get("failed") or rows.get("refused") or rows.get("differs")
+        if wrong:
+            return f"{line} | no ratio: {wrong}", None, [query.name]
+        return self._judged(query, line, theirs[0] / ours[0], (large["peak_mb"], memory))
+
+    def _other_lines(self, query: Query) -> list[str]:
+        lines = []
+        for engine in OTHERS:
+            rows = self.readings.get(query.name, f"{engine} rows", self.plan.compared)
+            cost = self.slope(query, engine)
+            large = self.readings.get(query.name, engine, self.plan.sizes_of(query, engine)[1]) or {}
+            if rows is None:
+                continue
+            wrong = rows.get("cannot") or rows.get("failed") or rows.get("refused") or rows.get("differs")
+            if cost and not wrong:
+                lines.append(f"{engine:12}{cost[0]:9.2f} us {large['peak_mb']:7.0f} MB, runs {cost[1]}")
+            else:
+                lines.append(
+                    f"{engine:12}{'cannot' if 'cannot' in rows else 'no figure'}: {wrong or large.get('failed')}"
+                )
+        return lines
+
+    def _judged(
+        self, query: Query, line: str, ratio: float, memory: tuple[float, tuple[int, float] | None]
+    ) -> tuple[str, float | None, list[str]]:
+        missed = [f"{query.name}: {ratio:.1f}x, bar {query.bar:.0f}x"] if query.bar and ratio < query.bar else []
+        peak, theirs = memory
+        if theirs and peak * MEMORY_SHARE > theirs[1]:
+            missed.append(f"{query.name}: {peak:.0f} MB, Flink {theirs[1]:.0f} MB")
+        return f"{line} | {ratio:5.1f}x", ratio, missed
 
 
-# ------------------------------------------------------------ rows
+def _flink(mini_batch: bool, heap_mb: int = HEAPS_MB[-1]) -> str:
+    return f"flink {heap_mb}{' mini-batch' if mini_batch else ''}"
 
 
-def cell(value: Any) -> str:
-    """A value as both engines' printed forms agree on: numbers rounded to nine digits, times in ms."""
-    if value is None:
-        return "null"
-    text = str(value)
-    if re.fullmatch(r"-?\d+(\.\d+)?([eE]-?\d+)?", text):
-        return f"{float(text):.9g}"
-    return text
+def _settings(what: str) -> dict[str, str]:
+    return MINI_BATCH if "mini-batch" in what else {}
 
 
-def node_rows(path: Path, query: Query) -> Counter[str]:
-    """The result of a node; its times are epoch ms, Flink's are text."""
-    times = [index for index, each in enumerate(_columns(query)) if "TIMESTAMP" in each]
-    found: Counter[str] = Counter()
-    for line in path.read_text().splitlines():
-        cells = json.loads(line)
-        for index in times:
-            cells[index] = _moment(cells[index])
-        found["|".join(map(cell, cells))] += 1
-    return found
-
-
-def _columns(query: Query) -> list[str]:
-    return re.split(r",\s*(?![^(]*\))", query.columns)
-
-
-def _moment(ms: int) -> str:
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
-    text = moment.strftime("%Y-%m-%dT%H:%M") + (f":{moment:%S}" if ms % 60_000 else "")
-    return text + (f".{ms % 1000:03d}" if ms % 1000 else "")
-
-
-def flink_rows(printed: list[str]) -> Counter[str]:
-    """The final rows of Flink's changelog, from its print sink."""
-    found: Counter[str] = Counter()
-    for line in printed:
-        match = re.match(r"(?:\S+> )?([+-][IUD])\[(.*)\]$", line)
-        if match:
-            row = "|".join(map(cell, match[2].split(", ")))
-            found[row] += 1 if match[1] in ("+I", "+U") else -1
-    return +found
-
-
-# ------------------------------------------------------------ measuring
-
-
-def compared(bench: Bench, query: Query) -> str:
-    """What is different between the rows of both; nothing if they are the same."""
-    kept = bench.data / "rows.json"
-    ours = bench.node(query, COMPARED_ROWS, kept)
-    if "refused" in ours or "failed" in ours:
-        return str(ours.get("refused") or ours.get("failed"))
-    theirs = bench.on_flink(query, COMPARED_ROWS, HEAPS_MB[-1], {"pipeline.auto-watermark-interval": "0 ms"}, "print")
-    if "failed" in theirs:
-        return f"Flink: {theirs['failed']}"
-    left, right = node_rows(kept, query), flink_rows(theirs["printed"])
-    if left == right:
-        return ""
-    return f"{(left - right).total()} rows only here, {(right - left).total()} only there, such as " + next(
-        iter((left - right) or (right - left))
-    )
-
-
-def slope(reports: list[tuple[Report, Report]], sizes: tuple[int, int]) -> float:
-    """CPU microseconds per event, the median over runs."""
-    return median((large["cpu_s"] - small["cpu_s"]) / (sizes[1] - sizes[0]) * 1e6 for small, large in reports)
-
-
-def measure(bench: Bench, query: Query, sizes: tuple[int, int], runs: int) -> list[str]:
-    """One line of the table; the bars that are missed."""
-    ours: list[tuple[Report, Report]] = []
-    theirs: dict[str, list[tuple[Report, Report]]] = {"": [], "mini-batch": []}
-    for _ in range(runs):
-        ours.append((bench.node(query, sizes[0]), bench.node(query, sizes[1])))
-        refused = next((each["refused"] for each in ours[-1] if "refused" in each), None)
-        if refused is not None:
-            print(f"{query.name:4} not yet: {refused}", flush=True)
-            return []
-        for name, found in theirs.items() if bench.flink else ():
-            settings = MINI_BATCH if name else {}
-            small, large = (bench.on_flink(query, rows, HEAPS_MB[-1], settings, "blackhole") for rows in sizes)
-            if "failed" not in small and "failed" not in large:
-                found.append((small, large))
-    if any("failed" in each for pair in ours for each in pair):
-        print(f"{query.name:4} FAIL: {ours[-1][1].get('failed') or ours[-1][0].get('failed')}", flush=True)
-        return [query.name]
-    us = slope(ours, sizes)
-    peak, start = ours[-1][1]["peak_mb"], ours[-1][0]["start_s"]
-    line = f"{query.name:4}{us:9.2f} us {1e6 / us:11,.0f}/CPU-s {peak:7.0f} MB, start {start:.1f} s"
-    best = min((found for found in theirs.values() if found), key=lambda found: slope(found, sizes), default=None)
-    if best is None:
-        print(line, flush=True)
-        return []
-    return _beside(bench, query, sizes, (line, us, peak), best)
-
-
-def _beside(
-    bench: Bench,
-    query: Query,
-    sizes: tuple[int, int],
-    ours: tuple[str, float, float],
-    best: list[tuple[Report, Report]],
-) -> list[str]:
-    line, us, peak = ours
-    their_us = slope(best, sizes)
-    memory = _smallest_peak(bench, query, sizes[1], best[-1][1])
-    line += f" | Flink {their_us:8.2f} us {memory:6.0f} MB"
-    different = compared(bench, query)
-    if different:
-        print(f"{line} | no ratio: {different}", flush=True)
-        return [query.name]
-    ratio = their_us / us
-    missed = [f"{query.name}: {ratio:.1f}x, bar {query.bar:.0f}x"] if ratio < query.bar else []
-    if peak * MEMORY_SHARE > memory:
-        missed.append(f"{query.name}: {peak:.0f} MB, Flink {memory:.0f} MB")
-    print(f"{line} | {ratio:5.1f}x  {'FAIL' if missed else 'ok'}", flush=True)
-    print(f"ratio {query.name}/flink: {ratio:.2f} (CPU of an event)", flush=True)
-    return missed
-
-
-def _smallest_peak(bench: Bench, query: Query, rows: int, best: Report) -> float:
-    """Flink's memory: the peak under the smallest heap that costs at most a tenth more CPU."""
-    for heap in HEAPS_MB[:-1]:
-        found = bench.on_flink(query, rows, heap, {}, "blackhole")
-        if "failed" not in found and found["cpu_s"] <= 1.1 * best["cpu_s"]:
-            return float(found["peak_mb"])
-    return float(best["peak_mb"])
+def _per_event(small: Reading, large: Reading, sizes: tuple[int, int]) -> float:
+    return float((large["cpu_s"] - small["cpu_s"]) / (sizes[1] - sizes[0]) * 1e6)
 
 
 def main() -> int:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description="SQL: CPU of an event, beside PyFlink")
-    parser.add_argument("--rows", default="200000,1000000", help="two sizes; the cost is the slope between them")
+    parser.add_argument("--rows", help="two sizes for all queries; the cost is the slope between them")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--queries", default=",".join(each.name for each in QUERIES))
     parser.add_argument("--quick", action="store_true", help="20,000 and 100,000 rows, one run")
-    parser.add_argument("--data", type=Path, help="directory for inputs and nodes; default: a temporary one")
-    parser.add_argument("--no-flink", action="store_true")
+    parser.add_argument("--data", type=Path, help="directory for inputs and readings, kept; default: a temporary one")
+    parser.add_argument("--again", default="", help="engines whose earlier readings in --data do not count")
+    parser.add_argument("--table", action="store_true", help="measure nothing, print what was read")
+    parser.add_argument("--engines", default=",".join(ENGINES), help="which are measured; all are compared with node")
     options = parser.parse_args()
-    sizes = (20_000, 100_000) if options.quick else tuple(int(each) for each in options.rows.split(","))
+    given = tuple(int(each) for each in options.rows.split(",")) if options.rows else None
+    sizes = QUICK if options.quick else (given[0], given[1]) if given else None
+    queries = tuple(each for each in QUERIES if each.name in options.queries.split(","))
+    engines = frozenset(options.engines.split(","))
+    compared = min(COMPARED_ROWS, sizes[1] if sizes else COMPARED_ROWS)
+    plan = Plan(queries, sizes, 1 if options.quick else options.runs, compared, "node" in engines)
     data = options.data or Path(tempfile.mkdtemp(prefix="nextpaint-sql-"))
     data.mkdir(parents=True, exist_ok=True)
-    flink = None if options.no_flink else flink_python()
-    if flink is None:
+    flink = flink_python() if "flink" in engines else None
+    if "flink" in engines and flink is None:
         print("without Flink: set NEXTPAINT_FLINK_PYTHON or run scripts/flink once")
-    bench = Bench(data, flink)
-    missed: list[str] = []
+    others = {} if options.table else other_pythons(engines)
+    again = frozenset(each for each in options.again.split(",") if each)
+    bench = Bench(plan, Engines(data, flink, others), Readings(data / "readings.jsonl", again))
     try:
-        for query in (each for each in QUERIES if each.name in options.queries.split(",")):
-            missed += measure(bench, query, (sizes[0], sizes[1]), 1 if options.quick else options.runs)
+        if not options.table:
+            bench.measure()
+        missed = bench.table()
     finally:
         if options.data is None:
             shutil.rmtree(data, ignore_errors=True)

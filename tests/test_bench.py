@@ -41,27 +41,54 @@ def test_a_bench_runs_and_prints_its_ratios(name, repo_root, tmp_path):
     assert list(tmp_path.iterdir()) == [], "a bench leaves nothing behind"
 
 
-@pytest.mark.slow
-def test_the_sql_bench_measures_queries_and_leaves_nothing_behind(repo_root, tmp_path):
-    command = [
-        sys.executable,
-        "bench/sql.py",
-        "--rows",
-        "2000,6000",
-        "--runs",
-        "1",
-        "--no-flink",
-        "--queries",
-        "Q1,Q4,q2",
-    ]
-    done = subprocess.run(
-        command, cwd=repo_root, capture_output=True, text=True, timeout=180, check=False,
+def sql_bench(repo_root, tmp_path, *options):
+    command = [sys.executable, "bench/sql.py", "--runs", "1", *options]
+    return subprocess.run(
+        command, cwd=repo_root, capture_output=True, text=True, timeout=400, check=False,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_sql_bench_measures_queries_and_leaves_nothing_behind(repo_root, tmp_path):
+    done = sql_bench(repo_root, tmp_path, "--rows", "2000,6000", "--engines", "node", "--queries", "Q1,Q4,q2")
     assert done.returncode == 0, done.stdout + done.stderr
-    lines = re.findall(r"^(\w+) +-?[\d.]+ us .+ MB, start [\d.]+ s$", done.stdout, re.MULTILINE)
+    lines = re.findall(r"^(\w+) +-?[\d.]+ us .+ MB, start [\d.]+ s, runs 1$", done.stdout, re.MULTILINE)
     assert lines == ["Q1", "Q4", "q2"]
     assert list(tmp_path.iterdir()) == [], "a bench leaves nothing behind"
+
+
+@pytest.mark.slow
+def test_duckdb_answers_every_query_of_the_sql_bench_as_a_node_does(repo_root, tmp_path):
+    done = sql_bench(repo_root, tmp_path, "--rows", "5000,30000", "--engines", "node,duckdb")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(re.findall(r"^ +duckdb +-?[\d.]+ us +\d+ MB, runs 1$", done.stdout, re.MULTILINE)) == 19
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["bytewax", "quixstreams", "pathway", "pyclink"])
+def test_other_engines_answer_queries_of_the_sql_bench_as_a_node_does(engine, repo_root, tmp_path):
+    if not (repo_root / ".venv-sql/pins.txt").exists():
+        pytest.skip("no environment of the other engines: scripts/bench sql makes it")
+    queries = ["--queries", "Q1,Q3,q2,q8,q17"]
+    done = sql_bench(repo_root, tmp_path, "--rows", "2000,6000", "--engines", f"node,{engine}", *queries)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(re.findall(rf"^ +{engine} +-?[\d.]+ us +\d+ MB, runs 1$", done.stdout, re.MULTILINE)) == 5
+
+
+@pytest.mark.slow
+def test_the_sql_bench_goes_on_where_it_was_stopped(repo_root, tmp_path):
+    options = ["--rows", "2000,4000", "--engines", "node", "--queries", "q2", "--data", str(tmp_path)]
+    assert sql_bench(repo_root, tmp_path, *options).returncode == 0
+    readings = tmp_path / "readings.jsonl"
+    first = readings.read_text()
+    assert first.count("\n") == 2
+    readings.write_text(first + '{"query": "q2", "wh')  # as a killed process leaves it
+    again = sql_bench(repo_root, tmp_path, *options)
+    assert again.returncode == 0, again.stderr
+    assert "  q2 node" not in again.stdout, "nothing is measured twice"
+    sql_bench(repo_root, tmp_path, *options, "--again", "node")
+    assert readings.read_text().count('"what": "node"') == 4
 
 
 @pytest.mark.slow

@@ -1,13 +1,15 @@
-"""One query on PyFlink, alone in a process: prints what it cost as JSON. Run by `bench/sql.py` in Flink's environment.
+"""PyFlink with one JVM for several jobs; prints what each cost. Run by `rig/flink_session.py` in Flink's environment.
 
-    python sql_flink.py '{"tables": [DDL with connectors], "insert": SQL, "settings": {...}}'
+    python sql_flink.py  <one job a line: {"tables": [DDL with connectors], "insert": SQL, "settings": {...}}
 
-Parallelism 1, one local cluster. CPU and peak memory are those of the JVM, from /proc, when the job is done.
+Parallelism 1, a local cluster for every job. After every job, and once before the first, a line `@report {...}`: CPU
+seconds of the JVM since the last report, its peak memory so far in MB, from /proc.
 """
 
 import json
 import os
 import sys
+from itertools import chain
 
 
 def jvm():
@@ -29,8 +31,7 @@ def jvm():
     raise SystemExit("sql_flink: the JVM is gone")
 
 
-def main():
-    job = json.loads(sys.argv[1])
+def run(job):
     from pyflink.table import EnvironmentSettings, TableEnvironment
 
     environment = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
@@ -38,9 +39,24 @@ def main():
         environment.get_config().set(key, value)
     for statement in job["tables"]:
         environment.execute_sql(statement)
-    environment.execute_sql(job["insert"]).wait()
-    cpu, peak = jvm()
-    print("\n" + json.dumps({"cpu_s": cpu, "peak_mb": peak}), flush=True)
+    if job["insert"]:
+        environment.execute_sql(job["insert"]).wait()
+
+
+def main():
+    before = 0.0
+    run({"tables": [], "insert": "", "settings": {}})
+    for line in chain([""], iter(sys.stdin.readline, "")):
+        report = {}
+        if line:
+            try:
+                run(json.loads(line))
+            except Exception as error:
+                report["failed"] = next((each for each in str(error).splitlines() if "Caused by" in each), str(error))
+        cpu, peak = jvm()
+        report |= {"cpu_s": cpu - before, "peak_mb": peak}
+        before = cpu
+        print("\n@report " + json.dumps(report), flush=True)
     os._exit(0)
 
 

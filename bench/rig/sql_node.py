@@ -34,6 +34,7 @@ from rig.queries import QUERIES, TABLES, VIEWS, Query
 from rig.streams import written
 
 WAITING_MAX = 20_000  # records that wait to be applied before more are read
+POLL_S = 0.005  # shorter than what waits takes to apply; on a busy machine every look costs, and would count
 PENDING_MAX = 8 << 20  # bytes that wait for the disk
 
 
@@ -79,7 +80,7 @@ async def measured(query: Query, inputs: Path, rows: int, data: Path, kept: Path
     for topic, batch in interleaved(paths):
         node.append(Draft(topic, EntryKind.INPUT, [], batch=batch))
         while node.turns.waiting_records > WAITING_MAX or node.writer.pending_bytes > PENDING_MAX:
-            await asyncio.sleep(0.0005)
+            await asyncio.sleep(POLL_S)
             node.require_running()
     await node.settled()
     node._emit(node.runner.end())  # noqa: SLF001  a node never ends its input by itself

@@ -7,6 +7,7 @@ and sellers, prices by a power law, as in the generator of github.com/nexmark/ne
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -83,6 +84,7 @@ class _Nexmark:
 
     def __init__(self) -> None:
         self.chance = random.Random(42)
+        self.letters = "".join(self.chance.choices("abcdefghijklmnopqrstuvwxyz", k=100_000))
 
     def line(self, number: int) -> str:
         epoch, place = divmod(number, 50)
@@ -108,7 +110,9 @@ class _Nexmark:
         return round(10 ** (self.chance.random() * 6) * 100)
 
     def _extra(self, size: int) -> str:
-        return "".join(self.chance.choices("abcdefghijklmnopqrstuvwxyz", k=self.chance.randrange(1, size)))
+        """Up to `size` letters: a piece of a long random text, which is much cheaper than drawing every letter."""
+        start = int(self.chance.random() * (len(self.letters) - size))
+        return self.letters[start : start + 1 + int(self.chance.random() * (size - 1))]
 
     def _person(self, number: int, ms: int) -> str:
         city, state = self.chance.choice(CITIES), self.chance.choice(STATES)
@@ -152,9 +156,11 @@ def written(directory: Path, name: str, rows: int) -> Path:
     if path.exists():
         return path
     lines = iter(STREAMS[name](rows))
-    with open(f"{path}.part", "w") as text, open(path.with_suffix(".batches"), "wb") as batches:
+    parts = [Path(f"{path}.{kind}.{os.getpid()}") for kind in ("text", "batches")]
+    with open(parts[0], "w") as text, open(parts[1], "wb") as batches:
         while part := list(islice(lines, BATCH_RECORDS)):
             text.writelines(f"{line}\n" for line in part)
             batches.write(encode_batch([Record(None, line.encode(), 0) for line in part], 0))
-    Path(f"{path}.part").rename(path)
+    parts[1].rename(path.with_suffix(".batches"))
+    parts[0].rename(path)
     return path
