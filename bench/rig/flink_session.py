@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from threading import Timer
@@ -20,6 +22,8 @@ FLINK = {
     "table.local-time-zone": "UTC",
     "execution.checkpointing.interval": "10 s",
     "table.exec.source.idle-timeout": "1 s",
+    "restart-strategy.type": "none",  # a failure is told, not tried again
+    "heartbeat.timeout": "3600000",  # a machine that stands still for a while is no failure
 }
 MINI_BATCH = {
     "table.exec.mini-batch.enabled": "true",
@@ -40,9 +44,11 @@ class FlinkSession:
 
     def __init__(self, python: str, heap_mb: int, path: Callable[[str, int], Path]) -> None:
         options = {"JVM_ARGS": f"-Xmx{heap_mb}m", "FLINK_ENV_JAVA_OPTS": f"-Xmx{heap_mb}m"}
+        self.directory = tempfile.mkdtemp(prefix="flink-checkpoints-")
+        self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [python, str(Path(__file__).parent / "sql_flink.py")], env={**os.environ, **options}, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, start_new_session=True,
         )  # fmt: skip
         self.path = path
         self.start = self._report()[0]
@@ -71,7 +77,8 @@ class FlinkSession:
             insert = insert.replace("JOIN stock FOR", "JOIN stock_versions FOR")
         tables += [VIEWS[name] for name in query.views]
         tables.append(f"{query.result()} WITH ('connector' = '{sink}')")
-        job = {"tables": tables, "insert": insert, "settings": {**FLINK, **settings}}
+        checkpoints = {"execution.checkpointing.dir": Path(self.directory).as_uri()}  # else at most 5 MB, in memory
+        job = {"tables": tables, "insert": insert, "settings": {**FLINK, **checkpoints, **settings}}
         try:
             self._pipe(self.process.stdin).write(json.dumps(job) + "\n")
             self._pipe(self.process.stdin).flush()
@@ -91,7 +98,8 @@ class FlinkSession:
                     printed.append(line.rstrip("\n"))
         finally:
             late.cancel()
-        told = self._pipe(self.process.stderr).read().strip().splitlines()
+        self.errors.seek(0)
+        told = self.errors.read().strip().splitlines()
         return {"failed": told[-1] if told else f"no report after {LONGEST_S} s"}, printed
 
     def _end(self) -> None:
@@ -101,6 +109,8 @@ class FlinkSession:
         except ProcessLookupError:
             pass
         self.process.wait()
+        self.errors.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     @staticmethod
     def _pipe(pipe: IO[str] | None) -> IO[str]:

@@ -52,7 +52,8 @@ def main():
             try:
                 run(json.loads(line))
             except Exception as error:
-                report["failed"] = next((each for each in str(error).splitlines() if "Caused by" in each), str(error))
+                causes = [each for each in str(error).splitlines() if "Caused by" in each]
+                report["failed"] = causes[-1].strip() if causes else str(error)
         cpu, peak = jvm()
         report |= {"cpu_s": cpu - before, "peak_mb": peak}
         before = cpu
