@@ -1,6 +1,6 @@
 """What an event costs in SQL: a node beside PyFlink and others, on the same text and the same bytes.
 
-    scripts/bench sql [--quick] [--queries Q1,Q5,q0] [--rows 200000,1000000] [--runs 3] [--data DIR]
+    scripts/bench sql [--quick] [--queries Q1,Q5,q0] [--rows 200000,1000000] [--runs 3] [--data DIR] [--fresh]
                       [--engines node,flink,duckdb,bytewax,quixstreams,pathway,pyclink] [--again node] [--table]
 
 The cost of an event is the slope between two sizes, so that start-up, printed apart, is in neither; medians over runs
@@ -16,6 +16,8 @@ Nexmark query, and a quarter of Flink's memory.
 DuckDB's batch on the same lines is the limit of a vectorised engine. bytewax, Quix Streams (without its broker),
 Pathway and clink run once, between smaller sizes where every row is Python, and have no figure unless their rows are
 ours; what one of them cannot say is said. They live in .venv-sql, made on demand from requirements/sql-peers.txt.
+
+With --fresh Flink is also read with a JVM of its own for each size: then what it compiles between the two counts.
 
 Every query is read once before any is read twice. With --data what was read stays in DIR/readings.jsonl, and a bench
 that was stopped goes on there; --again ENGINE,... measures those engines anew, --table only prints what there is.
@@ -41,6 +43,7 @@ from rig.sql_readings import Reading, Readings
 COMPARED_ROWS = 100_000
 QUICK = (20_000, 100_000)
 OTHER_SIZES = (50_000, 250_000)  # of engines that run Python for every row
+FRESH = "fresh flink"
 ENGINES = ("node", "flink", *OTHERS)
 MEMORY_SHARE = 4  # a node may take a quarter of Flink's peak
 NEXMARK_BAR = 5.0  # for the median of its queries
@@ -55,6 +58,7 @@ class Plan:
     runs: int
     compared: int
     node: bool
+    fresh: bool = False  # Flink also in a JVM of its own for each size
 
     def sizes_of(self, query: Query, engine: str = "node") -> tuple[int, int]:
         if engine in OTHERS and engine != "duckdb":
@@ -77,6 +81,8 @@ class Bench:
         for number in range(1, self.plan.runs + 1):
             for query in self.plan.queries:
                 self._run(query, number)
+                if self.plan.fresh and self.engines.flink:
+                    self._run_fresh(query, number)
             for query in self.plan.queries if number == 1 else ():
                 self._run_others(query)
             for query in self.plan.queries if number == 1 and self.engines.flink else ():
@@ -106,6 +112,13 @@ class Bench:
             self.readings.keep(query.name, what, small, number, session.run(query, small, _settings(what))[0])
         what = self.best_flink(query)
         self.readings.keep(query.name, what, large, number, session.run(query, large, _settings(what))[0])
+
+    def _run_fresh(self, query: Query, number: int) -> None:
+        for rows in self.plan.sizes_of(query):
+            if not self.readings.get(query.name, FRESH, rows, number):
+                with self.engines.flink_session(HEAPS_MB[-1]) as session:
+                    report = session.run(query, rows, _settings(self.best_flink(query)))[0]
+                self.readings.keep(query.name, FRESH, rows, number, report)
 
     def _run_others(self, query: Query) -> None:
         """Once, after their rows were compared with ours."""
@@ -223,6 +236,8 @@ class Bench:
 
     def _other_lines(self, query: Query) -> list[str]:
         lines = []
+        if fresh := self.slope(query, FRESH):
+            lines.append(f"Flink in a fresh JVM a size {fresh[0]:9.2f} us, runs {fresh[1]}")
         for engine in OTHERS:
             rows = self.readings.get(query.name, f"{engine} rows", self.plan.compared)
             cost = self.slope(query, engine)
@@ -270,6 +285,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="directory for inputs and readings, kept; default: a temporary one")
     parser.add_argument("--again", default="", help="engines whose earlier readings in --data do not count")
     parser.add_argument("--table", action="store_true", help="measure nothing, print what was read")
+    parser.add_argument("--fresh", action="store_true", help="Flink also with a JVM of its own for each size")
     parser.add_argument("--engines", default=",".join(ENGINES), help="which are measured; all are compared with node")
     options = parser.parse_args()
     given = tuple(int(each) for each in options.rows.split(",")) if options.rows else None
@@ -277,7 +293,7 @@ def main() -> int:
     queries = tuple(each for each in QUERIES if each.name in options.queries.split(","))
     engines = frozenset(options.engines.split(","))
     compared = min(COMPARED_ROWS, sizes[1] if sizes else COMPARED_ROWS)
-    plan = Plan(queries, sizes, 1 if options.quick else options.runs, compared, "node" in engines)
+    plan = Plan(queries, sizes, 1 if options.quick else options.runs, compared, "node" in engines, options.fresh)
     data = options.data or Path(tempfile.mkdtemp(prefix="nextpaint-sql-"))
     data.mkdir(parents=True, exist_ok=True)
     flink = flink_python() if "flink" in engines else None
