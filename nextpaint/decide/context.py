@@ -146,7 +146,7 @@ class Context:
             slots, scores = slots[known], scores[known]
         keys = self.items.keys
         names = np.empty(len(slots), object)
-        names[:] = [keys[slot] for slot in slots.tolist()]
+        names[:] = list(map(keys.__getitem__, slots.tolist()))
         return Candidates(names, slots, scores, np.zeros(len(slots), np.int64))
 
     def rows(self, table: str, prefix: tuple[Any, ...]) -> Sequence[Row]:

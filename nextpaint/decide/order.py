@@ -22,7 +22,9 @@ def best_first(scores: FloatArray, key_of: Callable[[int], str]) -> IntArray:
     ordered = scores[order]
     equal = ordered[1:] == ordered[:-1]
     if equal.any():  # runs of equal scores, each put in the order of its keys
-        edges = np.diff(equal.astype(np.int8), prepend=0, append=0)
+        padded = np.zeros(len(equal) + 2, np.int8)
+        padded[1:-1] = equal
+        edges = padded[1:] - padded[:-1]
         for start, end in zip((edges == 1).nonzero()[0].tolist(), (edges == -1).nonzero()[0].tolist(), strict=True):
             order[start : end + 1] = sorted(order[start : end + 1].tolist(), key=key_of)
     return order

@@ -64,5 +64,5 @@ class Diversify:
             if index < context.limit and place != index + 1:
                 why = f"{self.by} {cells[slots[index]]} already {times(self.at_most)}"
                 context.moved(self.label, why, candidates.ids[index], (index + 1, place))
-        rest = range(len(page) + len(waiting), len(slots))
-        return candidates.take(np.array([*page, *waiting, *rest], np.int64))
+        rest = np.arange(len(page) + len(waiting), len(slots))
+        return candidates.take(np.concatenate([np.array([*page, *waiting], np.int64), rest]))
