@@ -12,7 +12,7 @@ ads = Surface(
     retrieve=[Own("likes", by="heat", k=50), Top("trending", by="heat", k=100), Top("catalog", by="cpm", k=100)],
     require=[
         "catalog.active",
-        Bid(seat="s1", vendor=755, network_ms=10),
+        Bid(seat="s1", vendor=755, network_ms=20),
         NotSeen("impressions", times=3, within="1 d"),
     ],
     features={"likes": "likes.heat", "trend": "trending.heat", "price": "catalog.cpm"},
