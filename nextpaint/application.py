@@ -11,7 +11,7 @@ between subject tokens, both directions), `decisions` (what was answered, one ro
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -25,6 +25,7 @@ from nextpaint.decide import Surface, explored_rows, requirements
 from nextpaint.decide.codec import answered_ids
 from nextpaint.decide.merchandising import RULES
 from nextpaint.decide.model import MODELS
+from nextpaint.decide.requirements import WRITTEN
 from nextpaint.process.graph import EXPLORED, BuiltIn, Design, Exposure, Learner, Together, VectorTable
 from nextpaint.process.operators.learning import LearnerSpec
 from nextpaint.process.user_code import MODEL_BYTES_MAX, FolderLibrary
@@ -200,6 +201,11 @@ class Application:
                 BuiltIn(MODELS, MODELS.name),
                 BuiltIn(RULES, RULES.name),
                 BuiltIn(EXPLORED, "decisions", explored_rows, b'"explored"'),
+                *(
+                    BuiltIn(program.tables[name], *_written(name, program))
+                    for name in program.tables
+                    if name.startswith(WRITTEN)
+                ),
             ),
             tuple(
                 Together(each.name, each.table, each.basket, each.item, each.others_max) for each in needs.cooccurrences
@@ -229,6 +235,13 @@ def application_hash(files: Mapping[str, bytes]) -> str:
         digest.update(f"{name} {len(files[name])}\n".encode())
         digest.update(files[name])
     return digest.hexdigest()
+
+
+def _written(name: str, program: Program) -> tuple[str, Callable[[Mapping[str, Json]], list[Mapping[str, Json]]]]:
+    """The topic of an items table, and the row of `name` that each of its records makes."""
+    items = program.tables[name.removeprefix(WRITTEN)]
+    key = items.names[items.primary_key[0]]
+    return items.name, lambda record: [{"item_id": record[key]}] if isinstance(record.get(key), str) else []
 
 
 def _learner(need: Any, lateness_ms: int) -> Learner:

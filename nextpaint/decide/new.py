@@ -27,24 +27,29 @@ HALF_LIVES = 10  # a thousandth is left
 @dataclass(frozen=True)
 class New:
     """The `k` items with the latest `by`, a time column of the items table: when an item was added, as the shop says.
+    Without `by`, when the node first heard of the item: a later change of it, or its return, makes it no newer.
 
     As a feature its value is what is left of the item's newness, in (0, 1]; 0 for one that is not new, NULL without a
     time. `half_life`: how fast newness fades.
     """
 
-    by: str
+    by: str = ""
     half_life: str = "7 d"
     k: int = 50
     label = "new"
 
     def __str__(self) -> str:
-        return f"New(by={self.by}, half-life {self.half_life}, k={self.k})"
+        return f"New({f'by={self.by}' if self.by else 'first seen'}, half-life {self.half_life}, k={self.k})"
 
     def needs(self, needs: Needs) -> None:
         needs.whole[needs.items] = None
+        if not self.by:
+            needs.first_seen()
 
     def scored(self, binder: Binder) -> BoundNew | None:
         """The scores, bound to the items table; None after reporting what is wrong."""
+        if not self.by:
+            return self._first_seen(binder)
         found = binder.item_column(self.by, "New(by=)")
         half_life_ms = binder.duration(self.half_life, "New(half_life=)")
         if found is not None and not found.type.is_time:
@@ -53,7 +58,20 @@ class New:
         if found is None or not half_life_ms:
             return None
         binder.followed.column(binder.items_table, self.by)
-        return BoundNew(self.by, half_life_ms)
+        return BoundNew(binder.items_table, self.by, half_life_ms)
+
+    def _first_seen(self, binder: Binder) -> BoundNew | None:
+        half_life_ms = binder.duration(self.half_life, "New(half_life=)")
+        name = Needs(binder.items_table).first_seen()
+        items = binder.items
+        if items is None or not half_life_ms:
+            return None
+        if items.takes_images or "avro" in f"{items.option('format')} {items.option('value.format')}":
+            binder.error(f"New() of {items.name}, whose records are not plain JSON", "name a time column: New(by=...)")
+            return None
+        binder.followed.column(name, "seen")
+        binder.followed.place(binder.items_table, name)
+        return BoundNew(name, "seen", half_life_ms)
 
     def bind(self, binder: Binder) -> Stage | None:
         bound = self.scored(binder)
@@ -64,6 +82,7 @@ class New:
 class BoundNew:
     """Newness by item, computed once a decision and shared by all stages that want it."""
 
+    table: str
     by: str
     half_life_ms: int
 
@@ -85,9 +104,15 @@ class BoundNew:
 
     def _ages(self, context: Context) -> tuple[IntArray, BoolArray]:
         """Per slot of the items table its age in ms, and whether it has a time."""
-        column = context.column(context.items_table, self.by)
-        known = np.ones(len(column.values), np.bool_) if column.valid is None else column.valid
-        return np.where(known, context.time_ms - column.values.astype(np.int64), -1), known
+        column = context.column(self.table, self.by)
+        values = column.values.astype(np.int64)
+        known = np.ones(len(values), np.bool_) if column.valid is None else column.valid
+        if self.table != context.items_table:
+            places = context.places(context.items_table, self.table)
+            if not len(values):
+                return np.full(len(places), -1, np.int64), np.zeros(len(places), np.bool_)
+            values, known = values[places], known[places] & (places >= 0)
+        return np.where(known, context.time_ms - values, -1), known
 
 
 def _new(bound: BoundNew, k: int) -> Stage:

@@ -102,6 +102,21 @@ class Needs:
         if dot:
             self.read(table, column)
 
+    def first_seen(self) -> str:
+        """A hidden table of when each item was first written, by the ledger's clock; gives its name. The stream it is
+        made from has a row for every record of the items table: see `Application`."""
+        stream, name = WRITTEN + self.items, f"_first_seen_{self.items}"
+        time = "TIMESTAMP_LTZ(3)"
+        self.statements[f"CREATE TABLE `{stream}` (item_id STRING, seen {time} METADATA FROM 'timestamp' VIRTUAL)"] = (
+            None
+        )
+        self.statements[f"CREATE TABLE `{name}` (item_id STRING, seen {time}, PRIMARY KEY (item_id) NOT ENFORCED)"] = (
+            None
+        )
+        self.statements[f"INSERT INTO `{name}` SELECT item_id, MIN(seen) FROM `{stream}` GROUP BY item_id"] = None
+        self.whole[name] = None
+        return name
+
     def item_lists(self, name: str, source: str, item: str, time: str) -> None:
         """A hidden table `name`: per subject the last `KEPT` (item, time) rows of `source`."""
         self.statements[
@@ -115,6 +130,7 @@ class Needs:
         self.read(name, "items")
 
 
+WRITTEN = "_written_"  # and the name of an items table: a row for each record of it
 KEPT = 500  # 25 pages of 20 impressions: more than a person sees in an hour; ~20 KB a person at most
 
 

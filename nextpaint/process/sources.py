@@ -286,7 +286,8 @@ class Source(Operator):
 
     def _decode(self, record: Carried) -> list[tuple[int, Row]]:
         if record.value is None:
-            return [] if self._images else self._deleted(record.key)  # what Debezium sends after a deletion
+            # What Debezium sends after a deletion; and a view of another topic has no rows to take back.
+            return [] if self._images or self._explode is not None else self._deleted(record.key)
         decoded = self._decoder.record(record.value)
         if self._images:
             return self._imaged(read_image(decoded), record)
