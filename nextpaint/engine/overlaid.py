@@ -70,8 +70,9 @@ class Overlaid:
     def learned(self, name: str) -> Learned:
         return self._below.learned(name)
 
-    def changed_at_ms(self, table: str, key: tuple[Value, ...]) -> int | None:
-        return self._at_ms if str(key[0]) in self._facts.get(table, {}) else self._below.changed_at_ms(table, key)
+    def changed_at_ms(self, table: str, keys: Sequence[tuple[Value, ...]]) -> list[int | None]:
+        below, said = self._below.changed_at_ms(table, keys), self._facts.get(table, {})
+        return [self._at_ms if str(key[0]) in said else at for key, at in zip(keys, below, strict=True)]
 
 
 class _Whole:
