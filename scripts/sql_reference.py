@@ -60,6 +60,14 @@ QUERIES = (
      "GROUP BY also with GROUPING SETS, ROLLUP, CUBE; without FROM one row, once"),
     ("`VALUES (a, b), (c, d)`",
      "rows of constants, as a query, in FROM, IN and INSERT INTO: they come once, with the first record, and end"),
+    ("`.. (SELECT ..)`, `x [NOT] IN (..)`, `EXISTS (..)`, `x < ANY (..)`, `x < ALL (..)`",
+     "in WHERE, HAVING and the SELECT list, also under OR and in CASE; the query may equate its columns with those "
+     "around it. The result is updated when the query's rows are. As a value it gives one row: more fail the row"),
+    ("`.. JOIN t USING (k, ..)`, `NATURAL JOIN`", "INNER, LEFT and RIGHT; a shared column is one"),
+    ("`.. ORDER BY .. LIMIT n OFFSET m`, `FETCH FIRST n ROWS ONLY`", "a stream without LIMIT is sorted by its time"),
+    ("`TABLE t`", "`SELECT * FROM t`, as a query"),
+    ("`.. FROM TO_CHANGELOG(input => TABLE t)`",
+     "the changes of `t` as rows that only come: `op` (INSERT, UPDATE_BEFORE, UPDATE_AFTER, DELETE), then its columns"),
     ("`WITH x [(c, ..)] AS (query) query`, `FROM (query) AS x [(c, ..)]`", "not recursive"),
     ("`UNION`, `INTERSECT`, `EXCEPT` `[ALL]`", "INTERSECT binds closest"),
     ("`SELECT /*+ STATE_TTL('a' = '1 d', 'b' = '2 h') */ ..`",
@@ -269,6 +277,12 @@ DIFFERENCES = (
     "Constant text is STRING, not CHAR(n); times have at most millisecond precision.",
     "Regular expressions that may never end are refused, and the text they search is bounded.",
     "Catalogs, databases, connectors of other systems, Java functions and OPTIONS hints are refused.",
+    "Of a query inside an expression that has no rows yet IN is FALSE and ALL is TRUE; Flink gives no rows until it "
+    "has one.",
+    "A query as a value with more than one row fails its row, and of equal keys of JSON_OBJECTAGG the last counts; "
+    "Flink fails the job.",
+    "A ROWS frame of 0 rows before the current one, by processing time, holds the current one only; Flink keeps one "
+    "more.",
     "OVER a RANGE of processing time counts the rows of one millisecond of the ledger one after the other; Flink those "
     "of one millisecond of its machine together, and loses those that wait when the input ends.",
     "Unknown settings and options are errors.",

@@ -23,7 +23,7 @@ from nextpaint.process.operators.lookup import LookupJoin
 from nextpaint.process.operators.match import PatternMatch
 from nextpaint.process.operators.protocol import Operator
 from nextpaint.process.operators.set_operation import SetComparison
-from nextpaint.process.operators.stateless import Filter, Forward, Project, Union
+from nextpaint.process.operators.stateless import ChangesAsRows, Filter, Forward, Project, Union
 from nextpaint.process.operators.table import GroupedTable, MaterialisedTable
 from nextpaint.process.operators.time_sort import SortByTime
 from nextpaint.process.operators.together import BoughtTogether
@@ -195,6 +195,7 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.IntervalJoin: ("interval", IntervalJoin),
     plan.WindowJoin: ("window_join", WindowJoin),
     plan.Expand: ("expand", Expand),
+    plan.ChangeLog: ("changelog", ChangesAsRows),
     plan.Match: ("match", PatternMatch),
 }
 

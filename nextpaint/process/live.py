@@ -29,7 +29,7 @@ from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Change, Operator, Row
 from nextpaint.process.operators.session import SessionAggregation
 from nextpaint.process.operators.set_operation import SetComparison
-from nextpaint.process.operators.stateless import Filter, Forward, Project, Union
+from nextpaint.process.operators.stateless import ChangesAsRows, Filter, Forward, Project, Union
 from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.time_sort import SortByTime
@@ -310,11 +310,8 @@ def _reach(operator: Operator | None, columns: set[int]) -> bool:
     match operator:
         case None:
             return True
-        case Project():
-            traced = {operator.source_of(column) for column in columns}
-            return _reach(_inputs(operator)[0], {each for each in traced if each is not None})
-        case Expand():
-            return _reach(_inputs(operator)[0], {each for each in columns if each < operator.width})
+        case Project() | Expand() | ChangesAsRows():
+            return _reach(_inputs(operator)[0], _copied(operator, columns))
         case Filter() | Forward() | MaterialisedTable() | SortByTime() | Union() | SetComparison():
             return all(_reach(each, columns) for each in _inputs(operator))
         case GroupAggregate():
@@ -340,6 +337,17 @@ def _reach(operator: Operator | None, columns: set[int]) -> bool:
             left = operator.left_columns(columns)
             return bool(left) and _reach(_inputs(operator)[0], left)
     return True
+
+
+def _copied(operator: Project | Expand | ChangesAsRows, columns: set[int]) -> set[int]:
+    """The input columns that these output columns are plain copies of."""
+    match operator:
+        case Project():
+            return {each for column in columns if (each := operator.source_of(column)) is not None}
+        case Expand():
+            return {each for each in columns if each < operator.width}
+        case ChangesAsRows():
+            return {each - 1 for each in columns if each}
 
 
 class Tables:

@@ -112,8 +112,7 @@ def run_query(node: plan.Node, tables: Tables, reading: LiveReading) -> QueryRes
     if sort is not None:
         for key in reversed(sort.keys):
             rows = _sorted(rows, key)
-        if sort.limit is not None:
-            rows = rows[: sort.limit]
+        rows = rows[sort.offset : None if sort.limit is None else sort.offset + sort.limit]
     return QueryResult(node.schema.fields, rows, len(run.context.dead))
 
 

@@ -96,7 +96,7 @@ QUANTILE_PARTS = 1_000_000  # see process.aggregates
 
 OVER_AGGREGATES = (
     "COUNT", "SUM", "AVG", "MIN", "MAX", "FIRST_VALUE", "LAST_VALUE", "LAG",
-    "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP",
+    "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP", "LISTAGG", "ARRAY_AGG",
 )  # fmt: skip
 
 
@@ -128,7 +128,9 @@ def user_aggregate(name: str) -> UserFunction | None:
 class AggregateCalls:
     """The distinct aggregate calls of one SELECT, in order of appearance."""
 
-    def __init__(self, binder: Binder, inputs: Inputs, changes: Changes) -> None:
+    def __init__(self, binder: Binder, inputs: Inputs, changes: Changes, *, nested: bool = False) -> None:
+        """`nested`: aggregates inside are columns of the input, of OVER above GROUP BY."""
+        self._nested = nested
         self._binder = binder
         self._inputs = inputs
         self._changes = changes
@@ -146,7 +148,7 @@ class AggregateCalls:
         return self.found.index(aggregate)
 
     def _bound(self, node: syntax.Call) -> Aggregate:
-        for inner in syntax.walk((node.args, node.filter)):
+        for inner in () if self._nested else syntax.walk((node.args, node.filter)):
             if is_aggregate(inner):
                 raise Refusal("aggregates cannot be nested", inner.at, "aggregate a query over the first aggregation")
         if node.name in (*_TIMED, *_ONE_WAY) and self._changes is not Changes.APPEND:

@@ -92,12 +92,10 @@ class Binder:
         return Literal(types.INTERVAL_YEAR if node.months else types.INTERVAL_DAY, node.amount, node.at)
 
     def subquery(self, node: syntax.Subquery) -> Expr:
-        if node.form == "value":
-            raise Refusal("a query as a value is not supported", node.at, "join the query instead")
         raise Refusal(
-            f"{node.form} (SELECT ...) stands only in WHERE, alone or joined by AND",
+            "a query as a value stands only in WHERE, HAVING and the SELECT list, outside of aggregates",
             node.at,
-            "write UNION ALL of two queries for OR, or a LEFT JOIN and IS NOT NULL for a value",
+            "join the query in FROM, or aggregate over a query with it in its list",
         )
 
     # ------------------------------------------------------------ operators

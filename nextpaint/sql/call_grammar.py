@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from nextpaint.sql.cursor import Cursor
 from nextpaint.sql.dialect import Token
+from nextpaint.sql.plan import At
 from nextpaint.sql.refusal import Refusal
-from nextpaint.sql.syntax import Call, Expression
+from nextpaint.sql.syntax import Call, Expression, Is, String
 
 Parse = Callable[[Cursor], Expression]
 
@@ -63,8 +64,47 @@ def _json_array(cursor: Cursor, name: Token, parse: Parse) -> Expression:
     return Call("JSON_ARRAY", tuple(args), (("on_null", on_null),), at=name.at)
 
 
+# What Flink also calls them.
+SYNONYMS = {"STDDEV": "STDDEV_SAMP", "VARIANCE": "VAR_SAMP"}
+
+
+def _json_arrayagg(cursor: Cursor, name: Token, parse: Parse) -> Expression:
+    """`JSON_ARRAYAGG(v [{NULL | ABSENT} ON NULL])`: the JSON of ARRAY_AGG."""
+    cursor.expect("(")
+    value = parse(cursor)
+    absent = _on_null(cursor, "ABSENT") == "ABSENT"
+    cursor.expect(")")
+    return _json_of(_gathered(value, value if absent else None, name.at), "[]", name.at)
+
+
+def _json_objectagg(cursor: Cursor, name: Token, parse: Parse) -> Expression:
+    """`JSON_OBJECTAGG([KEY] k VALUE v [{NULL | ABSENT} ON NULL])`: the JSON of a map; of equal keys the last counts."""
+    cursor.expect("(")
+    cursor.take("KEY")
+    key = parse(cursor)
+    if not cursor.take("VALUE"):
+        raise Refusal(f"expected VALUE but found {cursor.current}", cursor.at, "JSON_OBJECTAGG(KEY k VALUE v)")
+    value = parse(cursor)
+    kept = value if _on_null(cursor, "NULL") == "ABSENT" else None
+    cursor.expect(")")
+    sides = (_gathered(key, kept, name.at), _gathered(value, kept, name.at))
+    return _json_of(Call("MAP_FROM_ARRAYS", sides, at=name.at), "{}", name.at)
+
+
+def _gathered(value: Expression, kept: Expression | None, at: At) -> Call:
+    """ARRAY_AGG of a value, of the rows where `kept` is not NULL."""
+    condition = Is(kept, "NULL", True, at) if kept is not None else None
+    return Call("ARRAY_AGG", (value,), filter=condition, at=at)
+
+
+def _json_of(value: Expression, empty: str, at: At) -> Expression:
+    return Call("COALESCE", (Call("JSON_STRING", (value,), at=at), String(empty, at)), at=at)
+
+
 RULES: dict[str, Callable[[Cursor, Token, Parse], Expression]] = {
     "OVERLAY": _overlay,
     "JSON_OBJECT": _json_object,
     "JSON_ARRAY": _json_array,
+    "JSON_ARRAYAGG": _json_arrayagg,
+    "JSON_OBJECTAGG": _json_objectagg,
 }

@@ -12,6 +12,7 @@ from nextpaint.sql.literals import shown_time
 from nextpaint.sql.plan import (
     Aggregate,
     Call,
+    ChangeLog,
     Changes,
     ColumnRef,
     Deduplicate,
@@ -93,6 +94,10 @@ def describe_line(node: Node) -> str:
     return _LINES[type(node)](node)
 
 
+def _changelog(node: ChangeLog) -> str:
+    return "ChangeLog"
+
+
 def _settings(options: Sequence[tuple[str, Value]]) -> list[str]:
     return [f"{name} => {_option(value)}" for name, value in options]
 
@@ -129,6 +134,7 @@ def _quantifier(item: PatternItem) -> str:
 def _sort(node: Sort | TimeSort) -> str:
     keys = ", ".join(_name(node.input, each.index) + (" DESC" if each.descending else "") for each in node.keys)
     limit = f" limit {node.limit}" if isinstance(node, Sort) and node.limit is not None else ""
+    limit += f" offset {node.offset}" if isinstance(node, Sort) and node.offset else ""
     return f"{type(node).__name__} {keys}{limit}"
 
 
@@ -191,6 +197,7 @@ _LINES: dict[type, Callable[[Any], str]] = {
     Sort: _sort,
     TimeSort: _sort,
     SetOperation: _set_operation,
+    ChangeLog: _changelog,
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nextpaint.sql import function_grammar
+from nextpaint.sql.call_grammar import SYNONYMS
 from nextpaint.sql.cursor import Cursor
 from nextpaint.sql.dialect import Kind
 from nextpaint.sql.interval_grammar import parse_interval
@@ -119,9 +120,24 @@ def _comparison(cursor: Cursor) -> Expression:
     while cursor.current.kind is Kind.SIGN and cursor.current.text in _COMPARISONS:
         operator = cursor.advance().text
         if cursor.sees_any("ANY", "SOME", "ALL"):
-            raise Refusal(f"{cursor.current.upper} (...) is not supported", cursor.at, "use IN (...) or a join")
-        result = Binary(operator, result, _range(cursor), start)
+            result = _quantified(cursor, operator, result)
+        else:
+            result = Binary(operator, result, _range(cursor), start)
     return result
+
+
+def _quantified(cursor: Cursor, operator: str, operand: Expression) -> Expression:
+    """`x < ANY (SELECT ...)`: `= ANY` is IN, `<> ALL` is NOT IN."""
+    word = cursor.advance()
+    form = "ALL" if word.upper == "ALL" else "ANY"
+    if not sees_query(cursor):
+        raise Refusal(f"expected a query in parentheses after {word.upper} but found {cursor.current}", cursor.at)
+    query = _query(cursor)
+    if (operator, form) in (("=", "ANY"), ("<>", "ALL")):
+        return Subquery("IN", query, operand, form == "ALL", word.at)
+    if operator in ("=", "<>"):
+        raise Refusal(f"{operator} {form} (SELECT ...) is not supported", word.at, "use IN, or compare MIN and MAX")
+    return Subquery(form, query, operand, at=word.at, operator=operator)
 
 
 def _range(cursor: Cursor) -> Expression:
@@ -150,8 +166,13 @@ def _range(cursor: Cursor) -> Expression:
             return result
 
 
+def sees_query(cursor: Cursor) -> bool:
+    """Does a query in parentheses begin here?"""
+    return cursor.sees("(") and cursor.peek().upper in ("SELECT", "WITH", "VALUES")
+
+
 def _in(cursor: Cursor, operand: Expression, negated: bool, start: At) -> Expression:
-    if cursor.sees("(", "SELECT") or cursor.sees("(", "WITH") or cursor.sees("(", "VALUES"):
+    if sees_query(cursor):
         return Subquery("IN", _query(cursor), operand, negated, start)
     return InList(operand, cursor.in_parentheses(lambda: parse_expression(cursor)), negated, start)
 
@@ -228,7 +249,7 @@ def _name(cursor: Cursor) -> Name:
 
 def _parenthesised(cursor: Cursor) -> Expression:
     start = cursor.at
-    if cursor.sees("(", "SELECT") or cursor.sees("(", "WITH"):
+    if sees_query(cursor):
         return Subquery("value", _query(cursor), at=start)
     items = cursor.in_parentheses(lambda: parse_expression(cursor))
     if len(items) == 1:
@@ -357,7 +378,7 @@ def parse_call(cursor: Cursor) -> Expression:
         condition = parse_expression(cursor)
         cursor.expect(")")
     over = _over(cursor) if cursor.take("OVER") else None
-    return Call(name.upper, args, (), star, distinct, condition, over, name.at)
+    return Call(SYNONYMS.get(name.upper, name.upper), args, (), star, distinct, condition, over, name.at)
 
 
 def _over(cursor: Cursor) -> Over:

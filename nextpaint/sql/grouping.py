@@ -14,9 +14,10 @@ from nextpaint.record import types
 from nextpaint.record.types import Field
 from nextpaint.sql import syntax
 from nextpaint.sql.aggregates import AggregateCalls, check_time, is_aggregate
-from nextpaint.sql.binder import Binder
+from nextpaint.sql.binder import Binder, Replace
 from nextpaint.sql.group_windows import GroupWindow, group_window, has_columns
 from nextpaint.sql.lifetimes import lifetimes_of
+from nextpaint.sql.overs import plan_over
 from nextpaint.sql.plan import (
     Call,
     Changes,
@@ -40,6 +41,7 @@ from nextpaint.sql.relation import WINDOW_COLUMNS, Inputs, PendingWindow, Relati
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.select_list import select_list
 from nextpaint.sql.sources import Environment
+from nextpaint.sql.value_subqueries import Outer, lifted
 
 _GROUPING = ("GROUPING", "GROUPING_ID")
 
@@ -148,8 +150,6 @@ class _Grouping:
 
 def plan_grouped(env: Environment, select: syntax.Select, relation: Relation, over: Sequence[syntax.Call]) -> Node:
     """A SELECT with GROUP BY, HAVING or aggregates. `over`: its OVER calls, which rank the groups."""
-    if over and not all(each.name == "ROW_NUMBER" for each in over):
-        raise Refusal("OVER together with GROUP BY is not supported yet", over[0].at, "aggregate in a subquery first")
     window = group_window(env, select, relation)
     if window is not None:
         relation, select = window.relation, window.select
@@ -172,24 +172,57 @@ def plan_grouped(env: Environment, select: syntax.Select, relation: Relation, ov
     binder = Binder(relation.scope, grouping.replace)
     if over:
         _collect(calls, [each.over for each in over if each.over is not None])
-    columns = [] if over else select_list(env, select, relation.scope, binder)
-    if over:
-        _collect(calls, [select.items, select.qualify])
-    having = binder.condition(select.having, "HAVING") if select.having is not None else None
+    late = bool(over) or any(syntax.subqueries((select.items, select.having)))  # bound over the aggregation's rows
+    columns = [] if late else select_list(env, select, relation.scope, binder)
+    if late:
+        _collect(calls, [select.items, select.qualify, select.having])
+    having = binder.condition(select.having, "HAVING") if select.having is not None and not late else None
     if windows:
         node = _windowed(select, relation, keys, inputs, calls)
     else:
         node = _grouped(env, select, keys, inputs, calls)
+    if late:
+        return _late(env, select, Relation(node, relation.scope), (grouping, over))
     if having is not None and select.having is not None:
         node = bounded(node, having, select.having.at)
+    return projected(node, [expr for expr, _ in columns], [name for _, name in columns], select.at)
+
+
+def _late(
+    env: Environment, select: syntax.Select, grouped: Relation, bound: tuple[_Grouping, Sequence[syntax.Call]]
+) -> Node:
+    """What is bound over the rows of an aggregation: subqueries, HAVING with them, ranks of the groups, the list."""
+    grouping, over = bound
+    names = _GroupNames(Binder(grouped.scope, grouping.replace))
+    outer = Outer(names, names.binder, len(grouped.node.schema.fields))
+    node, found = lifted(env, grouped.node, outer, (select.items, select.having))
+    rules: list[Replace] = [found, grouping.replace]
+
+    def replaced(written: syntax.Expression) -> Expr | None:
+        return next((expr for rule in rules if (expr := rule(written)) is not None), None)
+
+    binder = Binder(grouped.scope, replaced)
+    if select.having is not None:
+        node = bounded(node, binder.condition(select.having, "HAVING"), select.having.at)
     if over:
-        planned = plan_rank(Relation(node, relation.scope), over, select.windows, binder)
+        plan = plan_rank if all(each.name == "ROW_NUMBER" for each in over) else plan_over
+        planned = plan(Relation(node, grouped.scope), over, select.windows, binder)
         node = planned.node
-        binder = Binder(relation.scope, lambda each: planned.replace(each) or grouping.replace(each))
+        rules.insert(0, planned.replace)
         if select.qualify is not None:
             node = bounded(node, binder.condition(select.qualify, "QUALIFY"), select.qualify.at)
-        columns = select_list(env, select, relation.scope, binder)
+    columns = select_list(env, select, grouped.scope, binder)
     return projected(node, [expr for expr, _ in columns], [name for _, name in columns], select.at)
+
+
+class _GroupNames:
+    """Names as they mean columns of an aggregation's rows."""
+
+    def __init__(self, binder: Binder) -> None:
+        self.binder = binder
+
+    def resolve(self, name: syntax.Name) -> Expr:
+        return self.binder.bind(name)
 
 
 def _collect(calls: AggregateCalls, parts: Sequence[object]) -> None:

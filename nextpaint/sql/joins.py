@@ -45,6 +45,7 @@ from nextpaint.sql.relation import Relation, with_window
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.table_functions import expand, expansion
 from nextpaint.sql.temporal_joins import temporal_join
+from nextpaint.sql.using import shared_columns
 from nextpaint.sql.window_joins import Keys, SameWindow, window_of
 
 PlanSide = Callable[[syntax.Source], Relation]
@@ -91,8 +92,11 @@ def plan_joins(
                 "leave it out, or INSERT the join into a table and query that",
             )
         width = len(scope.columns)
-        scope = scope.joined(right.scope.shifted(width))
-        on = conjuncts(Binder(scope).condition(each.on, "ON")) if each.on is not None else []
+        if each.using or each.natural:
+            on, scope = shared_columns(each, scope, right.scope.shifted(width))
+        else:
+            scope = scope.joined(right.scope.shifted(width))
+            on = conjuncts(Binder(scope).condition(each.on, "ON")) if each.on is not None else []
         ttl_ms = (_lifetime(first, lifetimes) if not steps else None, _lifetime(right, lifetimes))
         steps.append(_Step(right, JoinKind(each.kind), on, width, each, args, ttl_ms))
     wanted = conjuncts(Binder(scope).condition(where, "WHERE")) if where is not None else []

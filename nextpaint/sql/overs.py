@@ -32,14 +32,19 @@ class PlannedOver:
 
 
 def plan_over(
-    relation: Relation, calls: Sequence[syntax.Call], windows: Sequence[tuple[syntax.Ident, syntax.Over]]
+    relation: Relation,
+    calls: Sequence[syntax.Call],
+    windows: Sequence[tuple[syntax.Ident, syntax.Over]],
+    binder: Binder | None = None,
 ) -> PlannedOver:
-    """All OVER calls of a SELECT as one node: the input's columns, then one column per distinct call."""
+    """All OVER calls of a SELECT as one node: the input's columns, then one column per distinct call. `binder`: of
+    names and aggregates over a grouped `relation`."""
     schema = relation.node.schema
     over = shared_window(calls, windows)
     if schema.changes is not Changes.APPEND:
         raise Refusal("OVER needs rows that are not updated later", calls[0].at, "use it on the stream of events")
-    binder = Binder(relation.scope)
+    grouped = binder is not None
+    binder = binder or Binder(relation.scope)
     time = _order(over, binder, relation, calls[0])
     unit, preceding = _frame(over, binder)
     if over.frame is not None and any(call.name == "LAG" for call in calls):
@@ -51,7 +56,7 @@ def plan_over(
     partition: list[int] = []
     for node in over.partition:
         partition.append(inputs.add(binder.value(node)))
-    aggregates = AggregateCalls(binder, inputs, schema.changes)
+    aggregates = AggregateCalls(binder, inputs, schema.changes, nested=grouped)
     ordinals: dict[syntax.Call, int] = {}
     for call in calls:
         _check(call)

@@ -510,6 +510,16 @@ class Expand:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeLog:
+    """TO_CHANGELOG: each change as a row that only comes. Output columns: what it is (INSERT, UPDATE_BEFORE,
+    UPDATE_AFTER, DELETE), then all input columns."""
+
+    schema: Schema
+    input: Node
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Union:
     """UNION ALL: rows of all inputs merged by seq, then by input order."""
 
@@ -541,13 +551,14 @@ class TimeSort:
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """ORDER BY and LIMIT of a query over live tables; never part of a continuous statement."""
+    """ORDER BY, LIMIT and OFFSET of a query over live tables; never part of a continuous statement."""
 
     schema: Schema
     input: Node
     keys: tuple[SortKey, ...]
     limit: int | None = None
     at: At = field(default=At(), compare=False)
+    offset: int = 0
 
 
 Node = (
@@ -569,6 +580,7 @@ Node = (
     | LookupJoin
     | WindowJoin
     | Expand
+    | ChangeLog
     | Match
     | Union
     | SetOperation

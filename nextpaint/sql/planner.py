@@ -51,6 +51,7 @@ from nextpaint.sql.session import Listing, ask
 from nextpaint.sql.statement_grammar import parse_statements
 from nextpaint.sql.user_functions import Library
 from nextpaint.sql.user_functions import declared as in_force_inside
+from nextpaint.sql.value_subqueries import single_row
 from nextpaint.sql.views import parsed_views, whole_text
 
 _IDLE_TIMEOUT = "table.exec.source.idle-timeout"
@@ -246,7 +247,7 @@ def warnings(program: Program) -> list[Diagnostic]:
 def _growing(node: Node) -> list[Diagnostic]:
     """Operators whose work or memory nothing bounds."""
     found: list[Diagnostic] = []
-    if isinstance(node, Join) and not node.left_keys:
+    if isinstance(node, Join) and not node.left_keys and not single_row(node.right):
         cure = "an equality of both sides"
         if node.kind is JoinKind.ANTI:
             cure = "NOT IN is keyed when both columns are NOT NULL; NOT EXISTS always"

@@ -51,7 +51,7 @@ def _plan(env: Environment, query: syntax.Query) -> Node:
         node = plan_select(env, body)
     else:
         node = plan_values(body) if isinstance(body, syntax.ValueRows) else _combined(env, body)
-    if query.order or query.limit is not None:
+    if query.order or query.limit is not None or query.offset:
         node = _sorted(env, query, node)
     return node
 
@@ -79,9 +79,11 @@ def _sorted_with_more(env: Environment, query: syntax.Query, body: syntax.Select
 def _sorted(env: Environment, query: syntax.Query, node: Node) -> Node:
     keys = tuple(SortKey(_sort_column(query, node, item), item.descending, item.nulls_first) for item in query.order)
     if env.catalog.live:
-        return Sort(node.schema, node, keys, query.limit, query.at)
+        return Sort(node.schema, node, keys, query.limit, query.at, query.offset)
     if query.limit is not None:
-        return limited(node, keys, query.limit, query.at)
+        return limited(node, keys, (query.offset + 1, query.offset + query.limit), query.at)
+    if query.offset:
+        raise Refusal("OFFSET in a stream needs a LIMIT", query.at, "LIMIT n OFFSET m")
     schema = node.schema
     if schema.changes is not Changes.APPEND or keys[0].index != schema.rowtime or keys[0].descending:
         cure = f"ORDER BY {schema.fields[schema.rowtime].name}" if schema.rowtime is not None else "add LIMIT n"

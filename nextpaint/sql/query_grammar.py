@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from nextpaint.sql.changelog_grammar import parse_changelog
 from nextpaint.sql.cursor import Cursor
 from nextpaint.sql.dialect import Kind
 from nextpaint.sql.expansion_grammar import parse_expansion, sees_expansion
@@ -47,8 +48,6 @@ WINDOW_FUNCTIONS: dict[str, tuple[tuple[str, bool], ...]] = {
 }
 
 _LATER = {
-    "OFFSET": "LIMIT n only",
-    "FETCH": "use LIMIT n",
     "TABLESAMPLE": "filter on a hash of the key",
     "PIVOT": "use CASE in aggregates",
     "UNPIVOT": "use UNION ALL",
@@ -66,9 +65,34 @@ def parse_query(cursor: Cursor) -> Query:
         if cursor.take("ORDER"):
             cursor.expect("BY")
             order = cursor.comma_separated(lambda: parse_order_item(cursor))
-        limit = cursor.integer("a number of rows") if cursor.take("LIMIT") else None
+        limit, offset = _limits(cursor)
         _refuse(cursor, _LATER)
-        return Query(body, ctes, order, limit, start)
+        return Query(body, ctes, order, limit, start, offset)
+
+
+def _limits(cursor: Cursor) -> tuple[int | None, int]:
+    """`[LIMIT n] [OFFSET n [ROWS]] [FETCH FIRST n ROWS ONLY]`."""
+    limit: int | None = None
+    offset = 0
+    if cursor.take("LIMIT"):
+        limit = cursor.integer("a number of rows")
+        if cursor.sees(","):
+            raise Refusal("LIMIT start, count is not Flink SQL", cursor.at, "LIMIT count OFFSET start")
+    if cursor.take("OFFSET"):
+        offset = cursor.integer("a number of rows")
+        _rows(cursor)
+    if limit is None and cursor.take("FETCH"):
+        if not (cursor.take("FIRST") or cursor.take("NEXT")):
+            raise Refusal(f"expected FIRST or NEXT but found {cursor.current}", cursor.at)
+        limit = cursor.integer("a number of rows")
+        _rows(cursor)
+        cursor.expect("ONLY")
+    return limit, offset
+
+
+def _rows(cursor: Cursor) -> None:
+    if not cursor.take("ROWS"):
+        cursor.take("ROW")
 
 
 def _refuse(cursor: Cursor, words: dict[str, str]) -> None:
@@ -93,11 +117,13 @@ def _cte(cursor: Cursor) -> tuple[Ident, tuple[Ident, ...], Query]:
 
 
 def _body(cursor: Cursor) -> Select | ValueRows | UnionAll | SetOperation:
-    start = cursor.at
     only = _terms(cursor)
-    if not only.ctes and not only.order and only.limit is None:
-        return only.body
-    raise Refusal("a query in parentheses with its own WITH, ORDER BY or LIMIT is not supported here", start)
+    return only.body if only.is_plain else _every_column(Derived(only, at=only.at))
+
+
+def _every_column(source: Source) -> Select:
+    """`SELECT * FROM source`."""
+    return Select((SelectItem(Star(None, source.at), None, source.at),), source, None, (), None, (), source.at)
 
 
 def _terms(cursor: Cursor) -> Query:
@@ -111,7 +137,7 @@ def _terms(cursor: Cursor) -> Query:
         right = _intersected(cursor)
         body = found.body
         if word.upper == "UNION" and every:
-            chain = isinstance(body, UnionAll) and not found.ctes and not found.order and found.limit is None
+            chain = isinstance(body, UnionAll) and found.is_plain
             before = body.inputs if chain and isinstance(body, UnionAll) else (found,)
             found = Query(UnionAll((*before, right), found.at), at=found.at)
         else:
@@ -140,6 +166,9 @@ def _operand(cursor: Cursor) -> Query:
     if cursor.sees("VALUES"):
         rows = _value_rows(cursor)
         return Query(rows, at=rows.at)
+    if cursor.sees("TABLE"):
+        at = cursor.advance().at
+        return Query(_every_column(TableName(_table_name(cursor), at=at)), at=at)
     select = _select(cursor)
     return Query(select, at=select.at)
 
@@ -215,19 +244,20 @@ def _from(cursor: Cursor) -> Source:
     source: Source = _table(cursor)
     joins = 0
     while True:
+        natural = cursor.take("NATURAL")
         kind = _join_kind(cursor)
+        if kind is None and natural:
+            raise Refusal(f"expected JOIN but found {cursor.current}", cursor.at)
         if kind is None:
             return source
         joins += 1
         if joins > 16:
             raise Refusal("more than 16 joins in one SELECT", cursor.at, "split it with a view")
-        source = _join(cursor, source, kind)
+        source = _join(cursor, source, kind, natural=natural)
 
 
 def _join_kind(cursor: Cursor) -> str | None:
     """The kind of the join that starts here, CROSS between commas; the cursor stands before its table then."""
-    if cursor.sees("NATURAL"):
-        raise Refusal("NATURAL JOIN is not supported", cursor.at, "write the keys after ON")
     if cursor.take(","):
         return "CROSS"
     if cursor.take("JOIN"):
@@ -244,11 +274,13 @@ def _join_kind(cursor: Cursor) -> str | None:
     return None
 
 
-def _join(cursor: Cursor, left: Source, kind: str) -> Join:
+def _join(cursor: Cursor, left: Source, kind: str, *, natural: bool) -> Join:
     at = cursor.at
     right = _table(cursor)
-    if cursor.sees("USING"):
-        raise Refusal("JOIN ... USING is not supported", cursor.at, "write ON l.key = r.key")
+    if natural:
+        return Join(left, right, kind, None, at, natural=True)
+    if cursor.take("USING"):
+        return Join(left, right, kind, None, at, cursor.in_parentheses(lambda: cursor.identifier("a column name")))
     if kind == "CROSS":
         return Join(left, right, "INNER", None, at)
     cursor.expect("ON")
@@ -268,6 +300,12 @@ def _table_primary(cursor: Cursor) -> Source:
         if inside:
             cursor.expect(")")
         return replace(found, alias=_alias(cursor, "a table alias"))
+    if cursor.sees("TO_CHANGELOG", "(") or cursor.sees("TABLE", "(", "TO_CHANGELOG"):
+        inside = cursor.take("TABLE", "(")
+        changes = parse_changelog(cursor)
+        if inside:
+            cursor.expect(")")
+        return replace(changes, alias=_alias(cursor, "a table alias"))
     if cursor.sees("TABLE", "("):
         cursor.expect("TABLE", "(")
         table = _window_table(cursor)
@@ -417,6 +455,4 @@ def _listed(names: list[str]) -> str:
 
 def _window_alias(cursor: Cursor, table: WindowTable) -> WindowTable:
     alias, columns = _table_alias(cursor)
-    if columns:
-        raise Refusal("a column list after a window table function is not supported", columns[0].at)
-    return WindowTable(table.function, table.source, table.partition, table.time, table.sizes, alias, table.at)
+    return replace(table, alias=alias, columns=columns)

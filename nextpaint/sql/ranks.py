@@ -87,14 +87,16 @@ def plan_rank(
     return PlannedOver(node, dict.fromkeys(calls, column))
 
 
-def limited(node: Node, keys: Sequence[SortKey], limit: int, at: At) -> Node:
-    """ORDER BY ... LIMIT of a stream: the best rows so far; without an order the first to arrive."""
-    if not 1 <= limit <= RANK_MAX:
+def limited(node: Node, keys: Sequence[SortKey], ranks: tuple[int, int], at: At) -> Node:
+    """ORDER BY ... LIMIT of a stream: the best rows so far, from the first to the last of `ranks`; without an order the
+    first to arrive."""
+    first, last = ranks
+    if not first <= last <= RANK_MAX:
         raise Refusal(f"LIMIT takes 1 to {RANK_MAX} rows in a stream", at, "sort where it is read")
-    schema = rank_schema(node, (), (1, limit), False)
+    schema = rank_schema(node, (), ranks, False)
     if not keys and node.schema.changes is Changes.APPEND:
         schema = replace(schema, changes=Changes.APPEND)
-    rank = Rank(schema, node, (), tuple(keys), 1, limit, False, at=at)
+    rank = Rank(schema, node, (), tuple(keys), first, last, False, at=at)
     rank = replace(rank, climbing=bool(keys) and _climbs(rank))
     refs = [ColumnRef(each.type, index, each.name) for index, each in enumerate(node.schema.fields)]
     return projected(rank, refs, node.schema.names, at)

@@ -24,12 +24,14 @@ class Names(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScopeColumn:
-    """A column under the name of its table; `index` into the input node's output."""
+    """A column under the name of its table; `index` into the input node's output. `hidden`: USING made another one of
+    it, and only its table's name finds it."""
 
     qualifier: str
     name: str
     type: Type
     index: int
+    hidden: bool = False
 
 
 class Scope:
@@ -38,6 +40,11 @@ class Scope:
     def __init__(self, columns: Sequence[ScopeColumn]) -> None:
         self.columns = tuple(columns)
         self.qualifiers = tuple(dict.fromkeys(each.qualifier for each in columns))
+
+    @property
+    def visible(self) -> tuple[ScopeColumn, ...]:
+        """The columns that are found by their own name, and by `*`."""
+        return tuple(each for each in self.columns if not each.hidden)
 
     @staticmethod
     def of(schema: Schema, qualifier: str, offset: int = 0) -> Scope:
@@ -64,7 +71,7 @@ class Scope:
                 raise Refusal(
                     f"{parts[0].text} has no column {parts[1].text}", parts[1].at, near(parts[1].text, self._of(own))
                 )
-        found = [each for each in self.columns if each.name == parts[0].text]
+        found = [each for each in self.visible if each.name == parts[0].text]
         if not found:
             raise self._unknown(name)
         return self._reference(found, parts[:1], parts[1:], name.at)
@@ -96,7 +103,7 @@ class Scope:
     def expand(self, qualifier: Name | None, at: At) -> list[ScopeColumn]:
         """The columns of `*` or `t.*`."""
         if qualifier is None:
-            return list(self.columns)
+            return list(self.visible)
         text = str(qualifier)
         found = [each for each in self.columns if each.qualifier == text]
         if not found:

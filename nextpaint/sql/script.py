@@ -12,7 +12,7 @@ from nextpaint.sql.planner import ANSWER, plan_program
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.statement_grammar import split_statements
 
-_QUERY_WORDS = ("SELECT", "WITH", "VALUES", "FROM", "")  # "": a parenthesis
+_QUERY_WORDS = ("SELECT", "WITH", "VALUES", "TABLE", "FROM", "")  # "": a parenthesis
 
 
 def plan_script(tables: tuple[str, str], script: tuple[str, str]) -> tuple[Program, str]:

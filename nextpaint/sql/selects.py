@@ -10,14 +10,15 @@ from nextpaint.sql.binder import Binder
 from nextpaint.sql.grouping import plan_grouped
 from nextpaint.sql.lifetimes import lifetimes_of
 from nextpaint.sql.overs import plan_over
-from nextpaint.sql.plan import Node, Schema, Values, columns_of
+from nextpaint.sql.plan import ColumnRef, Node, Schema, Values, columns_of
 from nextpaint.sql.ranks import bounded, plan_rank
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import Relation, distinct, projected, with_window
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.select_list import select_list
 from nextpaint.sql.sources import Environment, plan_source
-from nextpaint.sql.subqueries import semi_joined, without_subqueries
+from nextpaint.sql.subqueries import conjoined, conjuncts_of, semi_joined, without_subqueries
+from nextpaint.sql.value_subqueries import Outer, lifted
 
 
 def plan_select(env: Environment, select: syntax.Select) -> Node:
@@ -25,9 +26,11 @@ def plan_select(env: Environment, select: syntax.Select) -> Node:
     lifetimes_of(select)  # refuses names that are not there, also where nothing is remembered
     plain, subqueries = without_subqueries(select.where)
     _check_where(plain)
-    relation = _from(env, select, plain)
+    wanted = conjuncts_of(plain)
+    relation = _from(env, select, conjoined([each for each in wanted if not any(syntax.subqueries(each))]))
     for subquery in subqueries:
         relation = semi_joined(env, relation, subquery)
+    relation = _where_lifted(env, relation, [each for each in wanted if any(syntax.subqueries(each))])
     parts = (select.items, select.having, select.qualify)
     calls = [each for each in syntax.walk(parts) if isinstance(each, syntax.Call)]
     over = [each for each in calls if each.over is not None]
@@ -48,8 +51,10 @@ def _selected(
     relation = with_window(relation)
     if over:
         return _over(env, select, relation, over)
-    columns = select_list(env, select, relation.scope, Binder(relation.scope))
-    return projected(relation.node, [expr for expr, _ in columns], [name for _, name in columns], select.at)
+    outer = Outer(relation.scope, Binder(relation.scope), len(relation.node.schema.fields))
+    node, found = lifted(env, relation.node, outer, (select.items,))
+    columns = select_list(env, select, relation.scope, Binder(relation.scope, found))
+    return projected(node, [expr for expr, _ in columns], [name for _, name in columns], select.at)
 
 
 def _over(env: Environment, select: syntax.Select, relation: Relation, calls: Sequence[syntax.Call]) -> Node:
@@ -61,6 +66,8 @@ def _over(env: Environment, select: syntax.Select, relation: Relation, calls: Se
     if select.qualify is not None:
         condition = _aliases_written_out(select, relation.scope)
         node = bounded(node, binder.condition(condition, "QUALIFY"), select.qualify.at)
+    node, found = lifted(env, node, Outer(relation.scope, binder, len(node.schema.fields)), (select.items,))
+    binder = Binder(relation.scope, lambda each: found(each) or planned.replace(each))
     columns = select_list(env, select, relation.scope, binder)
     return projected(node, [expr for expr, _ in columns], [name for _, name in columns], select.at)
 
@@ -91,6 +98,20 @@ def _check_where(where: syntax.Expression | None) -> None:
             raise Refusal("an aggregate in WHERE", each.at, "use HAVING")
         if isinstance(each, syntax.Call) and each.over is not None:
             raise Refusal("OVER in WHERE", each.at, "filter in an outer query")
+
+
+def _where_lifted(env: Environment, relation: Relation, parts: Sequence[syntax.Expression]) -> Relation:
+    """The rows for which conditions with subqueries inside are TRUE."""
+    if not parts:
+        return relation
+    relation = with_window(relation)
+    fields = relation.node.schema.fields
+    node, found = lifted(env, relation.node, Outer(relation.scope, Binder(relation.scope), len(fields)), tuple(parts))
+    binder = Binder(relation.scope, found)
+    for each in parts:
+        node = bounded(node, binder.condition(each, "WHERE"), each.at)
+    refs = [ColumnRef(each.type, index, each.name) for index, each in enumerate(fields)]
+    return Relation(projected(node, refs, [each.name for each in fields], node.at), relation.scope)
 
 
 def _where(relation: Relation, where: syntax.Expression) -> Relation:

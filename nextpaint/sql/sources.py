@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
-from nextpaint.record.types import Kind
+from nextpaint.record.types import STRING, Field, Kind
 from nextpaint.sql import aggregates, syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.catalog import Catalog, named, unique_names
 from nextpaint.sql.joins import plan_joins
 from nextpaint.sql.matches import plan_match
-from nextpaint.sql.plan import At, Changes, ColumnRef, Expr, Node, Window, WindowKind
+from nextpaint.sql.plan import At, ChangeLog, Changes, ColumnRef, Expr, Node, Schema, Window, WindowKind
 from nextpaint.sql.predictions import prediction
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import PendingWindow, Relation, led_by, windowed_scope, with_window
@@ -53,6 +53,8 @@ def plan_source(
             return _window_table(env, source)
         case syntax.Prediction():
             return prediction(partial(plan_source, env), source)
+        case syntax.ChangeLog():
+            return _changelog(env, source)
         case syntax.Expansion():
             raise Refusal(
                 f"{source.function}(...) takes its argument from a table before it",
@@ -84,6 +86,18 @@ def _derived(env: Environment, source: syntax.Derived) -> Relation:
     return Relation(node, Scope.of(node.schema, alias.text))
 
 
+def _changelog(env: Environment, source: syntax.ChangeLog) -> Relation:
+    """The changes of a table as rows."""
+    if env.catalog.live:
+        raise Refusal("TO_CHANGELOG over a live table is not supported", source.at, "INSERT the changes into a table")
+    inner = plan_source(env, source.source)
+    fields = (Field("op", STRING, False), *inner.node.schema.fields)
+    if "op" in inner.node.schema.names:
+        raise Refusal("the table has a column op already", source.at, "rename it in a view")
+    node = ChangeLog(Schema(fields), inner.node, source.at)
+    return Relation(node, Scope.of(node.schema, source.alias.text if source.alias is not None else ""))
+
+
 # ---------------------------------------------------------------- window table functions
 
 
@@ -100,7 +114,19 @@ def _window_table(env: Environment, source: syntax.WindowTable) -> Relation:
     for each in schema.fields:
         if each.name in ("window_start", "window_end", "window_time"):
             raise Refusal(f"the table has a column {each.name} already", source.at, "rename it in a subquery")
-    return Relation(led_by(inner.node, time.index), windowed_scope(schema, qualifier), pending)
+    scope = windowed_scope(schema, qualifier)
+    if source.columns:
+        scope = _named(scope, source)
+    return Relation(led_by(inner.node, time.index), scope, pending)
+
+
+def _named(scope: Scope, source: syntax.WindowTable) -> Scope:
+    """The scope under the names of `AS w (a, b, ...)`."""
+    names = [each.text for each in source.columns]
+    if len(names) != len(scope.columns):
+        what = f"the window table has {len(scope.columns)} columns, its alias names {len(names)}"
+        raise Refusal(what, source.columns[0].at, "name each, window_start, window_end and window_time last")
+    return Scope([replace(each, name=name) for each, name in zip(scope.columns, names, strict=True)])
 
 
 def check_windowable(env: Environment, relation: Relation, time: Expr, function: syntax.Ident) -> ColumnRef:

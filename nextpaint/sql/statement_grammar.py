@@ -273,6 +273,8 @@ _STATEMENTS: dict[str, Callable[[Cursor], Statement | None]] = {
 REFUSED = {
     "SELECT": "write INSERT INTO a table SELECT ..., or ask a running node with `nextpaint sql`",
     "WITH": "write INSERT INTO a table WITH ...",
+    "VALUES": "write INSERT INTO a table VALUES ...",
+    "TABLE": "write INSERT INTO a table TABLE ...",
     "ALTER": "change the CREATE statement and apply the application",
     "SHOW": "ask a running node with `nextpaint sql`",
     "DESCRIBE": "ask a running node with `nextpaint sql`",

@@ -8,7 +8,8 @@ NULL among the y, or a NULL x, makes it UNKNOWN. As in Flink the join then has n
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from nextpaint.record.types import BOOLEAN
 from nextpaint.sql import syntax
@@ -20,7 +21,7 @@ from nextpaint.sql.plan import Call, ColumnRef, Expr, JoinKind, Node, columns_of
 from nextpaint.sql.ranks import bounded
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import Relation, nullable, with_window
-from nextpaint.sql.scope import Scope
+from nextpaint.sql.scope import Names, Scope
 from nextpaint.sql.sources import Environment, plan_source
 
 
@@ -37,9 +38,28 @@ def without_subqueries(where: syntax.Expression | None) -> tuple[syntax.Expressi
     found, negated = where, False
     while isinstance(found, syntax.Unary) and found.operator == "NOT":
         found, negated = found.operand, not negated
-    if isinstance(found, syntax.Subquery) and found.form != "value":
+    if isinstance(found, syntax.Subquery) and found.form in ("IN", "EXISTS") and not _nested(found.operand):
         return None, [replace(found, negated=found.negated != negated)]
     return where, []
+
+
+def conjuncts_of(where: syntax.Expression | None) -> list[syntax.Expression]:
+    """The parts of a condition as written that are joined by AND."""
+    if isinstance(where, syntax.Binary) and where.operator == "AND":
+        return [*conjuncts_of(where.left), *conjuncts_of(where.right)]
+    return [where] if where is not None else []
+
+
+def conjoined(parts: Sequence[syntax.Expression]) -> syntax.Expression | None:
+    """The parts joined by AND again."""
+    whole: syntax.Expression | None = None
+    for each in parts:
+        whole = each if whole is None else syntax.Binary("AND", whole, each, whole.at)
+    return whole
+
+
+def _nested(operand: syntax.Expression | None) -> bool:
+    return any(syntax.subqueries(operand))
 
 
 def semi_joined(env: Environment, relation: Relation, subquery: syntax.Subquery) -> Relation:
@@ -57,19 +77,44 @@ def semi_joined(env: Environment, relation: Relation, subquery: syntax.Subquery)
 
 def _inner(env: Environment, outer: Relation, query: syntax.Query) -> tuple[Node, list[Expr] | None, list[Expr]]:
     """The subquery's rows, its one column over them when it is correlated, and the conjuncts that tie both."""
+    correlated = opened(env, outer.scope, len(outer.node.schema.fields), query)
+    if correlated is None:
+        return env.plan_query(env, query), None, []
+    node = correlated.node
+    if isinstance(correlated.items[0].expression, syntax.Star):
+        return (
+            node,
+            [ColumnRef(each.type, at, each.name) for at, each in enumerate(node.schema.fields)],
+            correlated.ties,
+        )
+    picked = [Binder(correlated.scope).value(item.expression) for item in correlated.items]
+    return node, picked, correlated.ties
+
+
+@dataclass(frozen=True, slots=True)
+class Correlated:
+    """A query that names columns around it: its own rows, and the conjuncts that tie them, over the columns around it
+    followed by its own. `scope`: what its SELECT list, `items`, is bound over."""
+
+    node: Node
+    scope: Scope
+    items: tuple[syntax.SelectItem, ...]
+    ties: list[Expr]
+
+
+def opened(env: Environment, outer: Names, width: int, query: syntax.Query) -> Correlated | None:
+    """A plain SELECT whose WHERE names any of the `width` columns of `outer`; None for a query by itself."""
     body = query.body
     plain = isinstance(body, syntax.Select) and not query.ctes and not query.order and query.limit is None
     if not plain or not isinstance(body, syntax.Select) or body.where is None or body.group or body.source is None:
-        return env.plan_query(env, query), None, []
+        return None
     inner = with_window(plan_source(env, body.source))
-    width = len(outer.node.schema.fields)
-    names = _Correlated(inner.scope.shifted(width), outer.scope)
     try:
-        conditions = conjuncts(Binder(names).condition(body.where, "WHERE"))
+        conditions = conjuncts(Binder(_Both(inner.scope.shifted(width), outer)).condition(body.where, "WHERE"))
     except Refusal:
-        return env.plan_query(env, query), None, []  # refused there at the same place, with the subquery's own names
+        return None  # refused there at the same place, with the subquery's own names
     if not any(min(columns_of(each), default=width) < width for each in conditions):
-        return env.plan_query(env, query), None, []
+        return None
     ties: list[Expr] = []
     node = inner.node
     for each in conditions:
@@ -77,18 +122,13 @@ def _inner(env: Environment, outer: Relation, query: syntax.Query) -> tuple[Node
             ties.append(each)
         else:
             node = bounded(node, shifted(each, -width), each.at)
-    picked = [] if isinstance(body.items[0].expression, syntax.Star) else [
-        Binder(inner.scope).value(item.expression) for item in body.items
-    ]  # fmt: skip
-    if not picked:
-        picked = [ColumnRef(each.type, at, each.name) for at, each in enumerate(node.schema.fields)]
-    return node, picked, ties
+    return Correlated(node, inner.scope, body.items, ties)
 
 
-class _Correlated:
+class _Both:
     """Names of a subquery, then those of the query around it."""
 
-    def __init__(self, inner: Scope, outer: Scope) -> None:
+    def __init__(self, inner: Scope, outer: Names) -> None:
         self._inner, self._outer = inner, outer
 
     def resolve(self, name: syntax.Name) -> Expr:

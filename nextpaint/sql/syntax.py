@@ -224,13 +224,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Subquery:
-    """A query where a value is expected. `form`: `IN` (of `operand`), `EXISTS`, or `value`."""
+    """A query where a value is expected. `form`: `IN` (of `operand`), `EXISTS`, `value`, or `ANY` and `ALL`, which
+    compare `operand` by `operator`."""
 
     form: str
     query: Query
     operand: Expression | None = None
     negated: bool = False
     at: At = field(default=_NOWHERE, compare=False)
+    operator: str = ""
 
 
 Expression = (
@@ -279,6 +281,20 @@ def walk(node: object) -> Iterator[Call | Name]:
     elif hasattr(node, "__dataclass_fields__"):
         for each in fields(node):  # type: ignore[arg-type]
             yield from walk(getattr(node, each.name))
+
+
+def subqueries(node: object) -> Iterator[Subquery]:
+    """The subqueries of an expression, inner operands first. Does not enter queries nor the windows of OVER."""
+    if isinstance(node, Over | At | Type | Query):
+        return
+    if isinstance(node, tuple):
+        for each in node:
+            yield from subqueries(each)
+    elif hasattr(node, "__dataclass_fields__"):
+        for each in fields(node):  # type: ignore[arg-type]
+            yield from subqueries(getattr(node, each.name))
+    if isinstance(node, Subquery):
+        yield node
 
 
 def replaced(node: Any, meant: Mapping[str, Expression]) -> Any:
@@ -336,6 +352,16 @@ class WindowTable:
     sizes: tuple[tuple[str, Expression], ...]
     alias: Ident | None = None
     at: At = field(default=_NOWHERE, compare=False)
+    columns: tuple[Ident, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLog:
+    """`TO_CHANGELOG(TABLE t) [AS a]`."""
+
+    source: TableName
+    alias: Ident | None = None
+    at: At = field(default=_NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,13 +394,16 @@ class MatchRecognize:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """`kind`: INNER LEFT RIGHT FULL. `on` is None for CROSS JOIN and between commas."""
+    """`kind`: INNER LEFT RIGHT FULL. `on` is None for CROSS JOIN and between commas. `using`: the columns of USING;
+    `natural`: all columns that both sides have."""
 
     left: Source
     right: Source
     kind: str
     on: Expression | None
     at: At = field(default=_NOWHERE, compare=False)
+    using: tuple[Ident, ...] = ()
+    natural: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,7 +417,7 @@ class Prediction:
     at: At = field(default=_NOWHERE, compare=False)
 
 
-Source = TableName | Derived | WindowTable | Expansion | MatchRecognize | Prediction | Join
+Source = TableName | Derived | WindowTable | ChangeLog | Expansion | MatchRecognize | Prediction | Join
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,10 +473,16 @@ class SetOperation:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`[WITH ...] body [ORDER BY ...] [LIMIT n]`."""
+    """`[WITH ...] body [ORDER BY ...] [LIMIT n] [OFFSET n]`."""
 
     body: Select | ValueRows | UnionAll | SetOperation
     ctes: tuple[tuple[Ident, tuple[Ident, ...], Query], ...] = ()
     order: tuple[OrderItem, ...] = ()
     limit: int | None = None
     at: At = field(default=_NOWHERE, compare=False)
+    offset: int = 0
+
+    @property
+    def is_plain(self) -> bool:
+        """A body and nothing else."""
+        return not (self.ctes or self.order or self.offset) and self.limit is None

@@ -125,6 +125,7 @@ FUNCTIONS: dict[str, Builder] = {
     "COALESCE": logic.build_coalesce,
     "IFNULL": logic.build_coalesce,
     "NULLIF": logic.build_nullif,
+    "ONLY": logic.build_only,
     "REQUIRE": logic.build_require,
     "CAST": casts.build_cast,
     "TRY_CAST": casts.build_try_cast,

@@ -278,6 +278,19 @@ def build_coalesce(call: Call, operands: tuple[Operand, ...]) -> Operand:
     return made(call.type, kernel, parts)
 
 
+def build_only(call: Call, operands: tuple[Operand, ...]) -> Operand:
+    """ONLY: (value, number of rows): the value of the one row; more than one fail the row."""
+    run, count = operands[0].run, operands[1].run
+
+    def kernel(ev: Evaluation) -> Held:
+        values, valid = run(ev)
+        several = np.asarray(count(ev)[0]) > 1
+        one = fail_where(ev, several, None, "a query as a value gives more than one row")
+        return values, one if valid is None else valid & one
+
+    return made(call.type, kernel, operands, fallible=True)
+
+
 def build_require(call: Call, operands: tuple[Operand, ...]) -> Operand:
     """REQUIRE: the value; a NULL fails its row. Option column: whose constraint it is."""
     column = str(dict(call.options)["column"])

@@ -21,12 +21,19 @@ from nextpaint.process.operators.protocol import (
     merged,
 )
 from nextpaint.process.state import State
-from nextpaint.record.columns import Batch, BoolArray, Column
+from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE, Batch, BoolArray, Column
 from nextpaint.record.types import Type
-from nextpaint.sql.plan import ColumnRef
+from nextpaint.sql.plan import ChangeLog, ColumnRef
 from nextpaint.sql.plan import Filter as FilterNode
 from nextpaint.sql.plan import Project as ProjectNode
 from nextpaint.sql.plan import Union as UnionNode
+
+CHANGES = {
+    INSERT: "INSERT",
+    UPDATE_BEFORE: "UPDATE_BEFORE",
+    UPDATE_AFTER: "UPDATE_AFTER",
+    DELETE: "DELETE",
+}
 
 
 def bury(batch: Batch, failures: Failures, operator: str, context: StepContext) -> BoolArray:
@@ -142,6 +149,24 @@ class Project(Operator):
             for index, (change, row) in enumerate(zip(changes, rows, strict=True))
             if index not in failures.rows
         ]
+
+
+class ChangesAsRows(Operator):
+    """TO_CHANGELOG: what a change is becomes a column, and the change a row that only comes."""
+
+    def __init__(self, identity: str, node: ChangeLog, sources: Sequence[Operator], state: State) -> None:
+        super().__init__(identity, node.schema.types)
+        self._source = sources[0]
+
+    def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
+        batch = inputs[0]
+        names = Column.of(self.types[0], [CHANGES[kind] for kind in batch.kind.tolist()])
+        kinds = np.full(len(batch), INSERT, np.int8)
+        return Batch((names, *batch.columns), kinds, batch.seq, batch.mark_seq, batch.mark_wm)
+
+    def pending(self, select: Select, as_of: int) -> list[Change]:
+        wanted = {column - 1: value for column, value in select.items() if column}
+        return [Change(INSERT, (CHANGES[change.kind], *change.row)) for change in self._source.pending(wanted, as_of)]
 
 
 class Forward(Operator):

@@ -1,0 +1,53 @@
+"""JOIN ... USING (k, ...) and NATURAL JOIN: equalities of columns that both sides name alike.
+
+Such a column is one from there on: `k` and `*` mean that of the side whose rows are all there, and `*` has it first.
+The other stays there under its table's name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nextpaint.record.types import BOOLEAN
+from nextpaint.sql import syntax
+from nextpaint.sql.operators import comparison_operands
+from nextpaint.sql.plan import At, Call, ColumnRef, Expr
+from nextpaint.sql.refusal import Refusal, near
+from nextpaint.sql.scope import Scope, ScopeColumn
+
+
+def shared_columns(join: syntax.Join, left: Scope, right: Scope) -> tuple[list[Expr], Scope]:
+    """The equalities, and the names over the columns of both sides. Raises Refusal."""
+    if join.kind == "FULL":
+        raise Refusal("FULL JOIN of shared columns is not supported", join.at, "write ON, and COALESCE(l.k, r.k)")
+    names = join.using
+    if join.natural:
+        theirs = {each.name for each in right.visible}
+        names = tuple(syntax.Ident(each.name, join.at) for each in left.visible if each.name in theirs)
+        if not names:
+            raise Refusal("NATURAL JOIN of tables that share no column", join.at, "write the keys after ON")
+    conditions: list[Expr] = []
+    first: list[ScopeColumn] = []
+    hidden: list[ScopeColumn] = []
+    for name in names:
+        one, other = _column(left, name), _column(right, name)
+        pair = comparison_operands(_ref(one, name.at), _ref(other, name.at), "=", name.at)
+        conditions.append(Call(BOOLEAN, "=", pair, at=name.at))
+        shown, gone = (other, one) if join.kind == "RIGHT" else (one, other)
+        first.append(shown)
+        hidden.append(gone)
+    rest = [replace(each, hidden=True) if each in hidden else each for each in (*left.columns, *right.columns)]
+    return conditions, Scope([*first, *(each for each in rest if each not in first)])
+
+
+def _column(scope: Scope, name: syntax.Ident) -> ScopeColumn:
+    found = [each for each in scope.visible if each.name == name.text]
+    if len(found) != 1:
+        what = "no column" if not found else "several columns"
+        cure = near(name.text, [each.name for each in scope.visible])
+        raise Refusal(f"one side of the join has {what} {name.text}", name.at, cure)
+    return found[0]
+
+
+def _ref(column: ScopeColumn, at: At) -> ColumnRef:
+    return ColumnRef(column.type, column.index, column.name, at)
