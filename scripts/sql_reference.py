@@ -269,8 +269,8 @@ DIFFERENCES = (
     "A NULL key meets no version in FOR SYSTEM_TIME AS OF; in Flink NULL meets NULL where the versions are a view "
     "(the last row of each key).",
     "COLLECT gives a MAP of values to how often they came, where Flink has a MULTISET: UNNEST of it gives pairs.",
-    "SESSION over rows that are updated is refused, and so is a ranking or a join within windows of such rows; Flink "
-    "runs the first.",
+    "SESSION over rows that are updated needs GROUP BY of its windows, and a ranking or a join within windows of such "
+    "rows is refused; Flink runs the first without.",
     "MATCH_ROWTIME of a match that only the end of the input lets out is the time of its last row.",
     "Windows over TIMESTAMP_LTZ in a zone without summer time: Flink 2.3 loses rows of windows that end between "
     "two windows of UTC; they are counted here.",

@@ -21,6 +21,7 @@ from nextpaint.sql.plan import (
     Schema,
     Window,
     Windowed,
+    WindowKind,
     WindowTable,
     columns_of,
 )
@@ -67,6 +68,12 @@ def windowed_scope(schema: Schema, qualifier: str) -> Scope:
 def window_table(pending: PendingWindow, node: Node) -> WindowTable:
     """The window table function as a node of its own: the columns of `windowed_scope`."""
     schema = node.schema
+    if schema.changes is not Changes.APPEND and pending.window.kind is WindowKind.SESSION:
+        raise Refusal(
+            "SESSION without GROUP BY of its windows needs rows that are not updated later",
+            pending.at,
+            "GROUP BY window_start, window_end and the keys, or window the stream that feeds the table",
+        )
     count = len(schema.fields)
     time = schema.fields[pending.time]
     edges = (Field("window_start", TIMESTAMP, False), Field("window_end", TIMESTAMP, False))

@@ -13,7 +13,7 @@ from nextpaint.sql.binder import Binder
 from nextpaint.sql.catalog import Catalog, named, unique_names
 from nextpaint.sql.joins import plan_joins
 from nextpaint.sql.matches import plan_match
-from nextpaint.sql.plan import At, ChangeLog, Changes, ColumnRef, Expr, Node, Schema, Window, WindowKind
+from nextpaint.sql.plan import At, ChangeLog, ColumnRef, Expr, Node, Schema, Window, WindowKind
 from nextpaint.sql.predictions import prediction
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import PendingWindow, Relation, led_by, windowed_scope, with_window
@@ -134,12 +134,6 @@ def check_windowable(env: Environment, relation: Relation, time: Expr, function:
     schema = relation.node.schema
     if env.catalog.live:
         raise Refusal(f"{function.text} over a live table is not supported", function.at, "query the table it fills")
-    if schema.changes is not Changes.APPEND and function.text == WindowKind.SESSION:
-        raise Refusal(
-            f"{function.text} needs rows that are not updated later",
-            function.at,
-            "window the stream that feeds the table",
-        )
     if not isinstance(time, ColumnRef) or time.index not in schema.times:
         name = time.name if isinstance(time, ColumnRef) else "a computed time"
         has = f"its time attribute is {schema.fields[schema.rowtime].name}" if schema.rowtime is not None else ""

@@ -26,6 +26,7 @@ from nextpaint.process.operators.session import SessionAggregation
 from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.top import TopN
+from nextpaint.process.operators.updated_sessions import UpdatedSessions
 from nextpaint.process.operators.updated_windows import UpdatedWindows
 from nextpaint.process.operators.window import WindowAggregation
 from nextpaint.process.state import State
@@ -67,6 +68,8 @@ def windowed(
 
 def session(identity: str, node: plan.WindowAggregate, sources: Sequence[Operator], state: State) -> SessionAggregation:
     """SESSION."""
+    if node.input.schema.changes is not plan.Changes.APPEND:
+        return UpdatedSessions(identity, node, sources, state)
     program = typed_session.fitting(node)
     if program is None:
         return SessionAggregation(identity, node, sources, state)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -28,7 +29,8 @@ from nextpaint.process.window_times import WindowTimes
 from nextpaint.record.columns import INSERT, Batch
 from nextpaint.sql.plan import WindowAggregate
 
-Session = tuple[int, int, tuple[object, ...]]  # start, end, accumulators
+Held = tuple[Any, ...]  # what a session holds: its accumulators
+Session = tuple[int, int, Held]  # start, end
 
 _sortable = msgspec.msgpack.Encoder(decimal_format="string").encode
 
@@ -64,21 +66,21 @@ class SessionAggregation(Operator):
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
         out = Output(self.nothing)
-        rows = batch.rows()
+        rows, kinds = batch.rows(), batch.kind.tolist()
         self._accumulators.reasons.clear()  # those of readings are nobody's rows
         for what, value, seq in in_order(batch):
             if what == ROW:
-                self._take(rows[value])
+                self._take(Change(kinds[value], rows[value]))
                 if self._accumulators.reasons:
                     self._accumulators.report(context, seq, self.id, rows[value])
             elif self._clock.advance(0, value):
                 self._fire(out, seq, context)
         return out.batch(batch.mark_seq, batch.mark_wm)
 
-    def _take(self, row: Row) -> None:
-        key = tuple(row[index] for index in self._node.keys)
+    def _take(self, change: Change) -> None:
+        key = tuple(change.row[index] for index in self._node.keys)
         before: tuple[Session, ...] = self._sessions.get(key, ())
-        after = self._extended(before, row)
+        after = self._extended(before, change)
         if after is None:
             self.late += 1
             return
@@ -88,21 +90,32 @@ class SessionAggregation(Operator):
             if end not in known:
                 self._arm(end, key)
 
-    def _extended(self, sessions: tuple[Session, ...], row: Row) -> tuple[Session, ...] | None:
+    def _extended(self, sessions: tuple[Session, ...], change: Change) -> tuple[Session, ...] | None:
         """Sessions of one key with a row added; None when the row is late."""
-        time = self._times.local(row[self._node.time])
+        time = self._times.local(change.row[self._node.time])
         if time is None:
             return None
         start, end = time, time + self._gap
         touching = [each for each in sessions if each[0] <= end and start <= each[1]]
         if not touching and self._times.fires(end) <= self._clock.watermark:
             return None
-        accs = self._accumulators.zero
+        accs = self._nothing_yet()
         for each in touching:
-            accs = each[2] if each is touching[0] else self._accumulators.merge(accs, each[2])
+            accs = each[2] if each is touching[0] else self._both(accs, each[2])
             start, end = min(start, each[0]), max(end, each[1])
-        merged = (start, end, self._accumulators.add(accs, row))
+        merged = (start, end, self._with(accs, change))
         return tuple(sorted([*(each for each in sessions if each not in touching), merged], key=lambda each: each[:2]))
+
+    def _nothing_yet(self) -> Held:
+        """What a session holds before its first row."""
+        return self._accumulators.zero
+
+    def _both(self, one: Held, other: Held) -> Held:
+        """What two sessions hold that have become one."""
+        return self._accumulators.merge(one, other)
+
+    def _with(self, held: Held, change: Change) -> Held:
+        return self._accumulators.add(held, change.row)
 
     def _fire(self, out: Output, seq: int, context: StepContext) -> None:
         while self._timers and self._times.fires(self._timers[0][0]) <= self._clock.watermark:
@@ -118,12 +131,19 @@ class SessionAggregation(Operator):
                 self._sessions.pop(key)
             for session in due:
                 row = self._result(key, session)
+                if row is None:
+                    continue
                 out.add(INSERT, seq, row)
                 if self._accumulators.reasons:
                     self._accumulators.report(context, seq, self.id, row)
 
-    def _result(self, key: Row, session: Session) -> Row:
+    def _result(self, key: Row, session: Session) -> Row | None:
+        """The row of a session that has ended; None of one without rows."""
         start, end, accs = session
+        return self._closed(key, (start, end), accs)
+
+    def _closed(self, key: Row, bounds: tuple[int, int], accs: Held) -> Row:
+        start, end = bounds
         return (*key, start, end, self._times.instant(end - 1), *self._accumulators.results(accs))
 
     def next_timer(self) -> int | None:
@@ -144,10 +164,9 @@ class SessionAggregation(Operator):
         wanted = {self._node.keys[column]: value for column, value in positions.items()}
         for change in self._source.pending(wanted, as_of):
             key = tuple(change.row[index] for index in self._node.keys)
-            after = self._extended(held.get(key, ()), change.row)
+            after = self._extended(held.get(key, ()), change)
             if after is not None:
                 held[key] = after
         changes = [(session[1], _sortable(key), key, session) for key, sessions in held.items() for session in sessions]
-        return [
-            Change(INSERT, self._result(key, session)) for _, _, key, session in sorted(changes, key=lambda c: c[:2])
-        ]
+        rows = [self._result(key, session) for _, _, key, session in sorted(changes, key=lambda each: each[:2])]
+        return [Change(INSERT, row) for row in rows if row is not None]
