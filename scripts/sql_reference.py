@@ -43,11 +43,13 @@ STATEMENTS = (
      "a scalar, table or aggregate function of `module.py` in the application's folder, with a decorator of "
      "`nextpaint.sql.user_functions` or PyFlink, over arrays or rows; what raises is a dead-letter row"),
     ("`CREATE MODEL m INPUT (..) OUTPUT (score DOUBLE) WITH ('provider' = 'file', 'path' = .., 'sha256' = ..)`",
-     "a LightGBM (text), XGBoost (JSON) or ONNX file of the folder, for `ML_PREDICT`"),
+     "a LightGBM (text), XGBoost (JSON) or ONNX file of the folder, for `ML_PREDICT`; a continuous statement takes "
+     "such as are scored exactly"),
     ("`[EXECUTE] INSERT INTO t [(c, ..)] query [ON CONFLICT DO {NOTHING | ERROR | DEDUPLICATE}]`",
      "a continuous statement; columns left out are NULL, computed ones are worked out; several into one target are one "
      "UNION ALL. Where rows of a key replace each other: NOTHING keeps the first, ERROR does too and sends the others "
-     "to the dead letters, DEDUPLICATE keeps the last"),
+     "to the dead letters, DEDUPLICATE keeps the last. Over a query that updates rows and is not unique by the key of "
+     "its target, the next row of the key shows when the one shown is taken back"),
     ("`EXECUTE STATEMENT SET BEGIN insert; ... END;`", "the same as its INSERTs"),
     ("`SET 'key' = 'value'`, `RESET ['key']`", "settings, below; RESET takes back what its own file set above"),
     ("`USE [CATALOG] ..`, `DROP .. IF EXISTS ..`", "at the head of a script: accepted where they change nothing"),
@@ -244,9 +246,12 @@ FROM TABLE(TUMBLE(TABLE sales, DESCRIPTOR(ts), INTERVAL '1' HOUR)) GROUP BY wind
   an aggregate refuses is left out of that aggregate only; a result that fails is NULL.
 * Only Python and model files that the SQL names are read from the folder; they are part of the application's content
   hash, so a replay finds the code it ran. A module cannot import its neighbours. A model file has at most 8 MB.
-* `exact=False` (`deterministic=False`) says that two runs may differ: such a function, and an ONNX model, may be
+* `exact=False` (`deterministic=False`) says that two runs may differ: such a function, and an inexact model, may be
   asked in a query but not in a continuous statement. Trees (LightGBM, XGBoost) are scored exactly, without their
-  libraries.
+  libraries, and so is an ONNX graph of these operators: Abs, Add, BatchNormalization, Cast (between floats), Clip,
+  Concat, Constant, Div, Dropout, Exp, Flatten, Gemm, Identity, LeakyRelu, MatMul, Max, Min, Mul, Neg, Relu, Reshape,
+  Sigmoid, Softmax, Sqrt, Squeeze, Sub, Tanh, LinearRegressor, Scaler. Any other graph needs onnxruntime, and is
+  inexact.
 """
 GROUPS = (
     ("Text", (strings, words)),

@@ -7,7 +7,8 @@
 |----------------------------------------|----------------------------|-------|
 | LightGBM text (`*.txt`, `*.lgb`)        | `lightgbm_text`, `trees`   | yes   |
 | XGBoost JSON (`*.json`)                 | `xgboost_json`, `trees`    | yes   |
-| ONNX (`*.onnx`), with the extra `rank`  | onnxruntime, one thread    | no    |
+| ONNX (`*.onnx`) of known operators      | `onnx_file`, `onnx_graph`  | yes   |
+| other ONNX, with the extra `rank`       | onnxruntime, one thread    | no    |
 
 Exact: the same bits on every machine, so a replay computes it again. Inexact: a score that reaches state must enter the
 ledger as a record first. The hash pins the bytes: another file is another model, and is refused.
@@ -23,7 +24,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nextpaint.models import lightgbm_text, xgboost_json
+from nextpaint.models import lightgbm_text, onnx_file, xgboost_json
+from nextpaint.models.onnx_graph import ExactGraph
 from nextpaint.models.trees import Forest, Matrix, WrongModel
 
 BYTES_MAX = 512 * 1024 * 1024  # a file above this is not read into memory
@@ -79,6 +81,22 @@ class TreeRanker:
         return self.links.apply(self.link, scores)
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkRanker:
+    """An ONNX graph whose operators are all run here."""
+
+    identity: str
+    graph: ExactGraph
+    exact: bool = True
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return tuple(f"f{index}" for index in range(self.graph.features))
+
+    def predict(self, matrix: Matrix) -> Matrix:
+        return self.graph.scores(_checked(matrix, self.graph.features))
+
+
 class OnnxRanker:
     """A graph run by onnxruntime: one input (rows, features), one number per row in its first output."""
 
@@ -125,7 +143,7 @@ def of_bytes(name: str, data: bytes, sha256: str, links: Links) -> Ranker:
         raise WrongModel(f"{name} has SHA-256 {found}, not {sha256}: pin the file you mean")
     match PurePath(name).suffix.lower():
         case ".onnx":
-            return OnnxRanker(data, found)
+            return _onnx(data, found, links)
         case ".json":
             forest, names, link, factor = xgboost_json.parse(data)
         case ".txt" | ".lgb":
@@ -137,6 +155,14 @@ def of_bytes(name: str, data: bytes, sha256: str, links: Links) -> Ranker:
         case ending:
             raise WrongModel(f"models ending in '{ending}' are not known; .txt (LightGBM), .json (XGBoost) or .onnx")
     return TreeRanker(found, names, forest, link, factor, links)
+
+
+def _onnx(data: bytes, identity: str, links: Links) -> Ranker:
+    """A graph run exactly, or by onnxruntime where it has something that is not known here."""
+    try:
+        return NetworkRanker(identity, ExactGraph(onnx_file.parse(data), links.exp))
+    except WrongModel:
+        return OnnxRanker(data, identity)
 
 
 def _checked(matrix: Matrix, width: int) -> Matrix:

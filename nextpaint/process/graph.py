@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Any
 
 from nextpaint.process.operators import choice
+from nextpaint.process.operators.conflicts import ConflictingRows
 from nextpaint.process.operators.expand import Expand
 from nextpaint.process.operators.exposures import Exposures
 from nextpaint.process.operators.group import GroupAggregate
@@ -186,6 +187,7 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.WindowedAggregate: ("windowed", choice.windowed),
     plan.Rank: ("top", choice.top),
     plan.Deduplicate: ("dedup", choice.deduplication),
+    plan.Conflicts: ("conflicts", ConflictingRows),
     plan.WindowRank: ("window_rank", WindowTopN),
     plan.SetOperation: ("set", SetComparison),
     plan.TimeSort: ("sort", SortByTime),

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from nextpaint.process.backlog import FirstColumns
 from nextpaint.process.followed import Followed
 from nextpaint.process.mirror import Fading, TableMirror
+from nextpaint.process.operators.conflicts import ConflictingRows
 from nextpaint.process.operators.dedup import FirstArrival, FirstRow, LastRow
 from nextpaint.process.operators.expand import Expand
 from nextpaint.process.operators.group import GroupAggregate
@@ -61,6 +62,8 @@ HOLDING = (
     FirstRow,
     SortByTime,
 )
+
+KEEPING = (GroupAggregate, ConflictingRows, TopN, LastRow, FirstArrival, FirstRow, SetComparison)  # and say how much
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +288,7 @@ def _kept(operator: Operator | None) -> Iterator[str]:
     """What the operators of a table's statement keep beside its rows, in words."""
     if operator is None or isinstance(operator, MaterialisedTable):
         return
-    if isinstance(operator, GroupAggregate | TopN | LastRow | FirstArrival | FirstRow | SetComparison):
+    if isinstance(operator, KEEPING):
         yield operator.bound
     for each in _inputs(operator):
         yield from _kept(each)
@@ -319,6 +322,8 @@ def _reach(operator: Operator | None, columns: set[int]) -> bool:
         case OverAggregation() | TopN() | LastRow() | FirstArrival() | FirstRow():
             partition = set(operator.partition)
             return partition <= columns and _reach(_inputs(operator)[0], partition)
+        case ConflictingRows():
+            return set(operator.keys) <= columns and _reach(_inputs(operator)[0], set(operator.keys))
         case WindowTopN():
             return bool(columns) and _reach(_inputs(operator)[0], columns & set(operator.partition))
         case WindowTableFunction() | SessionTable():

@@ -15,6 +15,7 @@ from nextpaint.sql.plan import (
     ChangeLog,
     Changes,
     ColumnRef,
+    Conflicts,
     Deduplicate,
     Expand,
     Expr,
@@ -131,6 +132,10 @@ def _quantifier(item: PatternItem) -> str:
     return f"{{{item.least},{most}}}" + ("" if item.greedy else "?")
 
 
+def _conflicts(node: Conflicts) -> str:
+    return f"Conflicts {node.rule.lower()} by ({_names(node.input, node.keys)})"
+
+
 def _sort(node: Sort | TimeSort) -> str:
     keys = ", ".join(_name(node.input, each.index) + (" DESC" if each.descending else "") for each in node.keys)
     limit = f" limit {node.limit}" if isinstance(node, Sort) and node.limit is not None else ""
@@ -198,6 +203,7 @@ _LINES: dict[type, Callable[[Any], str]] = {
     TimeSort: _sort,
     SetOperation: _set_operation,
     ChangeLog: _changelog,
+    Conflicts: _conflicts,
 }
 
 

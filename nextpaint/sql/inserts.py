@@ -11,7 +11,20 @@ from nextpaint.sql.catalog import Catalog
 from nextpaint.sql.describe import describe_table
 from nextpaint.sql.fitting import completed, enforced
 from nextpaint.sql.formats import JSON, value_format
-from nextpaint.sql.plan import At, Changes, ColumnRef, Deduplicate, Expr, Insert, Node, Project, Schema, Table, Union
+from nextpaint.sql.plan import (
+    At,
+    Changes,
+    ColumnRef,
+    Conflicts,
+    Deduplicate,
+    Expr,
+    Insert,
+    Node,
+    Project,
+    Schema,
+    Table,
+    Union,
+)
 from nextpaint.sql.queries import plan_statement_query
 from nextpaint.sql.ranks import settled
 from nextpaint.sql.refusal import Refusal, near
@@ -48,6 +61,8 @@ def plan_insert(catalog: Catalog, statement: definitions.InsertInto, builtins: M
     node = completed(node, target, columns, statement.at)
     if statement.conflict in ("NOTHING", "ERROR") and node.schema.changes is Changes.APPEND:
         node = _first_of_each_key(node, target, statement, ttl_ms)
+    elif statement.conflict and not _fits(node, target):
+        node = _one_of_each_key(node, target, statement, ttl_ms)
     every = tuple(range(len(target.fields)))
     return PlannedInsert(
         Insert(target.name, node, every, _canonical(catalog, statement, reads, views), statement.at), reads
@@ -117,14 +132,27 @@ def _check_changes(statement: definitions.InsertInto, target: Table, node: Node,
             "declare PRIMARY KEY (...) NOT ENFORCED on the table, or aggregate over a window",
         )
     key = {columns[index] for index in schema.key}
-    if not key or not key <= set(target.primary_key):
+    if not statement.conflict and (not key or not key <= set(target.primary_key)):
         own = ", ".join(target.fields[index].name for index in target.primary_key)
         query = ", ".join(schema.fields[index].name for index in schema.key) or "nothing"
         raise Refusal(
             f"the query's rows are unique by ({query}), {target.name} by ({own})",
             statement.at,
-            "make the PRIMARY KEY the columns of GROUP BY, and select all of them",
+            "make the PRIMARY KEY the columns of GROUP BY, and select all of them; or ON CONFLICT DO DEDUPLICATE",
         )
+
+
+def _fits(node: Node, target: Table) -> bool:
+    """Does the query have at most one row of each key of the target?"""
+    schema = node.schema
+    return schema.changes is Changes.APPEND or (bool(schema.key) and set(schema.key) <= set(target.primary_key))
+
+
+def _one_of_each_key(node: Node, target: Table, statement: definitions.InsertInto, ttl_ms: int) -> Node:
+    """ON CONFLICT over updates: one of the rows of each key shows."""
+    schema = replace(node.schema, key=target.primary_key, rowtime=None, more_times=())
+    buries = f"{target.name} has a row of this key already" if statement.conflict == "ERROR" else ""
+    return Conflicts(schema, node, target.primary_key, statement.conflict, statement.at, ttl_ms, buries)
 
 
 def _first_of_each_key(node: Node, target: Table, statement: definitions.InsertInto, ttl_ms: int) -> Node:

@@ -315,6 +315,21 @@ class Deduplicate:
 
 
 @dataclass(frozen=True, slots=True)
+class Conflicts:
+    """ON CONFLICT over rows that are updated and not unique by the target's key, `keys`: of the rows a key has, the
+    last one shows (`rule` DEDUPLICATE), or the first (NOTHING, ERROR). `buries`: why ERROR sends a further one to the
+    dead letters."""
+
+    schema: Schema
+    input: Node
+    keys: tuple[int, ...]
+    rule: str
+    at: At = field(default=At(), compare=False)
+    ttl_ms: int | None = None
+    buries: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WindowRank:
     """ROW_NUMBER within each window, emitted when the watermark passes the window's end. Append-only.
     Output columns: all input columns, then the rank. `late_ties`: of equal rows the later one ranks first."""
@@ -573,6 +588,7 @@ Node = (
     | WindowedAggregate
     | Rank
     | Deduplicate
+    | Conflicts
     | WindowRank
     | TemporalJoin
     | Join

@@ -136,8 +136,7 @@ def test_no_bytes_do_more_than_refuse(data):
             ranker_of(name, data, sha256(data).hexdigest())
 
 
-def test_an_onnx_graph_is_scored_and_is_inexact():
-    pytest.importorskip("onnxruntime", reason="the extra 'rank' is not installed")
+def test_an_onnx_graph_of_known_operators_is_scored_exactly():
     from hashlib import sha256
 
     data = (DATA / "logistic.onnx").read_bytes()
@@ -145,4 +144,4 @@ def test_an_onnx_graph_is_scored_and_is_inexact():
     matrix = np.array([[1.0, 2.0, 3.0, 0.5], [0.0, 0.0, 0.0, 0.0]])
     expected = 1 / (1 + np.exp(-(matrix @ np.array([0.5, -0.25, 0.1, 2.0]))))
     assert np.allclose(model.predict(matrix), expected, rtol=1e-6)
-    assert not model.exact
+    assert model.exact
