@@ -19,6 +19,8 @@ from nextpaint.record.runs import Run
 
 SLICE_MS = 3.0  # a decision waits at most this long for a slice to end
 DECIDE_MS_MAX = 8.0  # decisions of one turn; then sockets are read and answers leave
+LATE_MS = 30.0  # the next decision has waited so long: they get more of a turn, or a backlog would never end
+DECIDE_LATE_MS_MAX = 24.0
 CATCH_UP_MS = 8.0  # a slice while thousands of records wait and no decision did: larger steps cost less a record
 SLICES_MS_MIN = 4.0  # slices of one turn at least, when records wait
 DECISION_SHARE = 0.7  # applying keeps 30 % of the thread even when decisions alone could fill it
@@ -46,7 +48,7 @@ class Turns:
         self._apply = apply
         self._switch = switch
         self._idle = idle
-        self._decisions: list[tuple[int, int, Callable[[], None]]] = []
+        self._decisions: list[tuple[int, int, int, Callable[[], None]]] = []  # deadline, order, since when, what
         self._records = Waiting()
         self._order = count()
         self._scheduled = False
@@ -77,16 +79,21 @@ class Turns:
 
     @property
     def lag_ms(self) -> float:
-        """How long the state thread keeps its work waiting: the last wait for a turn, or the present one if longer.
+        """How long the state thread keeps its work waiting: the last wait for a turn, the present one or that of the
+        next decision, whichever is longest. Who refuses events by it lets them give way before decisions are late.
 
         The last wait counts less the longer ago it was: a node that refuses everything gets no turn to measure anew.
         """
         now = self._clock.monotonic_ns()
         waiting_ns = now - self._woken_ns if self._scheduled else 0
-        return max(self._lag_ns - (now - self._turned_ns), waiting_ns, 0) / 1e6
+        return max(self._lag_ns - (now - self._turned_ns), waiting_ns, self._decision_waits_ns(now), 0) / 1e6
+
+    def _decision_waits_ns(self, now_ns: int) -> int:
+        """How long the decision that is next has waited."""
+        return now_ns - self._decisions[0][2] if self._decisions else 0
 
     def submit(self, deadline_ns: int, decide: Callable[[], None]) -> None:
-        heapq.heappush(self._decisions, (deadline_ns, next(self._order), decide))
+        heapq.heappush(self._decisions, (deadline_ns, next(self._order), self._clock.monotonic_ns(), decide))
         self.wake()
 
     def extend(self, records: Sequence[Run | Switch]) -> None:
@@ -158,13 +165,14 @@ class Turns:
     def _decide(self) -> None:
         """All waiting decisions, earliest deadline first, as far as a turn allows. They rank before everything else:
         reading sockets takes time of its own between turns, and what has no time then is refused early."""
-        started_ns = self._clock.monotonic_ns()
-        end_ns = started_ns + DECIDE_MS_MAX * 1e6
+        started_ns = now_ns = self._clock.monotonic_ns()
         while self._decisions:
-            heapq.heappop(self._decisions)[2]()
-            if self._clock.monotonic_ns() >= end_ns:
+            heapq.heappop(self._decisions)[3]()
+            now_ns = self._clock.monotonic_ns()
+            late = self._decision_waits_ns(now_ns) > LATE_MS * 1e6
+            if now_ns - started_ns >= (DECIDE_LATE_MS_MAX if late else DECIDE_MS_MAX) * 1e6:
                 break
-        self._decided_ns = self._clock.monotonic_ns() - started_ns
+        self._decided_ns = now_ns - started_ns
         self.decided()
 
     def _slices(self) -> None:

@@ -63,6 +63,28 @@ def test_decisions_run_earliest_deadline_first():
     assert asyncio.run(run()) == [10, 20, 30]
 
 
+@pytest.mark.parametrize(("waited_ms", "decided"), [(0, 8), (60, 24)])
+def test_decisions_get_more_of_a_turn_when_they_are_late(waited_ms, decided):
+    """With the share of a usual turn, what once waits would wait for ever on a busy thread."""
+
+    async def run():
+        clock, done = SimulatedClock(), []
+        turns = Turns(clock, lambda records: None, lambda switch: None, lambda: None)
+
+        def decide():
+            clock.advance(1)
+            done.append(None)
+
+        for _ in range(40):
+            turns.submit(0, decide)
+        clock.advance(waited_ms)
+        assert turns.lag_ms == waited_ms, "events give way by the wait of decisions"
+        turns._turn()
+        return len(done)
+
+    assert asyncio.run(run()) == decided
+
+
 def test_a_clock_that_stands_still_makes_no_slice_of_infinite_size():
     async def run():
         applied = []
