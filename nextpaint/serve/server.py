@@ -30,6 +30,7 @@ from nextpaint.serve.query import Query
 _STOP_TIMEOUT_S = 5
 _SWEEP_S = 0.5
 _BACKLOG = 1024
+_ACCEPTS_A_TURN = 32  # uvloop takes one connection a turn of the loop and watch: on a busy node 50 a second with one
 
 
 class InsecureBinding(NextpaintError):
@@ -46,21 +47,23 @@ class HttpServer:
         self.port: int = sock.getsockname()[1]
         self._socket = sock
         self._connections: set[Connection] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Return when connections are accepted."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self.app, self._connections), sock=self._socket, backlog=_BACKLOG
-        )
+        for _ in range(_ACCEPTS_A_TURN):
+            server = await loop.create_server(
+                lambda: Connection(self.app, self._connections), sock=self._socket.dup(), backlog=_BACKLOG
+            )
+            self._servers.append(server)
         self._sweep()
 
     async def stop(self) -> None:
         """Stop accepting, let requests in flight finish, close."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         loop = asyncio.get_running_loop()
         end = loop.time() + _STOP_TIMEOUT_S
         for connection in list(self._connections):

@@ -64,6 +64,38 @@ def test_many_requests_of_one_packet_are_answered_in_order(live):
         sender.join()
 
 
+def test_connections_that_came_during_a_busy_moment_are_taken_together(live):
+    """With one a turn of the loop, a busy node takes fifty new visitors a second, and the next waits."""
+    held, go, done = threading.Event(), threading.Event(), threading.Event()
+    turns = []
+
+    def tick():
+        turns.append(None)
+        if live.app._served >= before + 64:
+            done.set()
+        else:
+            asyncio.get_running_loop().call_soon(tick)
+
+    def hold():
+        held.set()
+        go.wait(10)
+        tick()
+
+    before = live.app._served
+    live.call(hold)
+    assert held.wait(5)
+    clients = [socket.create_connection(("127.0.0.1", live.port), timeout=5) for _ in range(64)]
+    try:
+        for client in clients:
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        go.set()
+        assert done.wait(10)
+        assert len(turns) < 20
+    finally:
+        for client in clients:
+            client.close()
+
+
 def test_a_request_waits_for_the_answer_of_the_one_before(live):
     live.node.gate = asyncio.Event()
     with Client(live) as client:
