@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ from nextpaint.decide.binder import Binder
 from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.context import Context
 from nextpaint.decide.evaluation import Logged, evaluate
-from nextpaint.decide.exploration import explored_rows
+from nextpaint.decide.lesson import explored_rows
 from nextpaint.decide.policy import Policy, six
 from nextpaint.decide.request import DecisionRequest
 from nextpaint.process.operators.learning import LearnerSpec, Learning
@@ -74,6 +75,12 @@ def worlds(seed: int, steps: int) -> Iterator[World]:
     yield World("drifting", np.array([quarters[4 * step // steps] for step in range(steps)]))
     yield World("delayed", still, delay=50)
     yield World("position-biased", still, places=5)
+
+
+_REST: dict[str, Any] = {  # of a decision record, of no interest to a learner
+    "surface": "", "purpose": "", "application": "", "engine": "", "position": 0, "seed": 0, "request": {},
+    "stages": [], "retrieved": [], "filters": [], "rank": {"by": ""}, "matrix": "", "considered": 0,
+}  # fmt: skip
 
 
 class Whole:
@@ -122,9 +129,10 @@ class Ours:
             for place, (row, seen) in enumerate(zip(page, examined, strict=True), start=1)
         ]  # fmt: skip
         record = {
-            "decision_id": str(step), "time_ms": self._now, "features": [["one"]],
+            "decision_id": str(step), "time_ms": self._now, "features": [["one", "", False, ""]], **_REST,
             "items": [[f"i{row}", 0, 0, "", "", [1.0], []] for row in page],
-            "explored": {"learner": self._policy.learner.name, "tried": tried, "scales": drawn.scales},
+            "explored": {"policy": "", "learner": self._policy.learner.name, "kind": "", "pool": len(page),
+                         "floor": 0.0, "tried": tried, "scales": drawn.scales},
         }  # fmt: skip
         (row,) = explored_rows(record)
         columns = ("decision_id", "learner", "ts", "items", "arms", "examined", "means", "priors", "contexts")
