@@ -60,6 +60,7 @@ class Turns:
         self.longest_slice_ms = 0.0
         self._sliced_ns = 0  # when the last slice ended
         self._timer: asyncio.TimerHandle | None = None
+        self._waited = False  # the timer for company is over
         self._busy_ns = 0  # of the present window: turns, and what kept them waiting
         self._window_ns = 0  # when it began
         self._patience_ns = int(PATIENCE_MS * 1e6)
@@ -145,7 +146,7 @@ class Turns:
         if len(self._records) >= COMPANY or self._records.at_switch:
             return True
         return len(self._records) > 0 and (
-            self._clock.monotonic_ns() - self._sliced_ns >= self._patience_ns or self.hurried()
+            self._waited or self._clock.monotonic_ns() - self._sliced_ns >= self._patience_ns or self.hurried()
         )
 
     def _wake_later(self) -> None:
@@ -153,7 +154,7 @@ class Turns:
             self._timer = asyncio.get_running_loop().call_later(self._patience_ns / 1e9, self._on_timer)
 
     def _on_timer(self) -> None:
-        self._timer = None
+        self._timer, self._waited = None, True
         self.wake()
 
     def drain(self) -> None:
@@ -190,6 +191,7 @@ class Turns:
             self._switch(switch)
             return
         taken = self._records.take(self._size)
+        self._waited = False
         if not taken:
             return
         started_ns = self._clock.monotonic_ns()

@@ -142,6 +142,22 @@ def test_a_busy_thread_lets_records_wait_longer_for_company_and_a_quiet_one_does
     assert busy_for(30, 200) == PATIENCE_MS
 
 
+def test_records_wait_for_company_by_the_loop_not_by_the_clock():
+    """A clock that only runs while the thread does (a bench's) must not keep them waiting."""
+
+    async def run():
+        clock, applied = SimulatedClock(), []
+        turns = Turns(clock, applied.extend, lambda switch: None, lambda: None)
+        turns._sliced_ns = clock.monotonic_ns()
+        turns.extend([Arriving(0, 0, "t", None, None, True)])
+        await asyncio.sleep(0)
+        assert not applied
+        await asyncio.sleep(3 * PATIENCE_MS / 1000)
+        return len(applied)
+
+    assert asyncio.run(run()) == 1
+
+
 def test_decisions_hand_over_before_the_slices_of_their_turn():
     async def run():
         done = []
