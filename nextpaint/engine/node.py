@@ -148,9 +148,8 @@ class Node:
         self.durable = self.ledger.next_seq - 1
         self.emitted = OutputIdentity(*self.ledger.emitted)
         self.switched: list[Callable[[], None]] = []  # told when another application is in force
-        self.follows: Callable[[Application], Followed] = lambda _: (
-            Followed()
-        )  # what an application reads over many keys
+        # What an application reads over many keys.
+        self.follows: Callable[[Application], Followed] = lambda _: Followed()
         self._rebuilds: dict[str, Prepared] = {}
         self._places: list[tuple[int, int, tuple[int, ...]]] = []  # base seq, number, entries of recent frames
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []

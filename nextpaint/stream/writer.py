@@ -311,8 +311,8 @@ class Writer:
     def _land(self, pending: _Pending, frame: Frame) -> None:
         self._waiting_bytes -= pending.bytes
         self._waiting_records -= pending.records
+        self.synced_ns = pending.synced_ns
         for entry, index, done, _ in pending.waiting:
-            self.synced_ns = pending.synced_ns
             if done is not None:
                 done(frame, frame.entries[entry], index)
         if not frame.flags:
