@@ -194,7 +194,8 @@ class Bench:
             missed += failures
             if ratio is not None and query.name.startswith("q"):
                 nexmark.append(ratio)
-            print(f"{line}  {'FAIL' if failures else 'ok'}" if ratio is not None else line, flush=True)
+            verdict = "  FAIL" if failures else "  ok" if query.bar and ratio is not None else ""
+            print(line + verdict, flush=True)
             for told in self._other_lines(query):
                 print(f"     {told}", flush=True)
             if ratio is not None:
@@ -247,9 +248,8 @@ class Bench:
             if cost and not wrong:
                 lines.append(f"{engine:12}{cost[0]:9.2f} us {large['peak_mb']:7.0f} MB, runs {cost[1]}")
             else:
-                lines.append(
-                    f"{engine:12}{'cannot' if 'cannot' in rows else 'no figure'}: {wrong or large.get('failed')}"
-                )
+                why = wrong or large.get("failed") or "not read"
+                lines.append(f"{engine:12}{'cannot' if 'cannot' in rows else 'no figure'}: {why}")
         return lines
 
     def _judged(
