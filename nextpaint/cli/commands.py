@@ -21,7 +21,7 @@ from nextpaint.engine.recomputation import Recomputation, decisions_of
 from nextpaint.engine.registry import ModelFiles, check_models
 from nextpaint.engine.replay import DECISIONS_TOPIC, Replay
 from nextpaint.govern.access import create_key
-from nextpaint.ports import SystemClock, SystemDisk, SystemRandom
+from nextpaint.ports import ReadOnlyDisk, SystemClock, SystemRandom
 from nextpaint.process.live import Tables
 from nextpaint.process.runner import Runner
 from nextpaint.record.errors import InvalidInput, NextpaintError, NotFound
@@ -138,12 +138,13 @@ def _shown(value: Any) -> str:
 
 
 class Directory:
-    """The ledger of a data directory, read without its lock."""
+    """The ledger of a data directory, read without its lock and without leave to write: a copy or a read-only mount
+    will do."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
             raise NotFound("there is no such data directory", where=str(path))
-        self.disk = SystemDisk(path)
+        self.disk = ReadOnlyDisk(path)
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
         return (frame for frame in walk_frames(self.disk) if frame.number >= start)

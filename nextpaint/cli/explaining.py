@@ -12,11 +12,13 @@ import msgspec
 
 from nextpaint.cli.commands import Directory, ask
 from nextpaint.connect.replay import iso_time
-from nextpaint.decide import DecisionRecord
 from nextpaint.decide.explain import VIEWS, explain
-from nextpaint.engine.auditing import reads_in
-from nextpaint.engine.recomputation import Recomputation, decisions_of
+from nextpaint.engine.auditing import reads_in, stated
+from nextpaint.engine.proving import VIEW as REGULATOR
+from nextpaint.engine.proving import Stored, viewed
+from nextpaint.engine.recomputation import Recomputation
 from nextpaint.engine.registry import ModelFiles
+from nextpaint.engine.replay import DECISIONS_TOPIC
 from nextpaint.engine.supposing import LAST_VIEW, Change, Source, Supposing
 from nextpaint.ports import SystemClock
 from nextpaint.record.errors import InvalidInput, NotFound
@@ -47,6 +49,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Explain a decision; exit 1 when its replay differs."""
+    if stated(options.purpose) and options.data is not None:
+        cure = "leave --purpose out, or ask the node with --url"
+        raise InvalidInput("reading a directory leaves no record of what it is read for", where="--purpose", cure=cure)
     if options.person is not None or options.export is not None:
         return _export(options)
     if options.reads:
@@ -102,10 +107,12 @@ def _reads(options: argparse.Namespace) -> int:
 
 
 def _offline(options: argparse.Namespace) -> dict[str, Any]:
-    """From a data directory, also of a node that runs: nothing is locked or changed."""
+    """From a data directory, also of a node that runs, a copy or a read-only one: nothing is locked or changed, and
+    nobody is put on record. Items have no titles: those are in the node's tables."""
     ledger = Directory(options.data)
-    record = _record(ledger, options)
-    answer = explain(record, options.view)
+    stored = _stored(ledger, options)
+    record = stored.record
+    answer = viewed(stored, {}) if options.view == REGULATOR else explain(record, options.view)
     if options.replay:
         verdict = next(Recomputation(ledger, SystemClock(), rankers=ModelFiles(ledger.disk)).verdicts([record]))
         said = "identical" if verdict.identical else "different"
@@ -113,10 +120,14 @@ def _offline(options: argparse.Namespace) -> dict[str, Any]:
     return answer
 
 
-def _record(ledger: Directory, options: argparse.Namespace) -> DecisionRecord:
-    for _, record in decisions_of(ledger):
-        if record.decision_id == options.decision:
-            return record
+def _stored(ledger: Directory, options: argparse.Namespace) -> Stored:
+    wanted = str(options.decision).encode()
+    for frame in ledger.frames():
+        for entry, held in enumerate(frame.entries):
+            if held.topic == DECISIONS_TOPIC:
+                for at, record in enumerate(held.records):
+                    if record.key == wanted:
+                        return Stored.of(frame, entry, at)
     raise NotFound(f"unknown decision {options.decision!r}", where=str(options.data))
 
 
@@ -127,7 +138,7 @@ def _what_if(options: argparse.Namespace) -> int:
     """Print the cards that move when something is changed."""
     if options.data is not None:
         ledger = Directory(options.data)
-        record = _record(ledger, options)
+        record = _stored(ledger, options).record
         source = Source(ledger, SystemClock(), ModelFiles(ledger.disk))
         answer = Supposing(source).answer(record, _change(options, record.items[0].id if record.items else ""))
     else:

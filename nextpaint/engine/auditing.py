@@ -15,7 +15,7 @@ import msgspec
 from nextpaint.engine.node import Node
 from nextpaint.engine.replay import Frames
 from nextpaint.record.codec import Record
-from nextpaint.record.errors import InvalidInput
+from nextpaint.record.errors import InvalidInput, LedgerReadOnly
 from nextpaint.stream.frame import Draft, EntryKind
 
 AUDIT_TOPIC = "_audit"
@@ -37,17 +37,34 @@ class Read(msgspec.Struct, frozen=True, omit_defaults=True):
     at_ms: int = 0
 
 
+def stated(purpose: str) -> str:
+    """What a read is for, as it will be on record. Raises InvalidInput for a text that is too long or no line."""
+    if len(purpose) > PURPOSE_MAX:
+        what = f"the purpose has {len(purpose)} characters"
+        raise InvalidInput(what, where="purpose", cure=f"say what it is read for in {PURPOSE_MAX} characters at most")
+    if not purpose.isprintable():
+        raise InvalidInput("the purpose has characters that do not print", where="purpose", cure="write one line")
+    return purpose
+
+
 class Auditing:
     """The reads of one node."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
 
+    def require_writable(self) -> None:
+        """Raises LedgerReadOnly where a read could not be put on record: then nothing is read out here."""
+        reason = self._node.ledger.read_only
+        if reason is not None:
+            raise LedgerReadOnly(
+                f"who reads a decision is put on record, and the ledger is read-only: {reason}",
+                where="this node",
+                cure="`nextpaint why ID --data DIRECTORY` reads the directory, or a copy of it, beside the node",
+            )
+
     async def note(self, read: Read) -> None:
-        """Keep a read; done when it is durable. Raises InvalidInput for a purpose that is too long."""
-        if len(read.purpose) > PURPOSE_MAX:
-            cure = f"say it in {PURPOSE_MAX} characters"
-            raise InvalidInput("the purpose is too long", where="request", cure=cure)
+        """Keep a read; done when it is durable."""
         now_ms = self._node.ports.clock.now_ms()
         key = read.decisions[0] if len(read.decisions) == 1 else read.who
         record = Record(key.encode(), _encode(msgspec.structs.replace(read, at_ms=now_ms)), now_ms)

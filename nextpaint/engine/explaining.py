@@ -48,6 +48,7 @@ class Explaining:
 
     async def explain(self, read: Read, replay: bool) -> dict[str, Any]:
         """The view of a decision that `read` names; the read is on record before the answer is there."""
+        self._auditing.require_writable()
         stored = self.stored(*read.decisions)
         record, view = stored.record, read.view
         titles = self.titles(record.surface, named_in(record))
@@ -64,6 +65,7 @@ class Explaining:
         self, read: Read, user_id: str | None, anonymous_id: str | None, skip: int
     ) -> dict[str, Any]:  # fmt: skip
         """Everything kept about one person and decided for them; see `exporting`."""
+        self._auditing.require_writable()
         answer = await self._exporting.person(user_id, anonymous_id, skip)
         decisions = tuple(each["decision_id"] for each in answer["decisions"])
         await self._auditing.note(
@@ -73,6 +75,7 @@ class Explaining:
 
     async def what_if(self, read: Read, change: Change) -> dict[str, Any]:
         """The decision made again with something changed; see `supposing`. Raises Overloaded when too many ask."""
+        self._auditing.require_writable()
         (decision_id,) = read.decisions
         record = self.record(decision_id)
         change.checked()
@@ -105,6 +108,7 @@ class Explaining:
 
     async def events(self, read: Read) -> list[dict[str, Any]]:
         """What the person did before a decision, newest first: the message ids that `what_if` can leave out."""
+        self._auditing.require_writable()
         record = self.record(*read.decisions)
         frame = self._node.position_of(record.position).frame
 

@@ -29,7 +29,7 @@ from nextpaint.decide.arms import arms_told, regret
 from nextpaint.decide.comparison import compared
 from nextpaint.decide.merchandising import Rule
 from nextpaint.engine import observing
-from nextpaint.engine.auditing import Read
+from nextpaint.engine.auditing import Read, stated
 from nextpaint.engine.bidding import Bidding
 from nextpaint.engine.deciding import Deciding, Terms
 from nextpaint.engine.explaining import Explaining
@@ -245,7 +245,7 @@ class Engine:
     ) -> dict[str, Any]:
         """Everything kept about one person and decided for them; see `exporting`. Needs the scope `admin`."""
         principal.require(ADMIN)
-        read = Read(principal.name, "export", purpose=purpose)
+        read = Read(principal.name, "export", purpose=stated(purpose))
         return await self._explaining.person(read, user_id, anonymous_id, skip)
 
     # ------------------------------------------------------------ reading
@@ -385,7 +385,7 @@ def _mistaken(error: ApplicationError, cure: str) -> InvalidInput:
 
 
 def _read(principal: Principal, what: str, decision_id: str, purpose: str, view: str = "") -> Read:
-    return Read(principal.name, what, (decision_id,), view=view, purpose=purpose)
+    return Read(principal.name, what, (decision_id,), view=view, purpose=stated(purpose))
 
 
 def plan_change(node: Node, application: Application) -> dict[str, Any]:

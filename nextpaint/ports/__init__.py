@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nextpaint.ports.clock import Clock, SimulatedClock, SystemClock
-from nextpaint.ports.disk import Disk, File, Lock, Locked, SystemDisk
+from nextpaint.ports.disk import Disk, File, Lock, Locked, ReadOnlyDisk, SystemDisk
 from nextpaint.ports.random import Random, SeededRandom, SystemRandom
 from nextpaint.ports.simulated import SimulatedCrash, SimulatedDisk
 from nextpaint.ports.workers import InlineWorkers, SimulatedWorkers, ThreadWorkers, Workers
@@ -23,6 +23,7 @@ __all__ = [
     "Locked",
     "Ports",
     "Random",
+    "ReadOnlyDisk",
     "SeededRandom",
     "SimulatedClock",
     "SimulatedCrash",

@@ -264,3 +264,31 @@ class SystemDisk:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+class ReadOnlyDisk(SystemDisk):
+    """A directory that is only looked at, as of a stopped node or on a read-only file system: files are opened for
+    reading, nothing is made, and whatever would change something fails with EROFS. It takes no lock."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root).absolute()
+
+    def open(self, path: str, *, create: bool = False) -> SystemFile:
+        if create:
+            raise self._refused(path)
+        return SystemFile(os.open(self._path(path), os.O_RDONLY | os.O_CLOEXEC))
+
+    def remove(self, path: str) -> None:
+        raise self._refused(path)
+
+    def make_directory(self, path: str) -> None:
+        raise self._refused(path)
+
+    def rename(self, source: str, target: str) -> None:
+        raise self._refused(target)
+
+    def lock(self, path: str) -> SystemLock:
+        raise self._refused(path)
+
+    def _refused(self, path: str) -> OSError:
+        return OSError(errno.EROFS, os.strerror(errno.EROFS), str(self.root / path))

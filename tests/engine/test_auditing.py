@@ -1,7 +1,10 @@
 """Reading a decision leaves a record; a handed-out view can be checked against the ledger; a person gets everything."""
 
 import asyncio
+import errno
 import json
+import os
+import shutil
 
 import pytest
 
@@ -11,7 +14,7 @@ from nextpaint.engine.auditing import reads_in
 from nextpaint.engine.node import NodeSettings
 from nextpaint.engine.supposing import Change
 from nextpaint.govern.access import ADMIN, LOCAL, READ, AccessDenied, Principal
-from nextpaint.record.errors import InvalidInput, NotFound
+from nextpaint.record.errors import InvalidInput, LedgerReadOnly, NotFound
 from tests.engine.shop import GOODS, LiveNode, asked, click, corner, ids, opened
 
 PATIENT = NodeSettings(lag_ms_max=10**9)
@@ -47,8 +50,10 @@ def test_every_read_of_a_decision_is_on_record_before_its_answer_leaves(tmp_path
         await engine.explain(SUPPORT, other["decision_id"])
         with pytest.raises(NotFound):
             await engine.explain(SUPPORT, "f" * 32)
-        with pytest.raises(InvalidInput, match="purpose"):
-            await engine.explain(SUPPORT, name, purpose="x" * 201)
+        for wrong in ("x" * 201, "a\nb"):
+            for call in (engine.explain, engine.events_before):
+                with pytest.raises(InvalidInput, match="purpose"):
+                    await call(SUPPORT, "f" * 32, purpose=wrong)  # before anything is looked for
         await engine.node.settled()
         assert engine.node.runner.state.hash() == before, "nothing is derived from who reads"
         return name, other["decision_id"], engine.node.ports.clock.now_ms()
@@ -149,3 +154,75 @@ def test_the_command_writes_all_there_is_of_a_person_into_a_file(tmp_path, monke
     assert [(each.who, each.purpose, len(each.decisions)) for each in reads] == [
         ("local", "access request", 2), ("local", "access request", 1),
     ]  # fmt: skip
+
+
+def test_a_purpose_that_is_too_long_is_refused_at_the_door_with_its_length(tmp_path):
+    with LiveNode(tmp_path / "node", corner(), GOODS, settings=PATIENT) as live:
+        name = live.run(decided(live.engine, "v1", ["g3"]))["decision_id"]
+        for method, path in (
+            ("GET", f"/v1/decisions/{name}?"),
+            ("GET", f"/v1/decisions/{name}/events?"),
+            ("GET", "/v1/person?userId=u&"),
+            ("POST", f"/v1/decisions/{name}/what-if?"),
+        ):
+            body = {"json": {"without": ["heat"]}} if method == "POST" else {}
+            refused = live.http.request(method, f"{path}purpose={'x' * 201}", **body)
+            assert refused.status_code == 422, refused.text
+            assert refused.json()["error"]["what"] == "the purpose has 201 characters"
+    assert main(["why", name, "--purpose", "x" * 201]) == 2, "no node is asked"
+    assert not list(reads_in(Directory(tmp_path / "node")))
+
+
+def contents(directory):
+    return {path.relative_to(directory): path.is_file() and path.read_bytes() for path in directory.rglob("*")}
+
+
+def test_a_copy_and_a_read_only_directory_are_read_and_left_as_they_are(tmp_path, monkeypatch, capsys):
+    async def act(engine):
+        return (await decided(engine, "v1", ["g3", "g7", "g7"]))["decision_id"]
+
+    name = on_corner(tmp_path, act)
+    copy = tmp_path / "copy"
+    shutil.copytree(tmp_path / "node", copy)
+    before, real = contents(copy), os.open
+
+    def read_only(path, flags, *more, **named):
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return real(path, flags, *more, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", read_only)
+        for more, said in (
+            (["--view", "user"], "Many people look at it right now"),
+            (["--view", "support", "--replay"], "replay: identical"),
+            (["--view", "regulator"], "shelf answered 5 of"),
+            (["--what-if", "stock=0"], "Unchanged, it recomputes identically."),
+            (["--forget-last-view"], "without Product Viewed g7"),
+            (["--reads"], ""),
+        ):
+            assert main(["why", name, "--data", str(copy), *more]) == 0, more
+            assert said in capsys.readouterr().out
+        assert main(["verify", str(copy), "--decisions", "3"]) == 0
+        assert main(["why", name, "--data", str(copy), "--purpose", "complaint 12"]) == 2
+        assert "leaves no record of what it is read for" in capsys.readouterr().err
+    assert contents(copy) == before
+
+
+def test_a_node_that_cannot_put_a_read_on_record_gives_nothing_out_and_says_what_to_do(tmp_path):
+    async def act(engine):
+        answer = await decided(engine, "v1", ["g3"])
+        engine.node.ledger.read_only = "sync failed: Input/output error"
+        calls = (
+            engine.explain(LOCAL, answer["decision_id"]),
+            engine.what_if(LOCAL, answer["decision_id"], Change(without=("heat",))),
+            engine.events_before(LOCAL, answer["decision_id"]),
+            engine.person(LOCAL, None, "v1"),
+        )
+        for call in calls:
+            with pytest.raises(LedgerReadOnly, match="who reads a decision is put on record") as refused:
+                await call
+            assert "--data DIRECTORY" in refused.value.cure
+        engine.node.ledger.read_only = None
+
+    on_corner(tmp_path, act)

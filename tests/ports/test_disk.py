@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from nextpaint.ports import Locked, SeededRandom, SimulatedCrash, SimulatedDisk, SystemDisk
+from nextpaint.ports import Locked, ReadOnlyDisk, SeededRandom, SimulatedCrash, SimulatedDisk, SystemDisk
 from nextpaint.ports.simulated import SECTOR_BYTES
 
 
@@ -101,6 +101,29 @@ def test_paths_stay_below_the_directory(tmp_path):
     for path in ("/etc/passwd", "a/../../b"):
         with pytest.raises(ValueError, match="below the data directory"):
             SystemDisk(tmp_path).open(path)
+
+
+def test_a_read_only_disk_reads_and_changes_nothing(tmp_path):
+    SystemDisk(tmp_path).replace("a", b"hello")
+    disk = ReadOnlyDisk(tmp_path)
+    file = disk.open("a")
+    assert (file.read(0, 9), disk.read("a"), disk.list("")) == (b"hello", b"hello", ["a"])
+    changes = (
+        lambda: file.append(b"!"),
+        lambda: disk.open("b", create=True),
+        lambda: disk.replace("a", b"other"),
+        lambda: disk.remove("a"),
+        lambda: disk.make_directory("c"),
+        lambda: disk.lock("a"),
+    )
+    for change in changes:
+        with pytest.raises(OSError) as refused:
+            change()
+        assert refused.value.errno in (errno.EROFS, errno.EBADF)
+    file.close()
+    assert ReadOnlyDisk(tmp_path / "nowhere").list("") == []
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"hello"
 
 
 def test_a_lock_is_held_against_another_process_and_names_it(tmp_path):
