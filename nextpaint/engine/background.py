@@ -6,6 +6,7 @@ What is computed enters as a record like any other (topic `_vectors`): replay co
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Callable
 from itertools import islice
 
@@ -16,11 +17,14 @@ from nextpaint.ports import Workers
 from nextpaint.process.graph import VECTORS
 from nextpaint.process.operators.vectors import TextVectors
 from nextpaint.record.codec import Record
+from nextpaint.record.errors import NextpaintError
 from nextpaint.stream.frame import Draft, Entry, EntryKind, Frame
 
 TEXTS_AT_ONCE = 16  # about 25 ms of one worker: fine-grained enough to share two cores with everything else
 
 Append = Callable[[Draft, Callable[[Frame, Entry, int], None]], None]
+
+log = logging.getLogger("nextpaint.engine")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -57,14 +61,35 @@ class VectorWork:
             self._busy = False
             if vectors is None:
                 self.failed = f"the embedding model failed: {error}"
+                log.error("%s; new and changed texts get no vectors until this node is started again", self.failed)
                 return
-            records = [_record(content, vector, now_ms) for content, vector in zip(contents, vectors, strict=True)]
+            made = zip(contents, vectors, strict=True)
+            records = [_record(content, vector, self._embedder.identity, now_ms) for content, vector in made]
             self._sent.update(contents)
             self._append(Draft(VECTORS.name, EntryKind.INPUT, records), lambda *_: self._durable.update(contents))
 
         self._workers.submit(lambda: self._embedder.encode(list(texts.values())), done)
 
 
-def _record(content: str, vector: bytes, now_ms: int) -> Record:
-    value = _encode({"content": content, "vector": base64.b64encode(vector).decode()})
+def _record(content: str, vector: bytes, model: str, now_ms: int) -> Record:
+    value = _encode({"content": content, "vector": base64.b64encode(vector).decode(), "model": model})
     return Record(content.encode(), value, now_ms)
+
+
+class _Made(msgspec.Struct):
+    model: str = ""
+
+
+def model_of(record: Record) -> str:
+    """The identity of the model that made a vector; '' in records of early versions, which do not say."""
+    return msgspec.json.decode(record.value or b"{}", type=_Made).model
+
+
+def require_same(embedder: Embedder, made_by: str) -> None:
+    """Raises NextpaintError where the vectors that are there were made by another model: they cannot be compared."""
+    if made_by and made_by != embedder.identity:
+        raise NextpaintError(
+            f"the vectors in this data directory were made by {made_by}, and this node has {embedder.identity}",
+            where="embedding model",
+            cure="install the version that made them, or load the items into an empty data directory",
+        )

@@ -1,4 +1,5 @@
-"""What a node remembers beside its operators, as a function of its ledger: dedup, and where decisions are.
+"""What a node remembers beside its operators, as a function of its ledger: dedup, where decisions are, and which model
+made the vectors.
 
     index.take(frame)        each durable frame, in order
     index.snapshot()         for a checkpoint, beside the state
@@ -12,8 +13,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
+from nextpaint.engine.background import model_of
 from nextpaint.engine.propensities import PROPENSITIES_TOPIC
 from nextpaint.engine.replay import DECISIONS_TOPIC
+from nextpaint.process.graph import VECTORS
 from nextpaint.stream.dedup import Dedup
 from nextpaint.stream.frame import Entry, Frame
 from nextpaint.stream.packed import PackedRows
@@ -24,7 +27,7 @@ BODY_HEADER = "body"  # 8 bytes: hash of its body
 
 log = logging.getLogger("nextpaint.engine")
 
-_NEXT_FRAME, _DEDUP = "index.next_frame", "index.dedup"
+_NEXT_FRAME, _DEDUP, _VECTORS = "index.next_frame", "index.dedup", "index.vectors"
 _PLACES = {DECISIONS_TOPIC: "index.decisions", PROPENSITIES_TOPIC: "index.propensities"}
 
 
@@ -67,6 +70,7 @@ class LedgerIndex:
     def __init__(self, dedup: Dedup) -> None:
         self.dedup = dedup
         self.places = {topic: Places() for topic in _PLACES}
+        self.vectors_by = ""  # the identity of the model that made the newest vector
         self.next_frame = 0
 
     def take(self, frame: Frame) -> None:
@@ -74,6 +78,8 @@ class LedgerIndex:
         for entry in frame.entries:
             if entry.topic == EVENTS_TOPIC:
                 self._remember(entry)
+            elif entry.topic == VECTORS.name and entry.count:
+                self.vectors_by = model_of(entry.records[-1]) or self.vectors_by
             elif entry.topic in self.places:
                 places = self.places[entry.topic]
                 for at, record in enumerate(entry.records):
@@ -90,7 +96,9 @@ class LedgerIndex:
     def snapshot(self) -> dict[str, Callable[[], bytes]]:
         """What `restore` takes, each part to be encoded later, on any thread."""
         frame = self.next_frame.to_bytes(8, "big")
+        model = self.vectors_by.encode()
         parts: dict[str, Callable[[], bytes]] = {_NEXT_FRAME: lambda: frame, _DEDUP: self.dedup.snapshot()}
+        parts[_VECTORS] = lambda: model
         return parts | {_PLACES[topic]: places.snapshot() for topic, places in self.places.items()}
 
     def restore(self, beside: Mapping[str, bytes], frames_max: int) -> None:
@@ -108,4 +116,5 @@ class LedgerIndex:
         except ValueError as error:  # of another version; the ledger has it all
             log.warning("the checkpoint's index cannot be read: %s", error)
             return
+        self.vectors_by = beside.get(_VECTORS, b"").decode("utf-8", "replace")
         self.next_frame = next_frame

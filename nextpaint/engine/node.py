@@ -19,7 +19,7 @@ from pathlib import Path
 
 from nextpaint import __version__
 from nextpaint.application import Application
-from nextpaint.engine.background import VectorWork
+from nextpaint.engine.background import VectorWork, require_same
 from nextpaint.engine.ceiling import Ceiling
 from nextpaint.engine.index import LedgerIndex
 from nextpaint.engine.latency import Counters, Latency, Rate
@@ -180,6 +180,8 @@ class Node:
         node = Node(ports, directory, settings, embedder)
         try:
             outputs = node._recover(application)
+            if embedder is not None:
+                require_same(embedder, node.index.vectors_by)
             node.writer = Writer(
                 node.ledger, ports, node._on_durable, soon=node._paced if settings.frame_gap_ms else None
             )
@@ -213,6 +215,12 @@ class Node:
         self.tables = Tables(self.runner)
         self._last_checkpoint = (self.runner.applied, self.started_ms)
         return outputs
+
+    @property
+    def embedding(self) -> tuple[str | None, str | None]:
+        """Which model makes this node's vectors, and why it makes none any more; None where there is no such thing."""
+        named = None if self._embedder is None else self._embedder.identity
+        return named, None if self._vectors is None else self._vectors.failed
 
     def start(self, background: Workers | None = None) -> None:
         """Begin background work: vectors, ticks, checkpoints."""

@@ -71,6 +71,8 @@ def status(node: Node, intake: Intake, deciding: Deciding) -> dict[str, Any]:
         "vectors": {
             "ready": sum(len(each.texts) for each in node.runner.graph.vectors.values()),
             "missing": sum(each.missing for each in node.runner.graph.vectors.values()),
+            "model": node.embedding[0],
+            "failed": node.embedding[1],
         },
         "dedup": {"entries": node.dedup.span().entries, "span_ms": node.dedup.span().ms},
         "recent_decisions": deciding.recent,
