@@ -118,7 +118,7 @@ class Block:
         values = json_rows(self.names, self.batch.columns)
         body = np.empty(len(values.buffer) + 24 * len(values), np.uint8)
         used = write_records(values.buffer, values.start, values.length, body)
-        return record_batch(body[:used].tobytes(), len(values), at_ms)
+        return record_batch(body[:used].data, len(values), at_ms)
 
 
 @dataclass(slots=True)

@@ -25,6 +25,8 @@ from crc32c import crc32c
 
 from nextpaint.record.errors import RequestError
 
+Bytes = bytes | memoryview
+
 
 class MalformedBatch(RequestError, ValueError):
     """Bytes that are not a RecordBatch v2 this node reads. `what` names the field, `where` the byte."""
@@ -137,34 +139,46 @@ class BatchBuilder:
 
     def build(self, base_offset: int) -> bytes:
         """The batch: offsets rise by one from `base_offset` (0 <= base_offset < 2**63)."""
-        count = self.count
-        if not count:
+        return b"".join(self.parts(base_offset))
+
+    def parts(self, base_offset: int) -> tuple[Bytes, ...]:
+        """The batch in pieces, for whoever copies them into a frame: `bytes` in all."""
+        if not self.count:
             raise ValueError("a RecordBatch holds at least one record")
         body = b"".join(self._parts)
-        checked = _AFTER_CRC.pack(0, count - 1, self._first, self._latest, -1, -1, -1, count) + body
-        length = len(checked) + (_CHECKED_FROM - _LENGTH_FROM)
-        return _UP_TO_CRC.pack(base_offset, length, 0, 2, crc32c(checked)) + checked
+        return _header(body, self.count, self._first, self._latest, base_offset), body
 
 
 class EncodedBatch:
-    """A batch that somebody else encoded, such as a Kafka producer: kept byte for byte but for its base offset."""
+    """A batch that is encoded already, for instance by a Kafka producer: kept byte for byte but for its base offset.
+    `body`: what stands behind `data`, if they were made apart."""
 
-    __slots__ = ("bytes", "count", "data")
+    __slots__ = ("_body", "_data", "bytes", "count")
 
-    def __init__(self, data: bytes | memoryview, count: int) -> None:
-        self.data = data
+    def __init__(self, data: Bytes, count: int, body: Bytes = b"") -> None:
+        self._data = data
+        self._body = body
         self.count = count
-        self.bytes = len(data)
+        self.bytes = len(data) + len(body)
 
     def build(self, base_offset: int) -> bytes:
-        return base_offset.to_bytes(8, "big") + self.data[8:]
+        return b"".join(self.parts(base_offset))
+
+    def parts(self, base_offset: int) -> tuple[Bytes, ...]:
+        """The batch in pieces, for whoever copies them into a frame: `bytes` in all."""
+        return base_offset.to_bytes(8, "big"), memoryview(self._data)[8:], self._body
 
 
-def record_batch(body: bytes, count: int, timestamp_ms: int) -> EncodedBatch:
+def record_batch(body: Bytes, count: int, timestamp_ms: int) -> EncodedBatch:
     """The batch of `count` records that `body` holds already, all at the time `timestamp_ms`."""
-    checked = _AFTER_CRC.pack(0, count - 1, timestamp_ms, timestamp_ms, -1, -1, -1, count) + body
-    length = len(checked) + (_CHECKED_FROM - _LENGTH_FROM)
-    return EncodedBatch(_UP_TO_CRC.pack(0, length, 0, 2, crc32c(checked)) + checked, count)
+    return EncodedBatch(_header(body, count, timestamp_ms, timestamp_ms, 0), count, body)
+
+
+def _header(body: Bytes, count: int, first_ms: int, latest_ms: int, base_offset: int) -> bytes:
+    """What stands before the records of a batch."""
+    checked = _AFTER_CRC.pack(0, count - 1, first_ms, latest_ms, -1, -1, -1, count)
+    length = len(checked) + len(body) + (_CHECKED_FROM - _LENGTH_FROM)
+    return _UP_TO_CRC.pack(base_offset, length, 0, 2, crc32c(body, crc32c(checked))) + checked
 
 
 def encode_batch(records: Sequence[Record], base_offset: int) -> bytes:

@@ -17,11 +17,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nextpaint.record.codec import Record, decode_batch, opened_batch
+from nextpaint.record.codec import HEADER_BYTES, Bytes, Record, decode_batch, opened_batch
 from nextpaint.record.compiled import byte_at, inner, kernel
 from nextpaint.record.views import ByteArray
 
 Places = npt.NDArray[np.int64]  # per record: start and length of the key, start and length of the value
+Within = tuple[ByteArray, int]  # a buffer, and where in it something begins
 
 
 class Arriving(NamedTuple):
@@ -83,12 +84,16 @@ class Run:
         return None if length < 0 else self.buffer[start : start + length].tobytes()
 
     @staticmethod
-    def of_batch(topic: str, seq: int, at_ms: int, batch: bytes | memoryview) -> Run:
-        """All records of a RecordBatch. Raises MalformedBatch."""
+    def of_batch(topic: str, seq: int, at_ms: int, batch: Bytes, within: Within | None = None) -> Run:
+        """All records of a RecordBatch. `within`: the batch's own bytes in a buffer that runs share. Raises
+        MalformedBatch."""
         opened = opened_batch(batch)
         buffer = np.frombuffer(opened.body, np.uint8)
+        size, begin = len(buffer), 0
+        if within is not None and size + HEADER_BYTES == len(batch):  # else it was compressed
+            buffer, begin = within[0], within[1] + HEADER_BYTES
         places = np.empty((opened.records, 4), np.int64)
-        if walk_records(buffer, places, opened.first_ms) != len(buffer):
+        if walk_records(buffer, begin, begin + size, places, opened.first_ms) != begin + size:
             return Run.of_records(topic, seq, at_ms, decode_batch(batch)[1])  # or says what is wrong, and where
         return Run(topic, seq, at_ms, True, buffer, places)
 
@@ -134,20 +139,31 @@ def _run_of(part: Sequence[Arriving]) -> Run:
 
 
 def joined(runs: Sequence[Run]) -> tuple[ByteArray, Places]:
-    """One buffer and the places in it of all records of some runs (at least one), in order."""
-    if len(runs) == 1:
-        return runs[0].buffer, runs[0].places
+    """One buffer and the places in it of all records of some runs (at least one), in order. Runs that share a buffer,
+    as those of one frame do, are not copied."""
+    runs = [run for run in runs if len(run)] or runs[:1]
+    buffer = runs[0].buffer
+    if all(run.buffer is buffer for run in runs):
+        places = runs[0].places if len(runs) == 1 else np.concatenate([run.places for run in runs])
+        if not len(places):
+            return buffer, places
+        spans = [_span(run) for run in runs]
+        low, high = min(low for low, _ in spans), max(high for _, high in spans)
+        return buffer[low:high], places - np.array([low, 0, low, 0], np.int64)
     buffers: list[ByteArray] = []
-    places: list[Places] = []
+    moved_places: list[Places] = []
     moved = 0
     for run in runs:
-        if not len(run):
-            continue
-        low, high = int(run.places[0, 0]), int(run.places[-1, 2] + max(run.places[-1, 3], 0))
+        low, high = _span(run)
         buffers.append(run.buffer[low:high])
-        places.append(run.places + np.array([moved - low, 0, moved - low, 0], np.int64))
+        moved_places.append(run.places + np.array([moved - low, 0, moved - low, 0], np.int64))
         moved += high - low
-    return np.concatenate(buffers), np.concatenate(places)
+    return np.concatenate(buffers), np.concatenate(moved_places)
+
+
+def _span(run: Run) -> tuple[int, int]:
+    """Where the records of a run begin and end in its buffer."""
+    return int(run.places[0, 0]), int(run.places[-1, 2] + max(run.places[-1, 3], 0))
 
 
 @inner
@@ -201,13 +217,14 @@ def _skipped_headers(buffer: int, at: int, end: int) -> int:
     return at
 
 
-@kernel("int64(const uint8[::1], int64[:,::1], int64)")
-def walk_records(buffer: ByteArray, places: Places, first_ms: int) -> int:
-    """Find each record's key and value; gives where the last one ends, or -1 if anything is not as the format says."""
-    text, at = buffer.ctypes.data, 0
+@kernel("int64(const uint8[::1], int64, int64, int64[:,::1], int64)")
+def walk_records(buffer: ByteArray, begin: int, stop: int, places: Places, first_ms: int) -> int:
+    """Find each record's key and value between two places; gives where the last one ends, or -1 if anything is not as
+    the format says."""
+    text, at = buffer.ctypes.data, begin
     for index in range(places.shape[0]):
-        size, at = _varint(text, at, buffer.size)
-        if at < 0 or size < 1 or size > buffer.size - at:
+        size, at = _varint(text, at, stop)
+        if at < 0 or size < 1 or size > stop - at:
             return -1
         end = at + size
         delta, at = _varint(text, at + 1, end)

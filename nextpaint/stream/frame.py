@@ -23,11 +23,12 @@ from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
+import numpy as np
 from crc32c import crc32c
 
-from nextpaint.record.codec import BatchBuilder, EncodedBatch, MalformedBatch, Record, decode_batch, encode_batch
+from nextpaint.record.codec import BatchBuilder, Bytes, EncodedBatch, MalformedBatch, Record, decode_batch
 from nextpaint.record.errors import CorruptLedger
-from nextpaint.record.runs import Run
+from nextpaint.record.runs import Run, Within
 
 TICK_TOPIC = "_ticks"
 TOPIC_BYTES_MAX = 249  # Kafka's limit for a topic name
@@ -108,9 +109,13 @@ class FrameDraft:
 class Entry:
     """One RecordBatch of one topic-partition in a frame. `base_seq`: ledger-wide ordinal of its first record."""
 
-    __slots__ = ("_records", "at", "base_offset", "base_seq", "batch", "count", "kind", "partition", "topic")
+    __slots__ = (
+        "_records", "_within", "at", "base_offset", "base_seq", "batch", "count", "kind", "partition", "topic",
+    )  # fmt: skip
 
-    def __init__(self, draft: Draft, base_offset: int, base_seq: int, batch: bytes | memoryview, count: int) -> None:
+    def __init__(
+        self, draft: Draft, base_offset: int, base_seq: int, batch: Bytes, count: int, within: Within | None = None
+    ) -> None:
         self.topic = draft.topic
         self.partition = draft.partition
         self.kind = draft.kind
@@ -119,6 +124,7 @@ class Entry:
         self.base_seq = base_seq
         self.batch = batch  # as the Kafka listener sends it
         self.count = count
+        self._within = within
         self._records: Sequence[Record] | None = draft.records or None  # None: still to be decoded
 
     @property
@@ -136,7 +142,7 @@ class Entry:
     def run(self) -> Run:
         """The records as places in the batch: nothing is decoded."""
         try:
-            run = Run.of_batch(self.topic, self.base_seq, self.at, self.batch)
+            run = Run.of_batch(self.topic, self.base_seq, self.at, self.batch, self._within)
         except MalformedBatch as error:
             raise self._corrupt(f"{error.what}, {error.where}") from error
         self._require(int.from_bytes(self.batch[:8], "big"), len(run))
@@ -159,6 +165,23 @@ class Entry:
 
     def __repr__(self) -> str:
         return f"Entry({self.topic}-{self.partition} {self.kind.name} seq {self.base_seq}+{self.count} at {self.at})"
+
+
+class SharedBytes:
+    """The bytes that hold the batches of a frame, end to end from `at`: runs of records of one frame are places in the
+    same buffer, so that a step over several of them joins them without a copy."""
+
+    __slots__ = ("_array", "_view", "at")
+
+    def __init__(self, data: Bytes, at: int) -> None:
+        self._view = memoryview(data)
+        self._array = np.frombuffer(data, np.uint8)
+        self.at = at
+
+    def entry(self, draft: Draft, base_offset: int, base_seq: int, size: int, count: int) -> Entry:
+        """The entry whose batch comes next."""
+        at, self.at = self.at, self.at + size
+        return Entry(draft, base_offset, base_seq, self._view[at : self.at], count, (self._array, at))
 
 
 class Frame:
@@ -218,8 +241,8 @@ def encode_frame(draft: FrameDraft, place: Place, offsets: Mapping[tuple[str, in
     Raises ValueError for a draft the format cannot hold; nothing has happened then.
     """
     table: list[bytes] = []
-    batches: list[bytes] = []
-    entries: list[Entry] = []
+    batches: list[Bytes] = []
+    placed: list[tuple[Draft, int, int, int, int]] = []  # offset, seq, bytes, records of each entry
     next_offsets: dict[tuple[str, int], int] = {}
     seq, at = place.seq, place.at
     for entry in draft.entries:
@@ -233,26 +256,31 @@ def encode_frame(draft: FrameDraft, place: Place, offsets: Mapping[tuple[str, in
         offset = next_offsets.get(partition, -1)
         if offset < 0:
             offset = offsets.get(partition, 0)
-        if entry.batch is None:
-            batch, count = encode_batch(entry.records, offset), len(entry.records)
-        else:
-            batch, count = entry.batch.build(offset), entry.batch.count
+        batch: BatchBuilder | EncodedBatch | None = entry.batch
+        if batch is None:
+            batch = BatchBuilder()
+            batch.append(entry.records)
+        size, count = batch.bytes, batch.count
         next_offsets[partition] = offset + count
-        table.append(_ENTRY.pack(entry.kind, len(topic), entry.partition, at, offset, count, len(batch)))
+        table.append(_ENTRY.pack(entry.kind, len(topic), entry.partition, at, offset, count, size))
         table.append(topic)
-        batches.append(batch)
-        entries.append(Entry(entry, offset, seq, batch, count))
+        batches += batch.parts(offset)
+        placed.append((entry, offset, seq, size, count))
         seq += count
-    payload = b"".join(table + batches)
-    payload += bytes(-(HEADER_BYTES + len(payload)) % place.align_bytes)
+    head = b"".join(table)
+    length = len(head) + sum(size for _, _, _, size, _ in placed)
+    padding = bytes(-(HEADER_BYTES + length) % place.align_bytes)
     emitted = draft.emitted or place.emitted
-    fields = (len(payload), len(entries), seq - place.seq, int(draft.flags), place.number, place.seq, at)
+    fields = (length + len(padding), len(placed), seq - place.seq, int(draft.flags), place.number, place.seq, at)
     checked = _FROM_PREV.pack(place.prev, *fields, *emitted)
-    header_crc = crc32c(checked, place.seed)
-    chain = crc32c(payload, header_crc)
+    header_crc = chain = crc32c(checked, place.seed)
+    for part in (head, *batches, padding):
+        chain = crc32c(part, chain)
     header = FrameHeader(chain, place.prev, *fields[:3], draft.flags, *fields[4:], emitted)
-    data = b"".join((MAGIC, header_crc.to_bytes(4, "big"), chain.to_bytes(4, "big"), checked, payload))
-    return data, Frame(header, tuple(entries))
+    start = (MAGIC, header_crc.to_bytes(4, "big"), chain.to_bytes(4, "big"), checked, head)
+    data = b"".join((*start, *batches, padding))  # every batch is copied once, here
+    shared = SharedBytes(data, HEADER_BYTES + len(head))
+    return data, Frame(header, tuple(shared.entry(*each) for each in placed))
 
 
 def parse_header(data: bytes | memoryview, offset: int, seed: int) -> tuple[FrameHeader, int]:
@@ -286,10 +314,11 @@ def parse_entries(header: FrameHeader, payload: bytes | memoryview) -> tuple[Ent
             rows.append((Draft(topic, EntryKind(kind), [], partition, entry_at), offset, count, length))
     except (struct.error, ValueError) as error:
         raise BadFrame(f"the entry table cannot be read: {error}") from None
+    shared = SharedBytes(view, at)
     for draft, offset, count, length in rows:
-        entries.append(Entry(draft, offset, seq, view[at : at + length], count))
-        at += length
+        entries.append(shared.entry(draft, offset, seq, length, count))
         seq += count
+    at = shared.at
     if at > len(view) or seq != header.base_seq + header.records:
         raise BadFrame(f"entries take {at} of {len(view)} bytes, {seq - header.base_seq} of {header.records} records")
     return tuple(entries)

@@ -2,6 +2,7 @@
 
 import gzip
 
+import numpy as np
 import pytest
 from crc32c import crc32c
 from hypothesis import given
@@ -45,6 +46,34 @@ def test_records_as_objects_make_the_same_run(records):
     assert pairs(whole) == pairs(run) + pairs(run)[1:] + pairs(run)
 
 
+@given(st.lists(drawn, min_size=1, max_size=3), st.data())
+def test_runs_of_one_frame_are_joined_without_a_copy(batches, data):
+    encoded = [encode_batch(records, 0) for records in batches]
+    whole = np.frombuffer(b"before" + b"".join(encoded) + b"behind", np.uint8)
+    runs, at = [], 6
+    for batch in encoded:
+        runs.append(Run.of_batch("t", 0, 0, batch, (whole, at)))
+        at += len(batch)
+    expected = [pair for run in runs for pair in pairs(run)]
+    assert expected == [(record.key, record.value) for records in batches for record in records]
+    cut = data.draw(st.integers(0, len(runs[0])))
+    parts = [runs[0].part(0, cut), runs[0].part(cut, len(runs[0])), *runs[1:]]
+    buffer, places = joined(parts)
+    if all(run.buffer is whole for run in runs):  # not those whose headers the walk leaves to the other decoder
+        assert not len(buffer) or np.shares_memory(buffer, whole)
+    assert pairs(Run("t", 0, 0, True, buffer, places)) == expected
+
+
+def test_a_record_that_reaches_into_the_next_batch_is_refused():
+    batch = encode_batch([Record(None, b"abc", 0)], 0)
+    longer = bytearray(batch)
+    longer[61] += 4  # the record's length, two more
+    longer[17:21] = crc32c(bytes(longer[21:])).to_bytes(4, "big")
+    whole = np.frombuffer(bytes(longer) + batch, np.uint8)
+    with pytest.raises(MalformedBatch):
+        Run.of_batch("t", 0, 0, bytes(longer), (whole, 0))
+
+
 def test_compressed_batches_are_inflated():
     plain = encode_batch([Record(b"k", b"v" * 100, 5)], 0)
     body = gzip.compress(plain[61:])
@@ -54,6 +83,8 @@ def test_compressed_batches_are_inflated():
     )
     assert decode_batch(packed)[1][0].value == b"v" * 100
     assert pairs(Run.of_batch("t", 0, 0, packed)) == [(b"k", b"v" * 100)]
+    within = np.frombuffer(b"xx" + packed, np.uint8)
+    assert pairs(Run.of_batch("t", 0, 0, packed, (within, 2))) == [(b"k", b"v" * 100)]
 
 
 @given(drawn, st.data())
