@@ -1,7 +1,8 @@
 """An approximate index in memory: HNSW graphs by usearch (`nextpaint[usearch]`).
 
 A scan of every vector is exact and quicker up to tens of thousands of items (docs/vector-indexes.md has what was
-measured). The graph depends on the order in which vectors came, and is rebuilt when a node starts.
+measured). The graph depends on the order in which vectors came, and is rebuilt when a node starts. It holds signed
+bytes: vectors of an item table are that already, and are built in and searched in half the time of floats.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from nextpaint.record.errors import InvalidInput
 CONNECTIVITY = 16
 EXPANSION_ADD = 128
 EXPANSION_SEARCH = 128
+PEAK = 127
 
 
 class UsearchIndex:
@@ -42,13 +44,13 @@ class UsearchIndex:
     def write(self, ids: Sequence[str], vectors: npt.NDArray[np.float32], digests: Sequence[str]) -> None:
         if self._index is None:
             self._index = self._make(
-                ndim=vectors.shape[1], metric="cos", dtype="f32", connectivity=CONNECTIVITY,
+                ndim=vectors.shape[1], metric="cos", dtype="i8", connectivity=CONNECTIVITY,
                 expansion_add=EXPANSION_ADD, expansion_search=EXPANSION_SEARCH,
             )  # fmt: skip
         self.delete(ids)
         numbers = np.arange(self._next, self._next + len(ids), dtype=np.uint64)
         self._next += len(ids)
-        self._index.add(numbers, vectors, threads=1)
+        self._index.add(numbers, _as_bytes(vectors), threads=1)
         for number, id_, digest in zip(numbers.tolist(), ids, digests, strict=True):
             self._number[id_], self._id[number], self._digest[id_] = number, id_, digest
 
@@ -62,8 +64,19 @@ class UsearchIndex:
     def nearest(self, vector: npt.NDArray[np.float32], k: int) -> list[str]:
         if not self._number:
             return []
-        found = self._index.search(vector, min(k, len(self._number)), threads=1)
+        found = self._index.search(_as_bytes(vector[None])[0], min(k, len(self._number)), threads=1)
         return [self._id[number] for number in found.keys.tolist() if number in self._id]
 
     def close(self) -> None:
         self._index = None
+
+
+def _as_bytes(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
+    """Directions as signed bytes, shape (n, dimensions): as they are where they are that already, else by row to a
+    largest component of 127."""
+    rounded = np.rint(vectors)
+    peaks = np.abs(vectors).max(axis=1, keepdims=True)
+    scaled = (rounded != vectors).any(axis=1, keepdims=True) | (peaks > PEAK)
+    if scaled.any():
+        rounded = np.where(scaled, np.rint(vectors / np.maximum(peaks, np.finfo(np.float32).tiny) * PEAK), rounded)
+    return rounded.astype(np.int8)

@@ -38,21 +38,24 @@ class VectorWork:
         self._workers = workers
         self._append = append
         self._busy = False
+        self._loaded = False
         self._sent: set[str] = set()  # computed, not durable yet or not applied yet
         self._durable: set[str] = set()  # those of them that are durable
         self.failed: str | None = None
 
     def poke(self, sources: list[TextVectors], now_ms: int) -> None:
-        """Start a piece of work if any text waits and none is being computed. Called when nothing durable waits to be
-        applied: a text that still waits though its vector is durable came back after the vector was applied (a title
-        that changed to and fro), and is computed again."""
+        """Start a piece of work if any text waits and none is being computed. With texts that all have their vectors,
+        as after a start, the first piece is an empty one: it loads the model before an item needs it.
+
+        Called when nothing durable waits to be applied: a text that still waits though its vector is durable came back
+        after the vector was applied (a title that changed to and fro), and is computed again."""
         self._sent -= self._durable
         self._durable.clear()
         if self._busy or self.failed:
             return
         waiting = (each for source in sources for each in source.waiting() if each[0] not in self._sent)
         texts = dict(islice(waiting, TEXTS_AT_ONCE))
-        if not texts:
+        if not texts and (self._loaded or not any(len(source.texts) for source in sources)):
             return
         self._busy = True
         contents = list(texts)
@@ -62,6 +65,9 @@ class VectorWork:
             if vectors is None:
                 self.failed = f"the embedding model failed: {error}"
                 log.error("%s; new and changed texts get no vectors until this node is started again", self.failed)
+                return
+            self._loaded = True
+            if not contents:
                 return
             made = zip(contents, vectors, strict=True)
             records = [_record(content, vector, self._embedder.identity, now_ms) for content, vector in made]

@@ -8,7 +8,8 @@ or has no time, every vector is searched.
     followed = nearest.follow("item_vectors", index)     written in batches, a moment after the table changed
     await nearest.found(searches, context, deadline)     ids by search
 
-The index is derived: it is brought in line with the table when it begins to follow, and can be lost.
+The index is derived: it is brought in line with the table when it begins to follow, and can be lost. While more than a
+batch of changes is still to be written, every vector is searched: half an index would hide the other half.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from nextpaint.record.errors import NotFound
 POLL_S = 0.1  # a change is written at most this much later
 BATCH = 256  # vectors written at once: searches wait for no more
 OVERFETCH = 1.25  # found for every one wanted: exact order among them mends what the index mixed up at the end
+COMPARED = 512  # vectors compared with what the index holds between two turns of the loop: about two milliseconds
 RETRY_S = 1.0
 
 Floats = npt.NDArray[np.float32]
@@ -68,7 +70,8 @@ class Followed:
         self._table = table
         self._index = index
         self._changed: set[Value] = set()
-        self._mirror: VectorMirror | None = None
+        self._mirror: VectorMirror | None = None  # the one the index was compared with
+        self._watched: VectorMirror | None = None  # the one that fills `_changed`
         self._lock = asyncio.Lock()
         self._task = asyncio.create_task(self._follow(), name=f"index-{table}")
 
@@ -81,6 +84,12 @@ class Followed:
         mirror.refresh()
         return not self._changed and not self._lock.locked()
 
+    @property
+    def ready(self) -> bool:
+        """Whether a search sees the table but for the last changes: it is compared, and at most a batch waits."""
+        mirror = self._node.tables.vectors.get(self._table)
+        return mirror is not None and mirror is self._mirror and len(self._changed) + mirror.behind <= BATCH
+
     async def search(self, vector: Floats, k: int) -> list[str]:
         async with self._lock:
             return await asyncio.to_thread(self._index.nearest, vector, k)
@@ -89,6 +98,7 @@ class Followed:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
+        self._watch(None)
         await asyncio.to_thread(self._index.close)
 
     async def _follow(self) -> None:
@@ -123,29 +133,51 @@ class Followed:
         """Begin with another state of the table: whatever differs from what the index holds is a change."""
         async with self._lock:
             known = await asyncio.to_thread(self._index.known)
-        self._changed = set()
         view = mirror.view()
-        mirror.watchers.append(self._changed)
-        for key, slot in view.slots.items():
-            if known.get(str(key)) != digest_of(view.matrix[slot]):
-                self._changed.add(key)
-        self._changed.update(key for key in known if key not in view.slots)
+        changed = self._watch(mirror)  # from here on the mirror says what changes while the rest is compared
+        keys = list(view.keys)
+        changed.update(key for key in known if key not in view.slots)
+        for at in range(0, len(keys), COMPARED):
+            part = keys[at : at + COMPARED]
+            changed.update(key for key in part if not _same(known.get(str(key)), key, mirror))
+            await asyncio.sleep(0)
         self._mirror = mirror
         self.failed = ""
 
-    def _write(self, ids: list[str], vectors: Floats, digests: list[str], gone: list[str]) -> None:
+    def _watch(self, mirror: VectorMirror | None) -> set[Value]:
+        """Be told of changes by this mirror and by no other; gives the set it fills."""
+        if self._watched is not None:
+            watchers = self._watched.watchers
+            watchers[:] = [each for each in watchers if each is not self._changed]
+        self._watched, self._changed = mirror, set()
+        if mirror is not None:
+            mirror.watchers.append(self._changed)
+        return self._changed
+
+    def _write(self, ids: list[str], vectors: npt.NDArray[np.int8], gone: list[str]) -> None:
+        """On a worker thread."""
         if gone:
             self._index.delete(gone)
         if ids:
-            self._index.write(ids, vectors, digests)
+            floats = vectors.astype(np.float32)
+            self._index.write(ids, floats, [digest_of(row) for row in floats])
 
 
-def _parts(batch: Sequence[Value], mirror: VectorMirror) -> tuple[list[str], Floats, list[str], list[str]]:
-    """What a batch of changed items is now: ids with vectors and digests, and ids without a vector."""
+def _same(digest: str | None, key: Value, mirror: VectorMirror) -> bool:
+    """Whether what the index holds is the vector that is there now."""
+    if digest is None:
+        return False
     view = mirror.view()
-    ids = [str(each) for each in batch if each in view.slots]
-    rows = view.matrix[np.array([view.slots[each] for each in ids], np.int64)].astype(np.float32)
-    return ids, rows, [digest_of(row) for row in rows], [str(each) for each in batch if each not in view.slots]
+    slot = view.slots.get(key)
+    return slot is not None and digest == digest_of(view.matrix[slot])
+
+
+def _parts(batch: Sequence[Value], mirror: VectorMirror) -> tuple[list[str], npt.NDArray[np.int8], list[str]]:
+    """What a batch of changed items is now: ids with their vectors, and ids without one."""
+    view = mirror.view()
+    there = [each for each in batch if each in view.slots]
+    rows = view.matrix[np.array([view.slots[each] for each in there], np.int64)]  # a copy: the table may move on
+    return [str(each) for each in there], rows, [str(each) for each in batch if each not in view.slots]
 
 
 def digest_of(vector: npt.NDArray[Any]) -> str:
@@ -180,6 +212,9 @@ class Nearest:
         asked = {}
         for search in searches:
             followed = self._followed.get(search.session.table)
+            if followed is not None and not followed.ready:
+                self._node.observed.counters.add("index_behind")
+                continue
             session = search.session.similarities(context) if followed is not None else None
             if followed is not None and session is not None:
                 vector = session.direction().astype(np.float32)

@@ -38,7 +38,7 @@ class Embedder(Protocol):
 
     def encode(self, texts: Sequence[str]) -> list[bytes]:
         """One vector per text, `dimensions` signed bytes each. May take milliseconds per text; never on the state
-        thread."""
+        thread. Without texts it only makes ready what it needs."""
 
 
 def quantised(vectors: npt.NDArray[Any]) -> list[bytes]:
@@ -81,8 +81,8 @@ class SentenceEncoder:
     def encode(self, texts: Sequence[str]) -> list[bytes]:
         if self._model is None:
             verified(self._folder, FILES)  # a node may run for days before its first text
-            self._model = self._make(threads=1)  # loading the weights takes 3 s: on the worker that first needs them
-        return quantised(np.asarray(self._model.encode(list(texts)), np.float64))
+            self._model = self._make(threads=1)  # loading the weights takes 1 to 3 s: on the worker that needs them
+        return quantised(np.asarray(self._model.encode(list(texts)), np.float64)) if texts else []
 
 
 class HashEncoder:

@@ -33,3 +33,30 @@ def test_a_text_that_comes_back_after_its_vector_was_applied_is_computed_again()
     texts.texts = {"a": "red lantern"}  # and changed back
     work.poke([texts], 0)
     assert len(sent) == 2
+
+
+class Counted(HashEncoder):
+    """Remembers what it was asked to encode."""
+
+    def __init__(self):
+        self.asked = []
+
+    def encode(self, texts):
+        self.asked.append(list(texts))
+        return super().encode(texts)
+
+
+def test_a_node_that_starts_with_vectors_loads_the_model_before_the_first_text_needs_it():
+    texts, sent, encoder = Texts(), [], Counted()
+    work = VectorWork(encoder, InlineWorkers(), lambda draft, durable: sent.append(draft))
+    nothing = SimpleNamespace(texts={}, waiting=lambda: iter(()))
+    work.poke([nothing], 0)
+    work.poke([], 0)
+    assert encoder.asked == [], "no item has a text: the model is not needed"
+    there = SimpleNamespace(texts={"i1": "a"}, waiting=lambda: iter(()))
+    work.poke([there], 0)
+    work.poke([there], 0)
+    assert encoder.asked == [[]] and sent == []
+    texts.texts = {"a": "red lantern"}
+    work.poke([texts], 0)
+    assert encoder.asked == [[], ["red lantern"]] and len(sent) == 1

@@ -5,15 +5,18 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nextpaint.cli.indexing import index_of
+from nextpaint.connect import usearch_index
 from nextpaint.connect.pgvector_index import PgvectorIndex
 from nextpaint.connect.qdrant_index import QdrantIndex
 from nextpaint.connect.usearch_index import UsearchIndex
+from nextpaint.engine import nearest
 from nextpaint.engine.nearest import digest_of
 from nextpaint.govern.access import LOCAL
 from nextpaint.record.errors import InvalidInput, NotFound
@@ -234,12 +237,14 @@ def test_an_index_that_fails_is_gone_around_and_one_that_lies_adds_nothing(tmp_p
         async with opened(tmp_path, retail(), items=items) as engine:
             position = await looked(engine, "cleo", items[3]["item_id"])
             exactly = ids(await page(engine, "cleo", position=position))
-            engine.follow("item_vectors", Broken())
+            followed = engine.follow("item_vectors", Broken())
+            await until(lambda: followed.current)
             assert ids(await page(engine, "cleo")) == exactly
             assert engine.node.observed.counters["index_missed"] == 1
             await engine._deciding.nearest.close()
             sold = items[5]["item_id"]
-            engine.follow("item_vectors", Broken(["nothing-like-it", sold, sold]))
+            followed = engine.follow("item_vectors", Broken(["nothing-like-it", sold, sold]))
+            await until(lambda: followed.current)
             await engine.put_items(LOCAL, [{"item_id": sold, "stock": 0}])
             answered = ids(await page(engine, "cleo"))
             assert "nothing-like-it" not in answered and sold not in answered
@@ -247,6 +252,84 @@ def test_an_index_that_fails_is_gone_around_and_one_that_lies_adds_nothing(tmp_p
                 engine.follow("elsewhere", Broken())
 
     asyncio.run(test())
+
+
+class Slow(Broken):
+    """An index that takes its time to write, until it is let go; finds nothing, and says so."""
+
+    def __init__(self):
+        super().__init__(finds=[])
+        self.go = threading.Event()
+
+    def write(self, ids, vectors, digests):
+        self.go.wait(10)
+
+
+def test_while_an_index_is_filled_every_vector_is_searched(tmp_path, monkeypatch):
+    monkeypatch.setattr(nearest, "BATCH", 10)
+    monkeypatch.setattr(nearest, "COMPARED", 7)
+    items, index = slice_of(80), Slow()
+
+    async def test():
+        async with opened(tmp_path, retail(), items=items) as engine:
+            position = await looked(engine, "dora", items[3]["item_id"])
+            before = await page(engine, "dora", position=position)
+            followed = engine.follow("item_vectors", index)
+            await asyncio.sleep(0.1)
+            assert not followed.ready
+            during = await page(engine, "dora")
+            assert ids(during) == ids(before)
+            assert "found" not in (await engine.explain(LOCAL, during["decision_id"]))["request"]
+            assert engine.node.observed.counters["index_behind"] == 1
+            index.go.set()
+            await until(lambda: followed.current)
+            assert followed.ready and followed.written == 80
+            after = await page(engine, "dora")  # from here on what the index says counts, and this one says nothing
+            (found,) = (await engine.explain(LOCAL, after["decision_id"]))["request"]["found"].values()
+            assert list(found) == []
+
+    asyncio.run(test())
+
+
+class Failing(Broken):
+    """An index whose first writes fail."""
+
+    def __init__(self, times):
+        super().__init__(finds=[])
+        self.left, self.held = times, {}
+
+    def known(self):
+        return dict(self.held)
+
+    def write(self, ids, vectors, digests):
+        self.left -= 1
+        if self.left >= 0:
+            raise ConnectionError("nobody answers")
+        self.held.update(zip(ids, digests, strict=True))
+
+
+def test_an_index_that_begins_again_watches_the_table_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(nearest, "RETRY_S", 0.01)
+    items = slice_of(30)
+
+    async def test():
+        async with opened(tmp_path, retail(), items=items) as engine:
+            mirror = engine.node.tables.vectors["item_vectors"]
+            before, index = len(mirror.watchers), Failing(5)
+            followed = engine.follow("item_vectors", index)
+            await until(lambda: followed.current and len(index.held) == 30)
+            assert index.left < 0 and len(mirror.watchers) == before + 1
+            await followed.close()
+            assert len(mirror.watchers) == before
+
+    asyncio.run(test())
+
+
+def test_usearch_takes_bytes_as_they_are_and_other_vectors_by_their_direction():
+    whole = np.array([[3, -127, 0], [1, 2, 3]], np.float32)
+    assert np.array_equal(usearch_index._as_bytes(whole), whole.astype(np.int8))
+    other = np.array([[0.5, -1.0, 0.25], [254, 127, -300], [3, 2, 1], [0, 0, 0]], np.float32)
+    assert usearch_index._as_bytes(other).tolist() == [[64, -127, 32], [108, 54, -127], [3, 2, 1], [0, 0, 0]]
 
 
 def test_a_section_that_names_no_index_is_refused():
