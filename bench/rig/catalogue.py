@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import random
-from collections.abc import Iterable, Iterator
+import re
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +23,7 @@ from nextpaint.connect.replay import iso_time
 from nextpaint.engine.facade import Engine
 from nextpaint.engine.node import NodeSettings
 from nextpaint.govern.access import LOCAL
+from nextpaint.models.embedding import SentenceEncoder
 from nextpaint.ports import Clock, Ports, SystemDisk, SystemRandom, ThreadWorkers
 from nextpaint.process.graph import VECTORS
 from nextpaint.process.operators.vectors import content_key
@@ -32,6 +35,7 @@ SETTINGS = NodeSettings(lag_ms_max=3_600_000, checkpoint_s=3_600, checkpoint_rec
 CATEGORIES, VISITORS, CLICKS, ORDERS = 500, 500, 20_000, 4_000
 FEATURES = ("similarity", "interest", "trend", "price", "stock")
 TREES = 100
+TITLE = re.compile(r"Thing (\d+)")
 T = TypeVar("T")
 
 
@@ -64,18 +68,40 @@ class Catalogue:
         return bytes(np.clip(mixed, -127, 127).astype(np.int8).tobytes())
 
 
+class Encoder:
+    """Made-up vectors for made-up titles, the node's own text encoder for all others. Waits for `filled`: while the
+    catalogue is filled its vectors come as records."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.filled = threading.Event()
+        self._catalogue = catalogue
+        self._texts = SentenceEncoder()
+        self.identity, self.dimensions = self._texts.identity, self._texts.dimensions
+
+    def encode(self, texts: Sequence[str]) -> list[bytes]:
+        self.filled.wait()
+        made = [TITLE.fullmatch(text) for text in texts]
+        computed = iter(self._texts.encode([text for text, found in zip(texts, made, strict=True) if not found]))
+        return [self._catalogue.vector(int(found[1])) if found else next(computed) for found in made]
+
+
 async def filled(directory: Path, catalogue: Catalogue, clock: Clock) -> Engine:
     """A node with items, vectors, orders and clicks applied."""
     deliver = asyncio.get_running_loop().call_soon_threadsafe
     ports = Ports(clock, SystemDisk(directory), SystemRandom(), ThreadWorkers(deliver))
-    engine = await Engine.open(directory, Application.load(FOLDER), ports, settings=SETTINGS)
+    encoder = Encoder(catalogue)
+    engine = await Engine.open(
+        directory, Application.load(FOLDER), ports, settings=SETTINGS, embedder=encoder,
+        background=ThreadWorkers(deliver),
+    )  # fmt: skip
     encode = msgspec.json.encode
     for part in batched(range(catalogue.size), 2_000):
         await engine.put_items(LOCAL, [catalogue.row(number) for number in part])
         now_ms, records = ports.clock.now_ms(), []
         for number in part:
             key = content_key(f"Thing {number}")
-            value = {"content": key, "vector": base64.b64encode(catalogue.vector(number)).decode()}
+            vector = base64.b64encode(catalogue.vector(number)).decode()
+            value = {"content": key, "vector": vector, "model": encoder.identity}
             records.append(Record(key.encode(), encode(value), now_ms))
         await engine.node.appended(Draft(VECTORS.name, EntryKind.INPUT, records))
         await engine.node.settled()
@@ -90,6 +116,7 @@ async def filled(directory: Path, catalogue: Catalogue, clock: Clock) -> Engine:
     for each in batched(range(CLICKS), 500):
         await engine.ingest(LOCAL, [click(draw, catalogue.size, ports.clock.now_ms(), n) for n in each])
         await engine.node.settled()
+    encoder.filled.set()
     return engine
 
 

@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Sequence
 
+PATIENCE_S = 300.0  # a machine that stops a process for a minute ends no bench
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
@@ -17,16 +18,17 @@ class Connections:
     """Open connections to 127.0.0.1:`port`."""
 
     def __init__(self, port: int, count: int) -> None:
-        self._sockets = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(count)]
+        self._sockets = [socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) for _ in range(count)]
         for each in self._sockets:
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __len__(self) -> int:
         return len(self._sockets)
 
-    def wave(self, path: str, bodies: Sequence[bytes]) -> list[bytes]:
+    def wave(self, path: str, bodies: Sequence[bytes], method: str = "POST") -> list[bytes]:
         """One request per connection; gives the bodies of the answers. A status other than 200 ends the bench."""
-        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ".encode()
+        host = "HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "
+        head = f"{method} {path} {host}".encode()
         for each, body in zip(self._sockets, bodies, strict=True):
             each.sendall(b"%b%d\r\n\r\n%b" % (head, len(body), body))
         return [_answer(each) for each in self._sockets]

@@ -65,7 +65,8 @@ def where(directory: Path | None) -> str:
     """What the data lies on, in words."""
     if directory is None:
         return "data in the temporary directory"
-    kind = "tmpfs: syncs cost nothing" if directory == Path("/dev/shm") else "a disk"
+    memory = Path("/dev/shm") in (directory.resolve(), *directory.resolve().parents)
+    kind = "tmpfs: syncs cost nothing" if memory else "a disk"
     return f"data in {directory} ({kind}), {os.cpu_count()} cores"
 
 

@@ -5,8 +5,12 @@ Prints one JSON line when it answers, and one for each line on its input:
     cpu                 nanoseconds of CPU that the process used so far
     clock wall|cpu      what the node's durations are from here on: time that passed, or CPU of its state thread
     stages              of the decisions since the last time: milliseconds by stage, candidates, how many were degraded
+    memory              gigabytes that the process holds now
+    delete ITEM         takes an item out of its table, as a connector does: a record without a value
+    follow              lets a usearch index follow the vectors
+    index               how far it is: vectors written, whether all are, how often the index was gone around
     promote             fits trees and puts them in force
-    search [index]      the exact search beside an exhaustive one; with `index` also usearch, built here
+    search              the exact search, and the index where one follows, beside an exhaustive one
     scorer              the tree scorer beside the library that fitted the trees
     anew                what is read over many keys, made as at a start
 
@@ -29,15 +33,18 @@ import numpy as np
 import uvloop
 
 from nextpaint.cli import interpreter
-from nextpaint.decide import Decider
+from nextpaint.decide import Decider, DecisionRecord
+from nextpaint.decide.codec import decoded
 from nextpaint.engine.facade import Engine
-from nextpaint.engine.recomputation import decisions_of
+from nextpaint.engine.nearest import Followed, VectorIndex
 from nextpaint.engine.registry import Upload
+from nextpaint.engine.replay import DECISIONS_TOPIC
 from nextpaint.govern.access import LOCAL, Access
 from nextpaint.process.live import Tables
-from nextpaint.process.reading import Vectors
 from nextpaint.process.scoring import ranker_of
+from nextpaint.record.codec import Record
 from nextpaint.serve.server import node_app, serve_app
+from nextpaint.stream.frame import Draft, EntryKind
 from rig.catalogue import FEATURES, Catalogue, filled, fitted
 from rig.served import PATIENT
 
@@ -70,7 +77,8 @@ class ServedCatalogue:
     def __init__(self, engine: Engine, clock: EitherClock) -> None:
         self._engine = engine
         self._clock = clock
-        self._seen = -1
+        self._frame = 0
+        self._index: tuple[Followed, VectorIndex] | None = None
         self._fitted: tuple[Any, bytes] | None = None
 
     async def answer(self, asked: list[str]) -> dict[str, Any]:
@@ -86,8 +94,23 @@ class ServedCatalogue:
                 self._fitted = self._fitted or fitted()
                 await self._engine.promote(LOCAL, "ranker", Upload("ranker.txt", self._fitted[1]))
                 return {}
-            case ["search", *index]:
-                return self._search(bool(index))
+            case ["search"]:
+                return self._search()
+            case ["memory"]:
+                return {"gb": held_gb()}
+            case ["delete", item]:
+                key = json.dumps({"item_id": item}).encode()
+                record = Record(key, None, self._engine.node.ports.clock.now_ms())
+                await self._engine.node.appended(Draft("catalog", EntryKind.INPUT, [record]))
+                return {}
+            case ["follow"]:
+                from nextpaint.connect.usearch_index import UsearchIndex
+
+                index = UsearchIndex()
+                self._index = self._engine.follow("item_vectors", index), index
+                return {}
+            case ["index"]:
+                return self._following()
             case ["scorer"]:
                 self._fitted = self._fitted or fitted()
                 return _scorer(*self._fitted)
@@ -95,26 +118,36 @@ class ServedCatalogue:
                 return self._anew()
         raise ValueError(f"unknown question {asked}")
 
+    def _following(self) -> dict[str, Any]:
+        assert self._index is not None
+        followed, _ = self._index
+        counters = self._engine.node.observed.counters
+        gone_around = {name: counters[name] for name in ("index_missed", "index_behind")}
+        return {"written": followed.written, "current": followed.current, "failed": followed.failed, **gone_around}
+
     def _stages(self) -> dict[str, Any]:
         stages: dict[str, list[float]] = defaultdict(list)
-        candidates, degraded, last = [], 0, self._seen
-        for seq, record in decisions_of(self._engine.node.ledger):
-            if seq > last:
-                self._seen = seq
-                candidates.append(record.considered)
-                degraded += bool(record.degraded)
-                for stage in record.stages:
-                    stages[stage.stage].append(stage.ms)
+        sums: list[float] = []
+        candidates, degraded = [], 0
+        for frame in self._engine.node.ledger.frames(self._frame):
+            self._frame = frame.number + 1
+            for entry in frame.entries:
+                for record in map(decision_of, entry.records if entry.topic == DECISIONS_TOPIC else ()):
+                    candidates.append(record.considered)
+                    degraded += bool(record.degraded)
+                    sums.append(sum(stage.ms for stage in record.stages))
+                    for stage in record.stages:
+                        stages[stage.stage].append(stage.ms)
         figures = {name: [float(np.median(ms)), float(np.percentile(ms, 99))] for name, ms in stages.items()}
-        return {"stages": figures, "candidates": candidates, "degraded": degraded}
+        return {"stages": figures, "sum_ms": float(np.mean(sums)), "candidates": candidates, "degraded": degraded}
 
-    def _search(self, index: bool) -> dict[str, Any]:
+    def _search(self) -> dict[str, Any]:
         node = self._engine.node
         vectors = node.tables.reading(node.ports.clock.now_ms()).vectors("item_vectors")
         draw = np.random.default_rng(4)
         found: dict[str, list[float]] = defaultdict(list)
         cost: dict[str, list[float]] = defaultdict(list)
-        built_s, approximate = _built(vectors) if index else (0.0, None)
+        approximate = None if self._index is None else self._index[1]
         for _ in range(SEARCHES):
             seeds = draw.integers(0, len(vectors.keys), 4)
             direction = (vectors.matrix[seeds] / vectors.norms[seeds][:, None] * 0.5 ** np.arange(4)[:, None]).sum(0)
@@ -133,7 +166,7 @@ class ServedCatalogue:
         return {
             "vectors": len(vectors.keys), "dimensions": vectors.matrix.shape[1], "bytes": vectors.matrix.nbytes,
             "recall": {name: float(np.mean(each)) for name, each in found.items()},
-            "ms": {name: float(np.median(each)) for name, each in cost.items()}, "built_s": built_s,
+            "ms": {name: float(np.median(each)) for name, each in cost.items()},
         }  # fmt: skip
 
     def _anew(self) -> dict[str, Any]:
@@ -144,16 +177,13 @@ class ServedCatalogue:
         return {"cpu_s": time.thread_time() - before}
 
 
-def _built(vectors: Vectors) -> tuple[float, Any]:
-    """CPU seconds, and an index of all vectors."""
-    from nextpaint.connect.usearch_index import UsearchIndex
+def decision_of(record: Record) -> DecisionRecord:
+    return decoded(record.value or b"")
 
-    index, names = UsearchIndex(), [str(key) for key in vectors.keys]
-    before = time.process_time()
-    for at in range(0, len(names), 256):
-        part = names[at : at + 256]
-        index.write(part, vectors.matrix[at : at + 256].astype(np.float32), part)
-    return time.process_time() - before, index
+
+def held_gb() -> float:
+    """Gigabytes of memory that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e9
 
 
 def _scorer(booster: Any, data: bytes) -> dict[str, Any]:
@@ -180,11 +210,12 @@ def _scorer(booster: Any, data: bytes) -> dict[str, Any]:
 
 async def main(directory: Path, items: int) -> None:
     clock = EitherClock()
+    empty_gb = held_gb()
     engine = await filled(directory, Catalogue(items, DIMENSIONS), clock)
     interpreter.prepare()  # as `nextpaint run` does once it has started
     server = await serve_app(node_app(engine, Access(), settings=PATIENT), "127.0.0.1", 0)
     filled_s, peak_gb = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(json.dumps({"port": server.port, "filled_s": filled_s, "peak_gb": peak_gb}), flush=True)
+    print(json.dumps({"port": server.port, "filled_s": filled_s, "peak_gb": peak_gb, "empty_gb": empty_gb}), flush=True)
     served = ServedCatalogue(engine, clock)
     asked = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asked), sys.stdin)

@@ -1,4 +1,4 @@
-"""Pages of 20 out of 200 and of 1,000 candidates, with every stage there is."""
+"""Pages of 20 out of 200 and of 1,000 candidates, with every stage there is; and what is similar, nothing else."""
 
 from nextpaint.decide import (
     WEB_RERANK,
@@ -61,3 +61,14 @@ def page(candidates: int) -> Surface:
 
 page_200 = page(200)
 page_1000 = page(1_000)
+
+alike = Surface(
+    "alike",
+    window=WEB_RERANK,
+    purpose="personalisation",
+    items="catalog",
+    limit=10,
+    retrieve=[Similar("item_vectors", to=session, k=20)],
+    features={"similarity": session},
+    rank=Weighted(similarity=1.0),
+)
