@@ -30,6 +30,7 @@ from nextpaint.record.errors import NotFound, Overloaded, ReplayError
 
 EVENTS_LISTED = 20
 KEPT_S = 120.0  # how long the state of the last what-if question waits for the next
+PREPARED_BEHIND_MAX = 2_000  # records that wait to be applied: a busy node prepares nothing for questions to come
 SUPPOSED_AT_ONCE = 4  # what-if questions waiting for the one that runs: each reads up to a minute of the ledger again
 
 
@@ -90,6 +91,19 @@ class Explaining:
             self._waiting -= 1
         await self._auditing.note(read)
         return answer
+
+    async def prepare(self, decision_id: str) -> bool:
+        """Make the first what-if question about a decision quick; False where others are asked just now, or the node
+        has more to do. Nothing is read out."""
+        record = self.record(decision_id)
+        if self._turn.locked() or self._node.turns.waiting_records > PREPARED_BEHIND_MAX:
+            return False
+        frame = self._node.position_of(record.position).frame
+        pieces = self._supposes().prepare(record, frame)
+        for _ in range(2):  # a question that came meanwhile is answered in between
+            async with self._turn:
+                await asyncio.to_thread(next, pieces, None)
+        return True
 
     def _supposes(self) -> Supposing:
         """Who answers, with what was kept of the last question; for a while, since it is a whole state."""

@@ -2,7 +2,7 @@
 
     ingest  put_items  put_rows      what enters
     decide  decide_page              what is decided
-    explain  what_if  events_before   why, and what would have been otherwise
+    explain  what_if  prepare  events_before   why, and what would have been otherwise
     person                           what is kept about one person, and was decided for them
     flags  experiments               who is in which variant, and what came of it
     learning                         what exploration knows
@@ -234,6 +234,11 @@ class Engine:
         """The decision made again from the ledger with something changed; nothing of it is written."""
         principal.require(READ)
         return await self._explaining.what_if(_read(principal, "what-if", decision_id, purpose), change)
+
+    async def prepare(self, principal: Principal, decision_id: str) -> bool:
+        """Put the states together that the first what-if question about a decision needs, before it is asked."""
+        principal.require(READ)
+        return await self._explaining.prepare(decision_id)
 
     async def events_before(self, principal: Principal, decision_id: str, purpose: str = "") -> list[dict[str, Any]]:
         """What the person of a decision did before it, newest first."""

@@ -75,10 +75,19 @@ class Recomputation:
 
     def decider(self, record: DecisionRecord) -> Decider:
         """Move to a decision's position; gives what decided there."""
-        self.replay.advance(record.position)
+        return self._decider_at(record.position)
+
+    def warm(self, record: DecisionRecord, seq: int) -> None:
+        """Move to a position and read there what a decision like this one reads, so that the next one is quick."""
+        decider = self._decider_at(seq)
+        if any(each.name == record.surface for each in decider.surfaces):
+            self.made(decider, record)
+
+    def _decider_at(self, seq: int) -> Decider:
+        self.replay.advance(seq)
         application = self.replay.application
         if application is None:
-            raise ReplayError("no application was in force", where=f"seq {record.position}")
+            raise ReplayError("no application was in force", where=f"seq {seq}")
         decider = self._deciders.get(application.hash)
         if decider is None:
             decider = self._deciders[application.hash] = self.decider_of(application.surfaces)

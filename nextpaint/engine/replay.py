@@ -164,11 +164,14 @@ class _Records:
 class Rebuild:
     """The state of an application as if it had been in force from the ledger's first record, built step by step."""
 
-    def __init__(self, ledger: Frames, application: Application, cut: Cut | None = None) -> None:
+    def __init__(
+        self, ledger: Frames, application: Application, cut: Cut | None = None, without: Collection[int] = ()
+    ) -> None:
         self.runner = Runner(application.design)
         self._ledger = ledger
         self._cut = cut
-        self._records = _Records(ledger, 0, -1, cut)
+        self._without = without
+        self._records = _Records(ledger, 0, -1, cut, without)
 
     def steps(self, to_seq: int) -> Iterator[None]:
         """Apply up to and including `to_seq`, yielding after each step."""
@@ -176,7 +179,8 @@ class Rebuild:
             if not isinstance(step, Switch):
                 self.runner.apply(step)
                 yield
-        self._records = _Records(self._ledger, self._records.frame, max(to_seq, self.runner.applied), self._cut)
+        applied = max(to_seq, self.runner.applied)
+        self._records = _Records(self._ledger, self._records.frame, applied, self._cut, self._without)
 
     def finish(self, to_seq: int) -> Runner:
         """The state at `to_seq`."""
@@ -266,6 +270,13 @@ class Replay:
         """Read on from where the ledger is now: it grew since the last `advance`."""
         self._records = _Records(self._ledger, self._records.frame, self.applied, self._cut, self._without)
 
+    def leave_out(self, seqs: Collection[int]) -> None:
+        """From here on as if these records had never come; all of them are still to be applied."""
+        if min(seqs, default=SEQ_MAX) <= self.applied:
+            raise ReplayError("a record that was applied cannot be left out", where=f"seq {min(seqs)}")
+        self._without = seqs
+        self.reopen()
+
     def suppose(self, topic: str, records: Sequence[Record]) -> None:
         """Apply records that the ledger does not hold, right after the last one applied; `advance` ends here."""
         if self.runner is None:
@@ -282,7 +293,7 @@ class Replay:
 
     def _switch(self, switch: Switch) -> None:
         application = self._applications.get(switch.hash) or self._application(switch.packed)
-        runner = Rebuild(self._ledger, application, self._cut).finish(switch.seq - 1)
+        runner = Rebuild(self._ledger, application, self._cut, self._without).finish(switch.seq - 1)
         runner.applied = switch.seq
         self.application, self.runner = application, runner
         self.applied = switch.seq

@@ -14,12 +14,13 @@ decision is recomputed on the way and compared with its record; `proved` says so
 
 The state that was moved to a decision's position is kept for the next question: about the same decision, or a later
 one, it costs two decisions and the records in between. Facts of tables that nothing is derived from are read over that
-state (`overlaid`); other facts are written into it, and it is gone. An event is left out from the start.
+state (`overlaid`); other facts are written into it, and it is gone. An event is left out from the start: the state in
+which it never was is another one, and is kept as well. `prepare` puts the states together before anybody asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,7 @@ from nextpaint.sql.plan import Table
 LAST_VIEW = "last view"
 KEPT_ROWS_MAX = 2_000_000  # of a kept state: a few hundred megabytes
 KEPT_RECORDS_MAX = 20_000  # applied at most instead of reading a checkpoint: about a second
+KEPT_STATES = 2  # with and without the event that was asked about last; a third waits before it
 CHANGES_MAX = 50  # items, events and features of one change: a question, not a migration
 
 _json = msgspec.json.Encoder(decimal_format="number").encode
@@ -109,7 +111,8 @@ class Supposing:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._kept: Recomputation | None = None
+        self._kept: dict[frozenset[int], Recomputation] = {}  # by the events left out, the least used first
+        self._before: Recomputation | None = None  # moved to just before an event that may be left out
 
     @property
     def source(self) -> Source:
@@ -121,8 +124,8 @@ class Supposing:
         ReplayError beyond the replay horizon."""
         change.checked()
         forgotten = self._forgotten(record, change.forget, frame)
-        first = min((each.seq for each in forgotten), default=record.position + 1)
-        again = self._from(first - 1, forgotten) if forgotten else self._standing(record)
+        without = frozenset(each.seq for each in forgotten)
+        again = self._standing(record, without)
         decider = again.decider(record)
         proved = not forgotten and not compare(record, again.made(decider, record).record)
         said = [
@@ -131,11 +134,10 @@ class Supposing:
         facts = Supposed(again, record.time_ms)
         for key, columns in change.items.items():
             said += facts.take(key, columns)
-        self._kept = None
-        if facts.written or forgotten:
+        if facts.written:
             facts.write()
-        elif again.replay.size <= KEPT_ROWS_MAX:
-            self._kept = again
+        else:
+            self._keep(without, again)
         if change.without:
             decider = _without(again, record, change.without)
             said += [f"without the feature {name}" for name in change.without]
@@ -149,21 +151,60 @@ class Supposing:
             again.over = None
         return _told(record, made, said, proved, titles)
 
-    def _from(self, seq: int, forgotten: Sequence[Past] = ()) -> Recomputation:
-        """A state that moves on from the newest checkpoint at or before a seq."""
+    def prepare(self, record: DecisionRecord, frame: int | None = None) -> Iterator[None]:
+        """Put together what the first questions about a decision need, in two pieces of work: the state just before the
+        person's last view, and the one the decision read, each with what a decision reads of it. No answer depends on
+        it."""
+        try:
+            (view,) = self._forgotten(record, (LAST_VIEW,), frame)
+        except NotFound:
+            view = None
+        wanted = {frozenset[int]()} if view is None else {frozenset[int](), frozenset({view.seq})}
+        for without in self._kept.keys() - wanted:  # a state takes a moment to be freed: not while somebody waits
+            del self._kept[without]
+        if view is not None and frozenset({view.seq}) not in self._kept:
+            again = self._moving(self._before, view.seq - 1)
+            again.warm(record, view.seq - 1)
+            self._before = again if again.replay.size <= KEPT_ROWS_MAX else None
+        yield
+        again = self._standing(record, frozenset())
+        again.warm(record, record.position)
+        self._keep(frozenset(), again)
+        yield
+
+    def _keep(self, without: frozenset[int], again: Recomputation) -> None:
+        if again.replay.size <= KEPT_ROWS_MAX:
+            self._kept[without] = again
+            while len(self._kept) > KEPT_STATES:
+                del self._kept[next(iter(self._kept))]
+
+    def _standing(self, record: DecisionRecord, without: frozenset[int]) -> Recomputation:
+        """A state at or before a decision in which some events never were. It is taken out of what is kept: whoever
+        changes nothing in it puts it back."""
+        kept = self._kept.pop(without, None)
+        if kept is not None and self._near(kept, record.position):
+            kept.replay.reopen()
+            return kept
+        if not without:
+            return self._moving(None, record.position)
+        again, self._before = self._moving(self._before, min(without) - 1), None
+        again.replay.leave_out(without)
+        return again
+
+    def _moving(self, kept: Recomputation | None, seq: int) -> Recomputation:
+        """A state that can move on to a seq: the kept one, or the newest checkpoint at or before it."""
+        if kept is not None and self._near(kept, seq):
+            kept.replay.reopen()
+            return kept
         source = self._source
         return Recomputation(
             source.ledger, source.clock, disk=source.disk, start=source.start(seq), rankers=source.rankers,
-            without=frozenset(each.seq for each in forgotten), known=source.known,
+            known=source.known,
         )  # fmt: skip
 
-    def _standing(self, record: DecisionRecord) -> Recomputation:
-        """The kept state where it can move on to the decision, unless a checkpoint is far nearer."""
-        kept, nearest = self._kept, self._source.nearest(record.position)
-        if kept is None or not nearest - KEPT_RECORDS_MAX <= kept.replay.applied <= record.position:
-            return self._from(record.position)
-        kept.replay.reopen()
-        return kept
+    def _near(self, kept: Recomputation, seq: int) -> bool:
+        """Whether a state can move on to a seq, and no checkpoint is far nearer."""
+        return self._source.nearest(seq) - KEPT_RECORDS_MAX <= kept.replay.applied <= seq
 
     def _forgotten(self, record: DecisionRecord, names: Sequence[str], frame: int | None) -> list[Past]:
         """The events to leave out. Raises NotFound for one that this person did not send before the decision."""

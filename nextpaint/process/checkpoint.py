@@ -109,6 +109,7 @@ class Checkpoint:
 
     def load(self, runner: Runner) -> None:
         """Put the state into a fresh runner of the same application; raises ReplayError when it does not fit."""
+        texts: dict[str, str] = {}
         for name, rows in self.pages:
             cell = runner.state.cells.get(name)
             if cell is None:
@@ -117,7 +118,7 @@ class Checkpoint:
                     where=path_of(self.header.applied),
                     cure="replay it with the application in force at its position",
                 )
-            cell.load_page(rows)
+            cell.load_page(rows, texts)
         if runner.state.hash() != self.state_hash:
             raise ReplayError(
                 "the checkpoint's state hash does not agree with its rows", where=path_of(self.header.applied)

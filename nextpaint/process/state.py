@@ -34,12 +34,16 @@ HASH_MODULUS = 1 << 128
 
 _DECIMAL = "\x00decimal"
 
+# Rows of the kind most large cells hold, decoded straight to what they are, without lists.
+_Plain = list[tuple[str | tuple[str, ...], bool | int | float | str | None]]
+
 
 def _encode_other(value: object) -> object:
     raise TypeError(f"state holds only immutable plain values, not {type(value).__name__}")
 
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=_encode_other, decimal_format="string")
+_plain = msgspec.msgpack.Decoder(_Plain)
 
 
 def _tagged(value: Immutable) -> Immutable:
@@ -51,12 +55,16 @@ def _tagged(value: Immutable) -> Immutable:
     return value
 
 
-def restored(value: Any) -> Immutable:
-    """What `_tagged` and MessagePack made of a value, undone: lists are tuples again."""
-    if isinstance(value, list):
+def restored(value: Any, known: dict[str, str]) -> Immutable:
+    """What `_tagged` and MessagePack made of a value, undone: lists are tuples again, and equal texts are one object,
+    as they mostly were. `known`: those seen so far."""
+    kind = type(value)
+    if kind is str:
+        return known.setdefault(value, value)
+    if kind is list:
         if len(value) == 2 and value[0] == _DECIMAL:
             return Decimal(value[1])
-        return tuple(restored(each) for each in value)
+        return tuple([restored(each, known) for each in value])
     return value
 
 
@@ -275,9 +283,44 @@ class Cell:
             return _encoder.encode([(_tagged(key), _tagged(value)) for key, value in page.items()])
         return _encoder.encode(list(page.items()))
 
-    def load_page(self, data: bytes) -> None:
-        for key, value in msgspec.msgpack.decode(data):
-            self.put(restored(key), restored(value))
+    def _rows_of(self, data: bytes, known: dict[str, str]) -> dict[Key, Immutable]:
+        one = known.setdefault
+        if not self._decimals:
+            try:
+                found = _plain.decode(data)
+            except msgspec.ValidationError:  # other rows than these
+                pass
+            else:
+                return {
+                    (one(key, key) if type(key) is str else tuple([one(each, each) for each in key])): one(value, value)
+                    if type(value) is str
+                    else value
+                    for key, value in found
+                }
+        return {restored(key, known): restored(value, known) for key, value in msgspec.msgpack.decode(data)}
+
+    def load_page(self, data: bytes, known: dict[str, str] | None = None) -> None:
+        """Put the rows of a saved page. `known`: see `restored`; one for all pages that are loaded together."""
+        rows = self._rows_of(data, {} if known is None else known)
+        if self.watchers or self._frozen is not None:
+            for key, value in rows.items():
+                self.put(key, value)
+            return
+        pages, hashes = self.pages, self._hashes
+        level, split, most = self._level, self._split, PAGE_ROWS * len(pages)
+        for key, value in rows.items():  # as `put` does it, without a call for each: a start reads millions of rows
+            digest = hash(key)
+            number = digest & (level - 1)
+            if number < split:
+                number = digest & (2 * level - 1)
+            page = pages[number]
+            hashes[number] = None
+            if key not in page:
+                self._rows += 1
+            page[key] = value
+            if self._rows > most:
+                self._grow()
+                level, split, most = self._level, self._split, PAGE_ROWS * len(pages)
 
 
 C = TypeVar("C", bound=Cell)

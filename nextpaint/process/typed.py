@@ -423,7 +423,7 @@ class TypedCell(Cell):
             self._arena = np.empty(max(1 << 17, 2 * size) // 8, np.int64)
             self.meta[paged.SAVE], self.meta[paged.SAVE_ROOM] = self._arena.ctypes.data, self._arena.nbytes
 
-    def load_page(self, data: bytes) -> None:
+    def load_page(self, data: bytes, known: dict[str, str] | None = None) -> None:
         """Take the rows of a saved page; raises ValueError when it is not one of this cell."""
         format_, fields, _ = _PAGE_FORMAT.unpack_from(data)
         if format_ != _FORMAT or fields != len(self.packing.kinds):

@@ -25,6 +25,8 @@ class Reasons:
         return [
             Route("POST", f"{one}/what-if", self.what_if, "The decision again, with something changed", scope=READ,
                   body_bytes_max=BODY_BYTES_MAX, accepts=Change, tags=tags),
+            Route("POST", f"{one}/what-if/prepare", self.prepare, "Make the first what-if question about it quick",
+                  scope=READ, tags=tags),
             Route("GET", f"{one}/events", self.events, "What the person did before it", scope=READ, tags=tags),
             Route("GET", "/v1/parameters", self.parameters, "What matters most on each surface, why, and since when",
                   scope=None, tags=tags),
@@ -49,6 +51,10 @@ class Reasons:
         change: Change = decode_json(request.body, Change)
         decision, purpose = request.params["decision_id"], request.query().get("purpose", "")
         return json_response(await self._engine.what_if(request.caller(), decision, change, purpose))
+
+    async def prepare(self, request: Request) -> Response:
+        done = await self._engine.prepare(request.caller(), request.params["decision_id"])
+        return json_response({"prepared": done})
 
     async def events(self, request: Request) -> Response:
         decision, purpose = request.params["decision_id"], request.query().get("purpose", "")

@@ -144,6 +144,61 @@ def test_without_the_last_view_the_page_is_that_of_a_node_that_never_saw_it(tmp_
     asyncio.run(main_())
 
 
+def test_what_was_prepared_answers_without_another_state_and_says_the_same(tmp_path, monkeypatch):
+    async def act(engine):
+        first = await decided(engine)
+        await decided(engine, "v2", ("g1", "g2"))
+        later = await decided(engine, views=("g5",))
+        changes = [
+            Change(forget=(LAST_VIEW,)), Change(items={ids(first)[0]: {"stock": 0}}), Change(forget=(LAST_VIEW,)),
+            Change(items={ids(first)[1]: {"stock": 0}}, forget=(LAST_VIEW,)), Change(without=("heat",)),
+        ]  # fmt: skip
+        unprepared = {}
+        for decision in (first, later):
+            for number, change in enumerate(changes):
+                engine._explaining._forget()
+                unprepared[decision["decision_id"], number] = await engine.what_if(
+                    LOCAL, decision["decision_id"], change
+                )
+        engine._explaining._forget()
+        made = counted(monkeypatch)
+        for decision in (first, later):
+            assert await engine.prepare(LOCAL, decision["decision_id"]) is True
+            built = len(made)
+            for number, change in enumerate(changes):
+                told = await engine.what_if(LOCAL, decision["decision_id"], change)
+                assert told == unprepared[decision["decision_id"], number], (decision["decision_id"], number)
+            assert len(made) == built, "no state was put together while somebody waited"
+        assert await engine.prepare(LOCAL, later["decision_id"]) is True
+        stranger = await engine.decide(LOCAL, "shelf", asked("nobody"))
+        assert await engine.prepare(LOCAL, stranger["decision_id"]) is True
+        with pytest.raises(NotFound):
+            await engine.prepare(LOCAL, "f" * 16)
+        async with engine._explaining._turn:
+            assert await engine.prepare(LOCAL, first["decision_id"]) is False, "somebody asks: nobody waits for this"
+
+    on_corner(tmp_path, act)
+
+
+def test_a_view_before_another_application_came_into_force_is_forgotten_as_well(tmp_path):
+    async def act(engine):
+        await engine.ingest(LOCAL, [click("v1", "g3"), click("v1", "g7")])
+        await engine.node.settled()
+        before = await engine.decide(LOCAL, "shelf", asked("v1"))
+        forgotten = await engine.what_if(LOCAL, before["decision_id"], Change(forget=(LAST_VIEW,)))
+        await engine.apply(LOCAL, corner(surfaces="\nother = shelf.but('other', limit=3)\n"))
+        after = await engine.decide(LOCAL, "shelf", asked("v1"))
+        for prepared in (False, True):
+            if prepared:
+                engine._explaining._forget()
+                await engine.prepare(LOCAL, after["decision_id"])
+            told = await engine.what_if(LOCAL, after["decision_id"], Change(forget=(LAST_VIEW,)))
+            assert told["moved"] == forgotten["moved"] > 0, "the rebuilt state had the view"
+            assert ids(told["answer"]) == ids(forgotten["answer"]) != ids(after)
+
+    on_corner(tmp_path, act)
+
+
 @pytest.mark.parametrize("checkpoints", [False, True])
 def test_a_named_event_is_left_out_also_when_a_checkpoint_knows_it(tmp_path, checkpoints):
     async def act(engine):

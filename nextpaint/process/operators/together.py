@@ -37,8 +37,13 @@ class BoughtTogether(Operator):
 
     def restore(self) -> None:
         self._others, self._best = {}, {}
-        for (item, other), count in self.pairs.items():
-            self._others.setdefault(item, {})[other] = count
+        found = self._others
+        for page in self.pairs.pages:
+            for (item, other), count in page.items():
+                others = found.get(item)
+                if others is None:
+                    others = found[item] = {}
+                others[other] = count
 
     def best(self, item: Value) -> list[tuple[Value, int]]:
         """(other, shared baskets) of the items bought most often with this one: largest count first, ties by item."""

@@ -19,12 +19,23 @@ export function whatIf(client, { show, back, decisionOf }) {
   const box = $("whatif");
   let asked = null; // {decision, item, on: Set}
   let serial = 0;
+  let prepared = null; // the decision the node was told about
 
   const toggle = (name, item) => h("button", { class: "switch", type: "button", role: "switch", "aria-checked": String(asked?.item.id === item.id && asked.on.has(name)), data: { change: name },
     "aria-label": name === "sold" ? `Suppose ${pretty(item.title)} is sold out` : CHANGES[name].label, onclick: () => flip(name, item) }, h("span", { class: "knob", "aria-hidden": "true" }), CHANGES[name].label);
 
+  /** The first question about a page is the slow one: the node is told that it may come. */
+  function prepare(decision) {
+    if (prepared === decision) return;
+    prepared = decision;
+    client.call("POST", `/v1/decisions/${encodeURIComponent(decision)}/what-if/prepare`).catch(() => {}); // the question itself will say what is wrong
+  }
+
   /** The switches of one card, for its "why". */
-  const toggles = (item) => h("div", { class: "switches" }, h("p", { class: "small" }, "What if?"), ["forget", "sold", "unprofiled"].map((name) => toggle(name, item)));
+  function toggles(item) {
+    prepare(decisionOf());
+    return h("div", { class: "switches" }, h("p", { class: "small" }, "What if?"), ["forget", "sold", "unprofiled"].map((name) => toggle(name, item)));
+  }
 
   function flip(name, item) {
     if (asked?.item.id !== item.id) asked = { decision: decisionOf(), item, on: new Set() };
