@@ -74,12 +74,14 @@ class KindReport(msgspec.Struct, frozen=True):
 
 class BidReport(msgspec.Struct, frozen=True):
     """What bid requests got: bids, no-bids by OpenRTB's reason (15: no time), and answers later than `tmax`, which an
-    exchange does not hear."""
+    exchange does not hear. sent_late: those of the late ones that were answered within `tmax` of being sent: this
+    client sent them too late."""
 
     tmax_ms: int
     bids: int
     none: dict[str, int]
     late: int
+    sent_late: int = 0
 
 
 class LoadReport(msgspec.Struct, frozen=True):
@@ -151,7 +153,7 @@ class _Run:
         self.degraded = 0
         self.inside = 0
         self.candidates: list[int] = []
-        self.bids = self.bids_late = 0
+        self.bids = self.bids_late = self.bids_sent_late = 0
         self.no_bids: Counter[str] = Counter()
 
     def event_answered(self, context: object, body: bytes, latency_s: float) -> None:
@@ -171,10 +173,11 @@ class _Run:
         assert isinstance(context, dict)
         self._traffic.decided(context, answer.decision_id, self._settings.surface, [each.id for each in answer.items])
 
-    def bid_answered(self, context: object, body: bytes, latency_s: float) -> None:
+    def bid_answered(self, stream: Stream, body: bytes, latency_s: float) -> None:
         nbr = msgspec.json.decode(body, type=_BidAnswer).nbr
         if latency_s * 1000 > self._settings.tmax_ms:
             self.bids_late += 1
+            self.bids_sent_late += stream.since_sent_s * 1000 <= self._settings.tmax_ms
         elif nbr is None:
             self.bids += 1
         else:
@@ -238,11 +241,13 @@ def _streams(settings: LoadSettings, authority: str, traffic: Traffic, run: _Run
         body = traffic.bid_request(settings.tmax_ms)
         return None, b"%b%d\r\n\r\n%b" % (bid, len(body), body)
 
+    bids = Stream("bids", settings.bids_per_s, bidding)
+    bids.answered = lambda _, body, latency_s: run.bid_answered(bids, body, latency_s)
     return [
         Stream("events", settings.events_per_s, event, run.event_answered),
         Stream("decisions", settings.decisions_per_s, decision, run.decision_answered),
         Stream("echo", settings.decisions_per_s if settings.echo else 0.0, echoed),
-        *([Stream("bids", settings.bids_per_s, bidding, run.bid_answered)] if settings.bids_per_s else []),
+        *([bids] if settings.bids_per_s else []),
     ]
 
 
@@ -277,7 +282,7 @@ def _report(
         sync=sync,
         commit=waits.commit,
         answering=waits.answering,
-        bidding=BidReport(settings.tmax_ms, run.bids, dict(run.no_bids), run.bids_late)
+        bidding=BidReport(settings.tmax_ms, run.bids, dict(run.no_bids), run.bids_late, run.bids_sent_late)
         if settings.bids_per_s
         else None,
     )
@@ -310,7 +315,7 @@ def to_text(report: LoadReport) -> str:
         none = ", ".join(f"{count} with nbr {reason}" for reason, count in sorted(report.bidding.none.items()))
         lines.append(
             f"bids: {report.bidding.bids} within {report.bidding.tmax_ms} ms; no bid: {none or 'none'}; "
-            f"answered later: {report.bidding.late}"
+            f"answered later: {report.bidding.late}, {report.bidding.sent_late} of them because they were sent later"
         )
     if report.candidates:
         lines.append(f"candidates of a decision: {report.candidates['min']} to {report.candidates['max']}")

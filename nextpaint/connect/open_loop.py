@@ -40,6 +40,7 @@ class Stream:
     latencies_s: array[float] = field(default_factory=lambda: array("d"))
     lags_s: array[float] = field(default_factory=lambda: array("d"))
     error_examples: list[str] = field(default_factory=list)
+    since_sent_s: float = 0.0  # of the answer that is told now: what it took without the client's own delay
 
     def fail(self, why: str) -> None:
         self.errors += 1
@@ -51,6 +52,7 @@ class Stream:
 class _Due:
     at: float
     counts: bool  # False while warming up
+    sent: float = 0.0
 
 
 class _Connection(asyncio.Protocol):
@@ -66,7 +68,7 @@ class _Connection(asyncio.Protocol):
 
     def send(self, due: _Due, now: float) -> None:
         assert self._transport is not None
-        self._due = due
+        self._due, due.sent = due, now
         self._context, request = self._pool.stream.prepare()
         if due.counts:
             self._pool.stream.lags_s.append(now - due.at)
@@ -149,6 +151,7 @@ class _Pool:
             latency_s = self._loop.time() - due.at
             self.stream.ok += 1
             self.stream.latencies_s.append(latency_s)
+            self.stream.since_sent_s = latency_s - (due.sent - due.at)
             if self.stream.answered is not None:
                 self.stream.answered(context, body, latency_s)
         elif status == 429:

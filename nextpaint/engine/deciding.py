@@ -19,7 +19,7 @@ from nextpaint.decide import Decider, Decision, DecisionRequest, Moment
 from nextpaint.decide.codec import encoded
 from nextpaint.engine.consenting import WITHHELD
 from nextpaint.engine.intake import Intake
-from nextpaint.engine.latency import Latency
+from nextpaint.engine.latency import Expected, Latency
 from nextpaint.engine.nearest import Nearest
 from nextpaint.engine.node import Node
 from nextpaint.engine.propensities import PropensityWork
@@ -28,7 +28,7 @@ from nextpaint.engine.replay import DECISIONS_TOPIC
 from nextpaint.govern.access import DECIDE, Principal
 from nextpaint.ports import Workers
 from nextpaint.record.codec import Record
-from nextpaint.record.errors import InvalidInput, NotFound
+from nextpaint.record.errors import InvalidInput, NextpaintError, NotFound
 from nextpaint.stream.frame import Draft, Entry, EntryKind, Frame, Position
 
 AHEAD_MS_MAX = 7 * 86_400_000
@@ -49,6 +49,22 @@ class Terms:
 USUAL = Terms()
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A decision, when its turn began and ended (ns), and what is done when its record is durable."""
+
+    decision: Decision
+    begun_ns: int
+    decided_ns: int
+    durable: asyncio.Future[int]
+
+
+class OutOfTime(NextpaintError):
+    """A decision that had to be answered by a certain moment was not made: too little was left when its turn came."""
+
+    status = 503
+
+
 class Deciding:
     """The decisions of one node."""
 
@@ -61,6 +77,7 @@ class Deciding:
         self.total = Latency()
         self.commit = Latency()  # from a record's append until it is durable
         self.answering = Latency()  # from then until the loop came to its answer
+        self._needed = Expected()  # from the turn of a decision that is in a hurry to its answer
         self.inside = 0
         self.recent: list[str] = []
         self.propensities: PropensityWork | None = None
@@ -87,7 +104,8 @@ class Deciding:
     async def decide(
         self, principal: Principal, surface: str, body: Mapping[str, Any], terms: Terms = USUAL
     ) -> dict[str, Any]:
-        """One decision, recorded, in the answer's shape. Raises NotFound, InvalidInput; never for lack of time."""
+        """One decision, recorded, in the answer's shape. Raises NotFound, InvalidInput; for lack of time only where
+        `terms.total_ms` says that a late answer is none: OutOfTime, and nothing was decided."""
         principal.require(DECIDE)
         self._node.require_running()
         clock = self._node.ports.clock
@@ -108,9 +126,11 @@ class Deciding:
         if self.nearest.follows:
             request = await self._searched(surface, request, as_of_ms, deadline_ns)
         ingested_ns = clock.monotonic_ns()
-        decision, decided_ns, durable = await self._turn(surface, request, as_of_ms, deadline_ns)
+        end_ns = None if terms.total_ms is None else started_ns + terms.total_ms * 1_000_000
+        made = await self._turn(surface, request, as_of_ms, (deadline_ns, end_ns))
+        decision, decided_ns = made.decision, made.decided_ns
         left_s = max(0.0, (started_ns + window.total_ms * 1_000_000 - decided_ns) / 1e9)
-        synced_ns = await self._committed(durable, left_s)
+        synced_ns = await self._committed(made.durable, left_s)
         if self.propensities is not None:
             self.propensities.poke(decision, now_ms)
         done_ns = clock.monotonic_ns()
@@ -125,6 +145,8 @@ class Deciding:
         budget["ingest"] = round((ingested_ns - started_ns) / 1e6, 3)
         budget["commit"] = round((done_ns - decided_ns) / 1e6, 3)
         budget["total"] = round((done_ns - started_ns) / 1e6, 3)
+        if end_ns is not None:
+            self._needed.took((done_ns - made.begun_ns) / 1e6)
         if synced_ns:
             self.answering.add((done_ns - synced_ns) / 1e6)
         self._observe(decision, (done_ns - started_ns) / 1e6, window.total_ms)
@@ -184,23 +206,47 @@ class Deciding:
         return replace(request, found=found) if found else request
 
     async def _turn(
-        self, surface: str, request: DecisionRequest, as_of_ms: int, deadline_ns: int
-    ) -> tuple[Decision, int, asyncio.Future[int]]:
+        self, surface: str, request: DecisionRequest, as_of_ms: int, until_ns: tuple[int, int | None]
+    ) -> _Made:
         """Wait for the state thread between two slices, then decide and append the record at once: the decisions of a
-        turn share a frame. Gives the decision, when it was made, and what is done when its record is durable."""
-        future: asyncio.Future[tuple[Decision, int, asyncio.Future[int]]] = self._node.loop.create_future()
+        turn share a frame. `until_ns`: its deadline, and when an answer would be of no use, if that is known."""
+        clock = self._node.ports.clock
+        future: asyncio.Future[_Made] = self._node.loop.create_future()
+        deadline_ns, end_ns = until_ns
+
+        def give_up() -> None:
+            if not future.done():
+                future.set_exception(OutOfTime("too little time was left to decide", where=f"surface {surface}"))
 
         def run() -> None:
             if future.done():
                 return
+            if end_ns is not None and not self._in_time(end_ns):
+                give_up()
+                return
+            begun_ns = clock.monotonic_ns()
             try:
                 decision = self._decided(surface, request, as_of_ms, deadline_ns)
-                future.set_result((decision, self._node.ports.clock.monotonic_ns(), self._recorded(decision)))
+                future.set_result(_Made(decision, begun_ns, clock.monotonic_ns(), self._recorded(decision)))
             except Exception as error:  # a declared edge: the error belongs to the caller, the schedule goes on
                 future.set_exception(error)
 
         self._node.turns.submit(deadline_ns, run)
-        return await future
+        if end_ns is None:
+            return await future
+        timer = self._node.loop.call_later((end_ns - clock.monotonic_ns()) / 1e9, give_up)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+
+    def _in_time(self, end_ns: int) -> bool:
+        """Whether a decision that is begun now will surely be answered by then. One that will not would only take the
+        time of those behind it: with more requests than a node can decide, each would be late by the same."""
+        if self._node.ports.clock.monotonic_ns() + self._needed.ms * 1e6 <= end_ns:
+            return True
+        self._needed.passed_over()
+        return False
 
     def _decided(self, surface: str, request: DecisionRequest, as_of_ms: int, deadline_ns: int) -> Decision:
         random = self._node.ports.random

@@ -89,3 +89,27 @@ class Counters:
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
         return iter(sorted(self._counts.items()))
+
+
+class Expected:
+    """What something will surely take, by what it took: the mean and four mean deviations, both moving, as TCP reckons
+    its retransmission timer (Jacobson, *Congestion avoidance and control*, SIGCOMM 1988). Deviations below the mean
+    count as none: that it was quick once is no reason to expect it to be slow."""
+
+    def __init__(self) -> None:
+        self._mean = self._deviation = 0.0
+
+    @property
+    def ms(self) -> float:
+        return self._mean + 4.0 * self._deviation
+
+    def took(self, ms: float) -> None:
+        error = ms - self._mean
+        self._mean += error / 8.0
+        self._deviation += (max(error, 0.0) - self._deviation) / 4.0
+
+    def passed_over(self) -> None:
+        """It was not done for lack of time. Each such time it is expected to take a little less, or a slow moment would
+        keep it from ever being tried again."""
+        self._mean *= 0.98
+        self._deviation *= 0.98

@@ -55,6 +55,7 @@ class Turns:
         self._woken_ns = 0
         self._lag_ns = 0
         self._turned_ns = 0
+        self._ended_ns = 0
         self._decided_ns = 0
         self._size = SLICE_RECORDS
         self.longest_slice_ms = 0.0
@@ -88,6 +89,17 @@ class Turns:
         now = self._clock.monotonic_ns()
         waiting_ns = now - self._woken_ns if self._scheduled else 0
         return max(self._lag_ns - (now - self._turned_ns), waiting_ns, self._decision_waits_ns(now), 0) / 1e6
+
+    @property
+    def unread_ms(self) -> float:
+        """How long bytes that were read just now may have lain in their socket: nothing is read during a turn, so it is
+        at most the last turn with its wait, where that one has only just ended, and the present wait. A node whose last
+        turn ended longer ago than it took slept since, and read at once."""
+        now = self._clock.monotonic_ns()
+        turn_ns = self._ended_ns - self._turned_ns + self._lag_ns
+        if now - self._ended_ns > turn_ns:
+            turn_ns = 0
+        return max(turn_ns / 1e6 + (now - self._woken_ns if self._scheduled else 0) / 1e6, self.lag_ms)
 
     def _decision_waits_ns(self, now_ns: int) -> int:
         """How long the decision that is next has waited."""
@@ -127,6 +139,7 @@ class Turns:
             self._wake_later()
         else:
             self._idle()
+        self._ended_ns = self._clock.monotonic_ns()
         self._measure(self._turned_ns - self._lag_ns)
 
     def _measure(self, since_ns: int) -> None:

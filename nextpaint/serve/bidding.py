@@ -3,7 +3,7 @@
     POST /v1/bid/{surface}                         a bid request: 200 with bids; 204, or ?nbr=1 with a reason, without
     GET  /v1/bid/notice/{kind}/{decision_id}       win, billing or loss, called by the exchange: an event
 
-Answered inside `tmax`, counted from the last byte of the request and what it presumably waited unread, less what the
+Answered inside `tmax`, counted from the last byte of the request and what it may have waited unread, less what the
 way takes (`Bid.network_ms`): what is not ready then is not bid. A body that is no
 bid request is 400. Notices need no key: their addresses are signed (`engine.bidding`).
 """
@@ -75,7 +75,7 @@ class Bids:
         asked: BidRequest = decode_json(request.body, BidRequest)
         surface = request.params["surface"]
         bid, window_ms = self._engine.bidding.terms(surface)
-        unread_ms = self._engine.node.turns.lag_ms  # a busy node reads late: what waits for a turn waits as long
+        unread_ms = self._engine.node.turns.unread_ms  # a busy node reads late
         total_ms = min(asked.tmax or window_ms, window_ms) - bid.network_ms - unread_ms
         try:
             bids, deal = await self._bids(request, asked, bid, int(total_ms - _since_ms(request)))

@@ -30,6 +30,25 @@ def test_a_stall_is_seen_as_lag_and_fades_when_nothing_waits():
     asyncio.run(run())
 
 
+def test_what_was_read_after_a_turn_may_have_waited_for_the_whole_of_it():
+    async def run():
+        clock = SimulatedClock(0)
+        turns = Turns(clock, lambda records: None, lambda switch: None, lambda: None)
+        turns.submit(0, lambda: clock.advance(20))
+        clock.advance(7)  # until the turn comes
+        await asyncio.sleep(0)
+        assert turns.unread_ms == 27, "it came when the last one had been read, and nothing was read since"
+        clock.advance(3)
+        assert turns.unread_ms == 27
+        turns.submit(0, lambda: None)
+        clock.advance(4)
+        assert turns.unread_ms == 27 + 4, "and waits for its own turn"
+        clock.advance(21)
+        assert turns.unread_ms == turns.lag_ms == 25, "the node slept after its last turn: it reads at once"
+
+    asyncio.run(run())
+
+
 def test_a_node_that_refused_events_after_a_stall_takes_them_again(tmp_path):
     """Even if the refused events were all its traffic: nobody else gives the state thread a turn."""
 
