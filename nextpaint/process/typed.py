@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nextpaint.process.huge_memory import HugeMemory
 from nextpaint.process.kernels import cells, packing, paged
 from nextpaint.process.kernels.paged import BYTES, REAL, SPEC_WORDS, STRING, TRUTH, WORD
 from nextpaint.process.state import Cell, FrozenPage, Immutable, Key
@@ -190,22 +191,24 @@ class TypedCell(Cell):
     """Fields: the key's, then the value's. `shape`: how a value is made of its fields, and its fields of a value.
     `links`: words per row after the fields that are layout, zero in a new row; rebuilt by whoever uses them. `hashed`:
     the order in which the key fields are hashed, when it is not theirs. `whole`: a value is made of all fields, the
-    key's as well."""
+    key's as well. `placed`: the key is seq and ordinal, rows come in that order, see `kernels.packing.placed`."""
 
     __slots__ = (
         "_arena", "_cursor", "_digest", "_directory", "_from", "_heap", "_heap_free", "_kept", "_key_fields",
-        "_segments", "_shape", "_spec", "_waiting", "keys", "link_at", "meta", "packing",
+        "_memory", "_segments", "_shape", "_spec", "_waiting", "keys", "link_at", "meta", "packing",
     )  # fmt: skip
 
     def __init__(
         self, name: str, kinds: Sequence[int], keys: int, shape: Shape = PLAIN, links: int = 0,
-        hashed: Sequence[int] | None = None, whole: bool = False,
+        hashed: Sequence[int] | None = None, whole: bool = False, placed: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(name)
         self.packing = Packing(kinds)
         self.keys = keys
         self._from = 0 if whole else keys
         self._key_fields = self.packing.keys(range(keys) if hashed is None else hashed)
+        if placed:
+            self._key_fields[:, 0] = packing.PLACED
         self._shape = shape
         self.link_at = paged.FIRST_FIELD + len(kinds)
         self._digest = np.empty((1, 2), np.int64)
@@ -216,6 +219,7 @@ class TypedCell(Cell):
         self._heap = np.zeros(16, np.int64)
         self._segments: list[Words] = []
         self._kept: list[Words] = []
+        self._memory = HugeMemory()
         self._arena: Words | None = None
         self._waiting: list[FrozenPage] = []
         self._cursor = 0
@@ -257,14 +261,14 @@ class TypedCell(Cell):
 
     def _more_rows(self) -> None:
         words = (paged.ROWS_AT + paged.SEGMENT_ROWS * 8 * int(self.meta[paged.WIDTH])) // 8
-        self._segments.append(np.zeros(words, np.int64))
+        self._segments.append(self._memory.zeros(words))
         self._directory = entered(self._directory, len(self._segments) - 1, [self._segments[-1].ctypes.data])
         self.meta[paged.DIRECTORY] = self._directory.ctypes.data
         self.meta[paged.CAPACITY] += paged.SEGMENT_ROWS
 
     def _more_heap(self, units: int) -> None:
         segments = -(-units // paged.HEAP_UNITS)
-        chunk = np.zeros(segments * paged.HEAP_SEGMENT // 8, np.int64)
+        chunk = self._memory.zeros(segments * paged.HEAP_SEGMENT // 8)
         first = sum(len(each) * 8 for each in self._kept) // paged.HEAP_SEGMENT
         places = [chunk.ctypes.data + each * paged.HEAP_SEGMENT for each in range(segments)]
         self._kept.append(chunk)

@@ -24,7 +24,7 @@ _DUE = 64
 class Timers:
     """Timers of one kind, derived from state."""
 
-    __slots__ = ("_blocks", "_directory", "queue")
+    __slots__ = ("_blocks", "_directory", "_ring", "_ring_blocks", "queue")
 
     def __init__(self) -> None:
         self.clear_timers()
@@ -34,6 +34,8 @@ class Timers:
         self.queue = np.zeros(timers.QUEUE, np.int64)
         self._directory = np.zeros(4, np.int64)
         self._blocks: list[Words] = []
+        self._ring_blocks: list[Words] = []
+        self._ring = np.zeros(0, np.int64)
         self.queue[timers.BLOCKS] = self._directory.ctypes.data
 
     def armed(self, count: int) -> None:
@@ -43,19 +45,45 @@ class Timers:
             self.more_timers()
 
     def more_timers(self) -> None:
-        self._blocks.append(np.empty(timers.BLOCK_TIMERS * timers.TIMER_WORDS, np.int64))
+        """Room for a block more, in the heap as in the ring: any number of timers may be in either."""
+        self._blocks.append(_block())
         self._directory = entered(self._directory, len(self._blocks) - 1, [self._blocks[-1].ctypes.data])
         self.queue[timers.BLOCKS] = self._directory.ctypes.data
         self.queue[timers.ROOM] += timers.BLOCK_TIMERS
+        if len(self._ring_blocks) <= len(self._blocks):  # one more: the last one in use is never the first one as well
+            self._larger_ring()
+
+    def _larger_ring(self) -> None:
+        """Twice as many blocks, a power of two; those in use stay what they are, in the places of their numbers."""
+        before, count = len(self._ring_blocks), max(2, 2 * len(self._ring_blocks))
+        held = self._ring_blocks
+        first = int(self.queue[timers.HEAD]) // timers.BLOCK_TIMERS
+        placed = {(first + at) % count: held[(first + at) % before] for at in range(before)}
+        self._ring_blocks = [placed[at] if at in placed else _block() for at in range(count)]
+        self._ring = np.array([each.ctypes.data for each in self._ring_blocks], np.int64)
+        self.queue[timers.RING] = self._ring.ctypes.data
+        self.queue[timers.RING_MASK] = count * timers.BLOCK_TIMERS - 1
 
     def first_time(self) -> int | None:
         """The time of the first timer."""
-        return int(self._blocks[0][0]) if self.queue[timers.COUNT] else None
+        found = []
+        if self.queue[timers.IN_HEAP]:
+            found.append(int(self._blocks[0][0]))
+        head = int(self.queue[timers.HEAD])
+        if head < self.queue[timers.TAIL]:
+            place = head & int(self.queue[timers.RING_MASK])
+            block = self._ring_blocks[place // timers.BLOCK_TIMERS]
+            found.append(int(block[place % timers.BLOCK_TIMERS * timers.TIMER_WORDS]))
+        return min(found, default=None)
 
     @property
     def waiting(self) -> int:
         """How many timers are set."""
         return int(self.queue[timers.COUNT])
+
+
+def _block() -> Words:
+    return np.empty(timers.BLOCK_TIMERS * timers.TIMER_WORDS, np.int64)
 
 
 class Timeline(Timers):

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextpaint.process.kernels.memory import load, store
-from nextpaint.process.kernels.packing import absorb_keys, hash_begun, hash_ended
+from nextpaint.process.kernels.packing import digest_of
 from nextpaint.process.kernels.paged import (
     CAPACITY,
     EPOCH,
@@ -57,7 +57,7 @@ Words = npt.NDArray[np.int64]
 @kernel("int64(int64[::1], int64[:,::1], const int64[:,::1], int64[:,::1])")
 def cell_find(meta: Words, packed: Words, keys: Words, digest: Words) -> int:
     """The slot of a key (-1: none) given as a packed row, which gets its fields; `digest`: the key's hash."""
-    low, high = hash_ended(absorb_keys(hash_begun(), packed, 0, keys))
+    low, high = digest_of(packed, 0, keys)
     digest[0, 0], digest[0, 1] = low, high
     slot: int = find(meta, low, high)
     if slot >= 0:

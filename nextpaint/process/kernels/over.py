@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nextpaint.process.kernels.accumulate import add, finish, retract, start
-from nextpaint.process.kernels.memory import clear, load, store
-from nextpaint.process.kernels.packing import absorb_keys, absorb_word, hash_begun, hash_ended
+from nextpaint.process.kernels.memory import clear, load, prefetch, store
+from nextpaint.process.kernels.packing import absorb_keys, hash_begun, hash_ended, placed
 from nextpaint.process.kernels.paged import (
+    AHEAD,
     FIRST_FIELD,
     HIGH,
     NULLS,
@@ -24,8 +25,10 @@ from nextpaint.process.kernels.paged import (
     ROOM_TIMERS,
     append,
     find,
+    foresee,
     is_live,
     lacking,
+    page_at,
     read_fields,
     row_at,
     touch,
@@ -48,6 +51,7 @@ from nextpaint.process.kernels.timers import (
     COUNT,
     ORDER,
     ROOM,
+    coming,
     first_order,
     first_slot,
     first_time,
@@ -176,6 +180,7 @@ def _row_taken(
     seq: Any,
 ) -> Any:
     at = cursor[ROW]
+    foresee(frames, digests, at)
     low, high = digests[at, 0], digests[at, 1]
     frame = find(frames, low, high)
     late = rows[at, 0] >> over[TIME_FIELD] & 1 != 0
@@ -194,7 +199,7 @@ def _row_taken(
     packed = rows[at].ctypes.data
     store(packed + 8, seq[at])
     store(packed + 16, ordinal)
-    own_low, own_high = hash_ended(absorb_word(absorb_word(hash_begun(), seq[at]), ordinal))
+    own_low, own_high = placed(seq[at], ordinal)
     slot = append(meta, own_low, own_high, packed, over[FIELDS])
     if slot < 0:
         return False
@@ -204,6 +209,29 @@ def _row_taken(
     push(queue, rows[at, over[TIME]], queue[ORDER], slot)
     cursor[ROW] += 1
     return True
+
+
+@inner
+def _foresee_due(meta: Any, frames: Any, queue: Any, over: Any) -> None:
+    """Let what rows need that fire soon be on its way into the cache: the row, then its frame, then what that drops."""
+    slot = coming(queue, 3 * AHEAD)
+    if slot >= 0:
+        prefetch(row_at(meta, slot))
+        prefetch(_link(meta, slot, over[ROW_LINK], OF_FRAME))
+    slot = coming(queue, 2 * AHEAD)
+    if slot >= 0:
+        frame = load(_link(meta, slot, over[ROW_LINK], OF_FRAME))
+        prefetch(row_at(frames, frame))
+        prefetch(_link(frames, frame, over[FRAME_LINK], WAITING))
+        prefetch(_link(frames, frame, over[FRAME_LINK], CHANGED))
+        prefetch(page_at(frames, frame))
+    slot = coming(queue, AHEAD)
+    if slot >= 0:
+        kept = load(_link(frames, load(_link(meta, slot, over[ROW_LINK], OF_FRAME)), over[FRAME_LINK], KEPT))
+        if kept:
+            prefetch(row_at(meta, kept - 1))
+            prefetch(_link(meta, kept - 1, over[ROW_LINK], NEXT))
+            prefetch(page_at(meta, kept - 1))
 
 
 @inner
@@ -297,6 +325,10 @@ def _fired(
 @inner
 def _forgotten(meta: Any, frames: Any, clean: Any, cursor: Any, over: Any) -> Any:
     """Look after the frame whose cleaning is due: later, if it has fired since; else drop what it keeps."""
+    after = coming(clean, AHEAD)
+    if after >= 0:
+        prefetch(row_at(frames, after))
+        prefetch(_link(frames, after, over[FRAME_LINK], CLEANED))
     frame, order = first_slot(clean), first_order(clean)
     row = row_at(frames, frame)
     if not is_live(row) or load(_link(frames, frame, over[FRAME_LINK], CLEANED)) != order:
@@ -347,6 +379,7 @@ def over_step(
                 count += 1
                 pop(queue)
             cursor[DUE], cursor[DUE_COUNT] = 0, count
+            _foresee_due(meta, frames, queue, over)
         elif cursor[RISEN] and clean[COUNT] and first_time(clean) <= cursor[WATERMARK]:
             if not _forgotten(meta, frames, clean, cursor, over):
                 return

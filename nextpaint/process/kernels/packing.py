@@ -19,6 +19,8 @@ from nextpaint.record.hashing import SECRET, sip_round, take_word
 
 Words = npt.NDArray[np.int64]
 _K0, _K1 = SECRET
+PLACED = -1  # instead of a kind: the key is a place in the input, see `placed`
+_SPREAD = np.int64(0x9E3779B97F4A7C15 - 2**64)  # any odd number
 _NAN, _MINUS_ZERO = np.uint64(0x7FF8 << 48), np.uint64(1 << 63)
 _INFINITE = np.uint64(0x7FF << 53)  # without its sign
 
@@ -128,12 +130,27 @@ def absorb_word(state: Any, word: int) -> Any:
     return take_word(v0, v1, v2, v3, np.uint64(word))
 
 
+@inner
+def placed(seq: int, ordinal: int) -> Any:
+    """The two words of a key that is a place in the input: exact, and rows that come one after the other are in buckets
+    one after the other, where a hash would have every row cost a cache line of its own."""
+    return seq + ordinal * _SPREAD, ordinal
+
+
+@inner
+def digest_of(rows: Any, row: int, keys: Any) -> Any:
+    """The two words of the key of a packed row."""
+    if keys.shape[0] == 2 and keys[0, 0] == PLACED:
+        return placed(rows[row, keys[0, 1]], rows[row, keys[1, 1]])
+    return hash_ended(absorb_keys(hash_begun(), rows, row, keys))
+
+
 @kernel("void(const int64[:,::1], const int64[:,::1], int64[:,::1])")
 def hash_packed(rows: Words, keys: Words, digests: Words) -> None:
     """The 128-bit hash of key fields of packed rows, equal to `record.hashing.key_hashes` of the columns. `keys`: kind,
     word and field of each, shape (keys, 3)."""
     for row in range(rows.shape[0]):
-        digests[row, 0], digests[row, 1] = hash_ended(absorb_keys(hash_begun(), rows, row, keys))
+        digests[row, 0], digests[row, 1] = digest_of(rows, row, keys)
 
 
 @kernel("int64(const int64[:,::1], int64, int64, int64[::1], int32[::1])")

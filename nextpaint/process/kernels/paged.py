@@ -2,13 +2,14 @@
 
 A table is one array of int64, `meta` (the names below are its indices), which holds addresses of everything else:
 
-    segment     1024 bucket heads (int32) | 16 pages of 4 words: hash, hash, epoch, written | 1024 rows
+    segment     2048 bucket heads (int32) | 16 pages of 4 words: hash, hash, epoch, written | 1024 rows
     row         key hash (2 words) | next row of the bucket | NULL bits and LIVE | fields | links
     string      held in 16-byte units of the heap; its field is unit << 32 | length
 
 Invariants
-* Slots are stable. The index is linear hashing with chains: with every row the next bucket splits in two, so growing
-  costs the same at any size and nothing is ever rehashed or copied. Buckets and links are layout: not hashed or saved.
+* Slots are stable. The index is linear hashing with chains: with every row the next two buckets split in two, so
+  growing costs the same at any size and nothing is ever rehashed or copied. There are two buckets a row, for whoever
+  else is in a bucket costs a look at memory that is in no cache. Buckets and links are layout: not hashed or saved.
 * Before a row changes, `touch` marks its page; while a snapshot runs the first touch of a page saves it, encoded.
 * Kernels never allocate. One that lacks room changes nothing, says in NEED what it lacks and is called again from where
   it stopped; `nextpaint.process.typed` provides.
@@ -50,7 +51,8 @@ PAGE_ROWS = 64
 AHEAD = 8  # rows of a batch between a look at a bucket, at the row in it, and the row that is worked on
 PAGES = SEGMENT_ROWS // PAGE_ROWS
 PAGE_WORDS = 4
-ROWS_AT = 4 * SEGMENT_ROWS + 8 * PAGE_WORDS * PAGES
+SEGMENT_HEADS = 2 * SEGMENT_ROWS
+ROWS_AT = 4 * SEGMENT_HEADS + 8 * PAGE_WORDS * PAGES
 HASH, NEXT, NULLS, FIRST_FIELD = 0, 2, 3, 4
 LIVE = 1 << 62
 
@@ -81,12 +83,12 @@ def row_at(meta: Meta, slot: Any) -> Address:
 def page_at(meta: Meta, slot: Any) -> Address:
     """Where the words of a row's page are."""
     segment = load(meta[DIRECTORY] + (slot >> 10) * 8)
-    return segment + 4 * SEGMENT_ROWS + ((slot & 1023) >> 6) * (8 * PAGE_WORDS)
+    return segment + 4 * SEGMENT_HEADS + ((slot & 1023) >> 6) * (8 * PAGE_WORDS)
 
 
 @inner
 def _head_at(meta: Meta, bucket: int) -> Address:
-    return load(meta[DIRECTORY] + (bucket >> 10) * 8) + (bucket & 1023) * 4
+    return load(meta[DIRECTORY] + (bucket >> 11) * 8) + (bucket & 2047) * 4
 
 
 @inner
@@ -226,15 +228,28 @@ def foresee(meta: Meta, digests: Any, at: int) -> None:
     a key, then the row in it and its page. So the misses of a table that outgrew the caches overlap."""
     later = at + 2 * AHEAD
     if later < digests.shape[0]:
-        prefetch(_head_at(meta, _bucket(meta, digests[later, 0])))
+        foresee_bucket(meta, digests[later, 0])
     later = at + AHEAD
     if later < digests.shape[0]:
-        slot = np.int64(load_half(_head_at(meta, _bucket(meta, digests[later, 0])))) - 1
-        if slot >= 0:
-            row = row_at(meta, slot)
-            prefetch(row)
-            prefetch(row + 64)
-            prefetch(page_at(meta, slot))
+        foresee_row(meta, digests[later, 0])
+
+
+@inner
+def foresee_bucket(meta: Meta, low: int) -> None:
+    """The bucket of a key, by the first word of its hash."""
+    prefetch(_head_at(meta, _bucket(meta, low)))
+
+
+@inner
+def foresee_row(meta: Meta, low: int) -> None:
+    """The first row of a bucket that is in the cache, and that row's page."""
+    slot = np.int64(load_half(_head_at(meta, _bucket(meta, low)))) - 1
+    if slot >= 0:
+        row = row_at(meta, slot)
+        prefetch(row)
+        prefetch(row + 64)
+        prefetch(row + 8 * meta[WIDTH] - 8)
+        prefetch(page_at(meta, slot))
 
 
 @inner
@@ -287,7 +302,7 @@ def insert(meta: Meta, low: int, high: int) -> Any:
     store(row + 8 * NEXT, np.int64(load_half(head)))
     store_half(head, np.int32(slot + 1))
     meta[ROWS] += 1
-    if meta[ROWS] > meta[LEVEL] + meta[SPLIT]:
+    while 2 * meta[ROWS] > meta[LEVEL] + meta[SPLIT]:
         _split(meta)
     return slot
 

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nextpaint.process.kernels.accumulate import add, finish, merge, start
-from nextpaint.process.kernels.memory import load, store
+from nextpaint.process.kernels.memory import load, prefetch, store
 from nextpaint.process.kernels.paged import (
+    AHEAD,
     FIRST_FIELD,
     HIGH,
     ROOM_DUE,
@@ -18,6 +19,7 @@ from nextpaint.process.kernels.paged import (
     append,
     find,
     find_next,
+    foresee,
     is_live,
     lacking,
     read_fields,
@@ -42,6 +44,7 @@ from nextpaint.process.kernels.timeline import (
 from nextpaint.process.kernels.timers import (
     COUNT,
     ORDER,
+    coming,
     first_order,
     first_slot,
     first_time,
@@ -88,6 +91,7 @@ def _row_taken(meta: Any, queue: Any, cursor: Any, session: Any, rows: Any, dige
         cursor[LATE] += 1
         cursor[ROW] += 1
         return True
+    foresee(meta, digests, at)
     lines, code = program.shape[0], program.ctypes.data
     packed = rows[at].ctypes.data
     low, high = digests[at, 0], digests[at, 1]
@@ -140,6 +144,10 @@ def _due_now(meta: Any, queue: Any, due: Any, session: Any) -> Any:
     while queue[COUNT] and first_time(queue) == end:
         slot, order = first_slot(queue), first_order(queue)
         pop(queue)
+        after = coming(queue, AHEAD)
+        if after >= 0:
+            prefetch(row_at(meta, after))
+            prefetch(row_at(meta, after) + 8 * session[LINK])
         row = row_at(meta, slot)
         if not is_live(row) or load(row + 8 * session[LINK]) != order:
             continue

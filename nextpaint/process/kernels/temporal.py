@@ -23,15 +23,18 @@ from nextpaint.process.kernels.both_inputs import (
     mark_of_both,
     next_of_both,
 )
-from nextpaint.process.kernels.memory import clear, load, store
-from nextpaint.process.kernels.packing import absorb_keys, absorb_word, hash_begun, hash_ended
+from nextpaint.process.kernels.memory import clear, load, prefetch, store
+from nextpaint.process.kernels.packing import absorb_keys, hash_begun, hash_ended, placed
 from nextpaint.process.kernels.paged import (
+    AHEAD,
     FIRST_FIELD,
     ROOM_DUE,
     ROOM_OUT,
     append,
     find,
     find_next,
+    foresee_bucket,
+    foresee_row,
     lacking,
     read_fields,
     row_at,
@@ -42,6 +45,7 @@ from nextpaint.process.kernels.timeline import DUE, DUE_COUNT, LATE, OUT, SEQ, W
 from nextpaint.process.kernels.timers import (
     COUNT,
     ORDER,
+    coming,
     first_order,
     first_slot,
     first_time,
@@ -56,12 +60,40 @@ Words = npt.NDArray[np.int64]
 Kinds = npt.NDArray[np.int8]
 
 # Of `join`: where a packed left row has its time (word, field), fields of a waiting row, key fields of a version, its
-# fields, the word of a packed version at which its columns begin, words of it, whether rows without a version leave.
-LEFT_TIME, LEFT_FIELD, LEFT_FIELDS, KEYS, FIELDS, COLUMNS_AT, WIDTH, OUTER = range(8)
+# fields, the word of a packed version at which its columns begin, words of it, whether rows without a version leave,
+# the first link of a waiting row.
+LEFT_TIME, LEFT_FIELD, LEFT_FIELDS, KEYS, FIELDS, COLUMNS_AT, WIDTH, OUTER, LINK = range(9)
+LINKS = 2  # of a waiting row: the hash of its right key
 
 
 @inner
-def _left_taken(meta: Any, queue: Any, cursor: Any, join: Any, rows: Any, kinds: Any, seq: Any, ordinals: Any) -> Any:
+def _linked(meta: Any, join: Any, slot: int, rows: Any, at: int, keys: Any) -> None:
+    """Note the hash of a left row's right key beside it."""
+    low, high = hash_ended(absorb_keys(hash_begun(), rows, at, keys))
+    link = row_at(meta, slot) + 8 * join[LINK]
+    store(link, low)
+    store(link + 8, high)
+
+
+@inner
+def _foresee_due(meta: Any, versions: Any, queue: Any, join: Any) -> None:
+    """Let what rows need that leave soon be on its way into the cache: the row, the bucket of its version, that."""
+    slot = coming(queue, 3 * AHEAD)
+    if slot >= 0:
+        prefetch(row_at(meta, slot))
+        prefetch(row_at(meta, slot) + 8 * join[LINK])
+    slot = coming(queue, 2 * AHEAD)
+    if slot >= 0:
+        foresee_bucket(versions, load(row_at(meta, slot) + 8 * join[LINK]))
+    slot = coming(queue, AHEAD)
+    if slot >= 0:
+        foresee_row(versions, load(row_at(meta, slot) + 8 * join[LINK]))
+
+
+@inner
+def _left_taken(
+    meta: Any, queue: Any, cursor: Any, join: Any, rows: Any, kinds: Any, seq: Any, keys: Any, ordinals: Any
+) -> Any:  # fmt: skip
     """Let a left row wait; `ordinals` says which it is of its seq, -1 for a late one. False when room lacks."""
     at = cursor[LEFT_ROW]
     if rows[at, 0] >> join[LEFT_FIELD] & 1 or rows[at, join[LEFT_TIME]] <= cursor[WATERMARK]:
@@ -76,12 +108,13 @@ def _left_taken(meta: Any, queue: Any, cursor: Any, join: Any, rows: Any, kinds:
     store(packed + 8, seq[at])
     store(packed + 16, ordinal)
     store(packed + 24, np.int64(kinds[at]))
-    low, high = hash_ended(absorb_word(absorb_word(hash_begun(), seq[at]), ordinal))
+    low, high = placed(seq[at], ordinal)
     slot = append(meta, low, high, packed, join[LEFT_FIELDS])
     if slot < 0:
         return False
     cursor[LAST_SEQ], cursor[ORDINAL] = seq[at], ordinal
     ordinals[at] = ordinal
+    _linked(meta, join, slot, rows, at, keys)
     queue[ORDER] += 1
     push(queue, rows[at, join[LEFT_TIME]], queue[ORDER], slot)
     cursor[LEFT_ROW] += 1
@@ -140,13 +173,14 @@ def _right_taken(versions: Any, cursor: Any, join: Any, rows: Any, digests: Any,
 
 
 @inner
-def _released(queue: Any, cursor: Any, due: Any) -> None:
+def _released(meta: Any, versions: Any, queue: Any, join: Any, cursor: Any, due: Any) -> None:
     """The left rows whose time has come into `due`, in the order they came in."""
     count = 0
     while queue[COUNT] and first_time(queue) <= cursor[WATERMARK]:
         due[2 * count], due[2 * count + 1] = first_order(queue), first_slot(queue)
         count += 1
         pop(queue)
+        _foresee_due(meta, versions, queue, join)
     sorted_pairs(due, count)
     cursor[DUE], cursor[DUE_COUNT] = 0, count
 
@@ -161,7 +195,8 @@ def _paired(meta: Any, versions: Any, join: Any, slot: int, keys: Any, out: Any,
         null = null or out[count, 0] >> keys[key, 2] & 1 != 0
     found = -1
     if not null:
-        low, high = hash_ended(absorb_keys(hash_begun(), out, count, keys))
+        link = row_at(meta, slot) + 8 * join[LINK]
+        low, high = load(link), load(link + 8)
         found = _version_at(versions, low, high, out[count, join[LEFT_TIME]], place)
     if found >= 0 and load(row_at(versions, found) + 8 * place + 8) != 0:
         found = -1
@@ -216,13 +251,13 @@ def temporal_step(
             if due.size < 4 * queue[COUNT]:
                 lacking(meta, ROOM_DUE, 4 * queue[COUNT])
                 return
-            _released(queue, cursor, due)
+            _released(meta, versions, queue, join, cursor, due)
             continue
         what = next_of_both(cursor, seqs)
         if what == NO_MORE:
             return
         if what == TAKE_LEFT:
-            if not _left_taken(meta, queue, cursor, join, left, left_kind, left_seq, ordinals):
+            if not _left_taken(meta, queue, cursor, join, left, left_kind, left_seq, left_keys, ordinals):
                 return
         elif what == TAKE_RIGHT:
             if not _right_taken(versions, cursor, join, right, digests, right_kind):
@@ -245,7 +280,7 @@ def temporal_waiting(
     how many those are. `there`: whether a place still waits. There is room for one row more than there are places."""
     count = 0
     for at in range(places.shape[0]):
-        low, high = hash_ended(absorb_word(absorb_word(hash_begun(), places[at, 0]), places[at, 1]))
+        low, high = placed(places[at, 0], places[at, 1])
         slot = find(meta, low, high)
         there[at] = slot >= 0
         if slot >= 0 and _paired(meta, versions, join, slot, left_keys, out, out_right, count):
@@ -253,9 +288,12 @@ def temporal_waiting(
     return count
 
 
-@kernel("void(const int64[::1], int64[::1], const int64[::1], int64)")
-def temporal_armed(meta: Words, queue: Words, slots: Words, place: int) -> None:
-    """Set the timers of waiting rows, given in the order they came in; `place`: the word of a row that has its time."""
+@kernel("void(const int64[::1], int64[::1], const int64[::1], const int64[::1], const int64[:,::1], int64[:,::1])")
+def temporal_armed(meta: Words, queue: Words, slots: Words, join: Words, left_keys: Words, packed: Words) -> None:
+    """Set the timers and links of waiting rows, given in the order they came in. `packed`: one row of scratch."""
     for at in range(slots.size):
+        slot = slots[at]
+        read_fields(meta, row_at(meta, slot), packed[0].ctypes.data)
+        _linked(meta, join, slot, packed, 0, left_keys)
         queue[ORDER] += 1
-        push(queue, load(row_at(meta, slots[at]) + 8 * place), queue[ORDER], slots[at])
+        push(queue, packed[0, join[LEFT_TIME]], queue[ORDER], slot)

@@ -138,7 +138,9 @@ class TypedOver(OverAggregation):
             return fields[0], program.accumulators(fields[1:])
 
         self.row_cell = state.add(
-            TypedCell(f"{self.id}/rows", (WORD, WORD, TRUTH, *kinds), 2, (row, _unwritten), links=ROW_LINKS)
+            TypedCell(
+                f"{self.id}/rows", (WORD, WORD, TRUTH, *kinds), 2, (row, _unwritten), links=ROW_LINKS, placed=True
+            )
         )
         self.frame_cell = state.add(
             TypedCell(

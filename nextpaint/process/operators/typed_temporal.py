@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nextpaint.process.kernels import both_inputs, temporal
-from nextpaint.process.kernels.paged import FIRST_FIELD, TRUTH, WORD
+from nextpaint.process.kernels.paged import TRUTH, WORD
 from nextpaint.process.operators.protocol import Operator, Row, Select, StepContext
 from nextpaint.process.operators.temporal import LEFT, TemporalJoin
 from nextpaint.process.state import State
@@ -57,7 +57,7 @@ class TypedTemporalJoin(TemporalJoin):
         self._join = np.array(
             [
                 waiting.at[time], time, len(waiting.kinds), keys, len(version.kinds), version.at[keys + 2],
-                version.width, int(node.outer),
+                version.width, int(node.outer), self._left.link_at,
             ],
             np.int64,
         )  # fmt: skip
@@ -77,7 +77,12 @@ class TypedTemporalJoin(TemporalJoin):
             return fields[0], tuple(fields[1:])
 
         waiting = TypedCell(
-            f"{self.id}/waiting", (WORD, WORD, WORD, *_kinds(node.left.schema.types)), 2, (left, _unwritten)
+            f"{self.id}/waiting",
+            (WORD, WORD, WORD, *_kinds(node.left.schema.types)),
+            2,
+            (left, _unwritten),
+            placed=True,
+            links=temporal.LINKS,
         )
         versions = TypedLists(
             f"{self.id}/typed", (*keys, WORD, TRUTH, *_kinds(node.right.schema.types)), len(keys),
@@ -92,8 +97,8 @@ class TypedTemporalJoin(TemporalJoin):
         order = sorted((fields[0], fields[1], slot) for slot, fields in cell.rows())
         self._timeline.armed(len(order))
         slots = np.array([each[2] for each in order], np.int64)
-        place = FIRST_FIELD + _WAITING + self._node.left_time
-        temporal.temporal_armed(cell.meta, self._timeline.queue, slots, place)
+        packed = np.empty((1, cell.packing.width), np.int64)
+        temporal.temporal_armed(cell.meta, self._timeline.queue, slots, self._join, self._left_keys, packed)
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         left, right = inputs
