@@ -11,7 +11,7 @@ between subject tokens, both directions), `decisions` (what was answered, one ro
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -22,10 +22,12 @@ import msgspec
 
 from nextpaint import __version__
 from nextpaint.decide import Surface, explored_rows, requirements
+from nextpaint.decide.binding import bind_surfaces
 from nextpaint.decide.codec import answered_ids
 from nextpaint.decide.merchandising import RULES
 from nextpaint.decide.model import MODELS
 from nextpaint.decide.requirements import WRITTEN
+from nextpaint.decide.sensitive import Sensitive
 from nextpaint.process.graph import EXPLORED, BuiltIn, Design, Exposure, Learner, Together, VectorTable
 from nextpaint.process.operators.learning import LearnerSpec
 from nextpaint.process.user_code import MODEL_BYTES_MAX, FolderLibrary
@@ -128,6 +130,7 @@ class Application:
     design: Design
     warnings: tuple[Diagnostic, ...] = ()
     folder: Path | None = field(default=None, compare=False)
+    sensitive: dict[str, dict[str, str]] = field(default_factory=dict)  # surface -> feature -> the column it comes from
 
     @property
     def name(self) -> str:
@@ -216,8 +219,11 @@ class Application:
                 Exposure(each.name, each.trials, each.rewards, each.within_ms, lateness_ms) for each in needs.exposures
             ),
         )
+        guarded = _sensitive(settings, program, surfaces)
         digest = application_hash(files)
-        return Application(files, digest, settings, program, surfaces, design, tuple(warnings(program)), folder)
+        return Application(
+            files, digest, settings, program, surfaces, design, tuple(warnings(program)), folder, guarded
+        )  # fmt: skip
 
     def packed(self) -> bytes:
         """The files as the ledger's switch record holds them."""
@@ -253,6 +259,22 @@ def _learner(need: Any, lateness_ms: int) -> Learner:
 def _vectors(need: Any, program: Program) -> VectorTable:
     table = program.tables[need.items]
     return VectorTable(need.name, need.items, table.names[table.primary_key[0]], need.text)
+
+
+def _sensitive(
+    settings: Mapping[str, Json], program: Program, surfaces: Sequence[Surface]
+) -> dict[str, dict[str, str]]:
+    """Per surface the features that read something sensitive. Raises ApplicationError where an advertisement or a price
+    would."""
+    if "sensitive" not in settings:
+        return {}
+    sensitive = Sensitive(settings, program)
+    bound, found = bind_surfaces(surfaces, program.tables)
+    if not found and not sensitive.problems:
+        found = sensitive.forbidden(bound)
+    if found or sensitive.problems:
+        raise ApplicationError([*sensitive.problems, *found])
+    return {name: features for name, each in bound.items() if (features := sensitive.features(each))}
 
 
 def _settings(files: Mapping[str, bytes], found: list[Diagnostic]) -> dict[str, Json]:

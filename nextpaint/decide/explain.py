@@ -24,6 +24,7 @@ from nextpaint.decide.duration import age_text
 from nextpaint.decide.explored_words import lines_of, told_of
 from nextpaint.decide.rank import contributions
 from nextpaint.decide.record import Answered, DecisionRecord, NearMiss
+from nextpaint.decide.request import MINOR
 from nextpaint.decide.wording import feature_sentence, ordinal, retriever_sentence
 from nextpaint.record.errors import InvalidInput
 
@@ -111,6 +112,8 @@ def _sentence(item: Answered, record: DecisionRecord) -> str:
 
 
 def _what_was_used(record: DecisionRecord) -> str:
+    if record.request.withheld == MINOR:
+        return "No profile is made of minors: nothing about you was used to choose these."
     if record.request.withheld:
         return "You have not agreed to profiling: nothing about you was used to choose these."
     if not record.profiled:

@@ -1,8 +1,8 @@
 """A decision request: parsed and checked before anything is read.
 
 Shape of the body: `{"userId"?, "anonymousId"?, "subject"?, "inputs"?, "items"?, "limit"?, "exclude"?, "profiled"?,
-"as_of_ms"?}`; `events` and `position` are the engine's and pass unread. Everything here is hostile until it has been
-parsed: sizes are bounded, unknown keys are errors. Raw identifiers stop here: a record holds tokens only.
+"minor"?, "as_of_ms"?}`; `events` and `position` are the engine's and pass unread. Everything here is hostile until it
+has been parsed: sizes are bounded, unknown keys are errors. Raw identifiers stop here: a record holds tokens only.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ ITEMS_MAX = 1_000  # a search page brings hundreds; more is a catalogue, not a l
 LIMIT_MAX = 200  # answers of one decision: keeps the record short
 TEXT_MAX = 1_024  # characters of one string input
 ID_MAX = 256  # characters of an item or person id
+MINOR = "minor"  # why nothing of the person is read: the request says that they are one
 
 _KEYS = (
     "userId", "anonymousId", "subject", "inputs", "items", "limit", "exclude", "profiled", "as_of_ms",
-    "events", "position",
+    "events", "position", "minor",
 )  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def Optional(kind: type) -> InputType:
 @dataclass(frozen=True, slots=True)
 class DecisionRequest:
     """A checked request. `items` and `exclude` are item ids without repeats; `limit` None means the surface's.
-    `withheld`: why there is no profile though the caller asked for one ("consent"). `found`: what an index outside the
+    `withheld`: why there is no profile ("consent", "minor"). `found`: what an index outside the
     state found for a retriever, by the retriever as printed; the engine's, never a caller's."""
 
     user_id: str | None = None
@@ -80,6 +81,9 @@ class DecisionRequest:
         profiled = body.get("profiled", True)
         if type(profiled) is not bool:
             raise check.wrong("'profiled'", profiled, "true or false")
+        minor = body.get("minor", False)
+        if type(minor) is not bool:
+            raise check.wrong("'minor'", minor, "true or false")
         return DecisionRequest(
             user_id=check.identifier(body, "userId"),
             anonymous_id=check.identifier(body, "anonymousId"),
@@ -88,8 +92,9 @@ class DecisionRequest:
             items=None if items is None else check.ids("'items'", items),
             limit=limit,
             exclude=check.ids("'exclude'", body.get("exclude") or ()),
-            profiled=profiled,
+            profiled=profiled and not minor,
             as_of_ms=as_of_ms,
+            withheld=MINOR if minor else "",
         )
 
 

@@ -299,6 +299,7 @@ class Engine:
         """Put a changed application in force on the running node; gives what was kept, rebuilt and dropped."""
         principal.require(ADMIN)
         self._registry.check(application)
+        self._ruling.check(application)
         change = self.plan(application)
         seq = await self.node.switch(application)
         return {**change, "position": str(self.node.position_of(seq)), "hash": application.hash}

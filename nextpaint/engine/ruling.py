@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from nextpaint.application import Application
 from nextpaint.decide import Surface
 from nextpaint.decide.filter import NotSeen
 from nextpaint.decide.merchandising import EVERYWHERE, RULES, RULES_MAX, Rule, row_of
@@ -45,6 +46,7 @@ class Ruling:
         rule.checked(rule_id)
         for each in self._surfaces(surface):
             _check(each, rule_id, rule, self._node.application.program.tables[each.items].names)
+            _guard(each.name, rule_id, rule, self._node.application)
         held = [row["rule_id"] for row in self._rows() if row["surface"] == surface]
         if rule_id not in held and len(held) >= RULES_MAX:
             raise InvalidInput(
@@ -53,6 +55,15 @@ class Ruling:
         value = msgspec.json.encode(row_of(surface, rule_id, rule, self._node.ports.clock.now_ms()))
         position = await self._write(surface, rule_id, value)
         return {"surface": surface, "rule_id": rule_id, **msgspec.to_builtins(rule), "position": position}
+
+    def check(self, application: Application) -> None:
+        """Raises InvalidInput when a rule in force would make a price, or a paid place, of what this application
+        declares sensitive."""
+        for row in self._rows():
+            rule = msgspec.json.decode(row["body"], type=Rule)
+            for each in application.surfaces:
+                if row["surface"] in (EVERYWHERE, each.name):
+                    _guard(each.name, row["rule_id"], rule, application)
 
     async def delete(self, surface: str, rule_id: str) -> dict[str, Json]:
         """Take a rule away. Raises NotFound."""
@@ -74,6 +85,23 @@ class Ruling:
         _, entry, index = await self._node.appended(Draft(RULES.name, EntryKind.INPUT, [record]))
         await self._node.applied(entry.base_seq + index)
         return str(self._node.position_of(entry.base_seq + index))
+
+
+def _guard(surface: str, rule_id: str, rule: Rule, application: Application) -> None:
+    """Sensitive data reaches no price and no paid place."""
+    if rule.when is None or not (rule.kind == "price" or rule.sponsored):
+        return
+    cause = application.sensitive.get(surface, {}).get(rule.when.feature)
+    if cause is not None:
+        raise InvalidInput(
+            f"the feature {rule.when.feature!r} reads {cause}, which is sensitive: no {_what(rule)} may depend on it",
+            where=f"rule {rule_id} on surface {surface}",
+            cure="make the rule without this condition, or take the rule away",
+        )
+
+
+def _what(rule: Rule) -> str:
+    return "price" if rule.kind == "price" else "paid place"
 
 
 def _body(row: dict[str, Json]) -> dict[str, Json]:

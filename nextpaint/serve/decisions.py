@@ -27,6 +27,7 @@ class DecideRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, om
     exclude: list[str] | UnsetType = UNSET
     events: list[dict[str, Any]] | UnsetType = UNSET
     profiled: bool | UnsetType = UNSET
+    minor: bool | UnsetType = UNSET  # whoever asks is one: nothing about them is read
     position: str | UnsetType = UNSET
     ahead_ms: int | UnsetType = (
         UNSET  # read as of now plus this: how the answer would be if nothing happened until then
