@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
+
 from nextpaint import __version__
 from nextpaint.decide.binding import BoundSurface
 from nextpaint.decide.budget import RUN, Timeline
@@ -35,6 +37,7 @@ from nextpaint.decide.record import (
 )
 from nextpaint.decide.wording import feature_sentence, retriever_sentence
 
+GENERATED_MAX = 80  # characters of a machine's name
 SHADOWED = 20  # places of the ranking that are compared with a shadow's
 
 
@@ -125,6 +128,8 @@ def answer_of(record: DecisionRecord, bound: BoundSurface, context: Context, pag
             _move_price(shown, mark.price)
         if mark is not None and mark.sponsored:
             told |= {"sponsored": True, "behalf": mark.behalf, "paid": mark.paid}
+        if mark is not None and mark.generated:
+            told["ai_generated"] = dict(mark.generated)
         items.append(
             {
                 **told,
@@ -149,11 +154,18 @@ def answer_of(record: DecisionRecord, bound: BoundSurface, context: Context, pag
 
 
 def _marks(page: Candidates, bound: BoundSurface, context: Context, outcome: Outcome) -> dict[str, Mark]:
-    if outcome.marks is None:
-        return {}
-    personal = frozenset(each.name for each in bound.sources if each.personal and context.subjects)
-    marks = {key: mark_of(key, outcome.marks, personal) for key in page.keys()}
-    return {key: mark for key, mark in marks.items() if mark is not None}
+    marks: dict[str, Mark] = {}
+    if outcome.marks is not None:
+        personal = frozenset(each.name for each in bound.sources if each.personal and context.subjects)
+        found = {key: mark_of(key, outcome.marks, personal) for key in page.keys()}
+        marks = {key: mark for key, mark in found.items() if mark is not None}
+    for column, by in bound.surface.generated.items():
+        for key, writer in zip(page.keys(), item_values(by, "", page, context), strict=True):
+            if writer:
+                mark = marks.get(key, Mark())
+                named = "AI" if writer is True else str(writer)[:GENERATED_MAX]
+                marks[key] = replace(mark, generated={**mark.generated, column: named})
+    return marks
 
 
 def _move_price(shown: dict[str, Any], price: Price) -> None:

@@ -120,6 +120,10 @@ def _bind(surface: Surface, binder: Binder) -> BoundSurface:
     for name in surface.because:
         if name not in surface.features:
             binder.unknown("feature in because=:", name, surface.features)
+    for column, by in surface.generated.items():
+        for name in (column, by):
+            if binder.item_column(name, "generated=") is not None:
+                binder.followed.column(surface.items, name)
     sentences = {each.name: surface.say.get(each.name, FEATURE_SENTENCES[each.kind]) for each in features}
     filters = _named(surface.filters, binder)
     facts = [fact for each in features for fact in each.facts]

@@ -108,6 +108,8 @@ def _sentence(item: Answered, record: DecisionRecord) -> str:
         return sentence
     if mark.price is not None and mark.price.disclosure:
         sentence = f"{sentence} {mark.price.disclosure}."
+    if mark.generated:
+        sentence = f"{sentence} AI wrote its {' and '.join(mark.generated)}."
     return f"Sponsored for {mark.behalf}, paid by {mark.paid}. {sentence}" if mark.sponsored else sentence
 
 
@@ -183,6 +185,7 @@ def _item(place: int, item: Answered, record: DecisionRecord, titles: Mapping[st
         "position": place,
         "score": item.score,
         "sentence": _sentence(item, record),
+        "ai_generated": dict(record.marks[item.id].generated) if item.id in record.marks else {},
         "found_by": [label for bit, (label, _) in enumerate(record.retrieved) if item.sources >> bit & 1],
         "facts": facts,
     }

@@ -1,4 +1,4 @@
-"""What merchandising rules say of an answered item: badges, a moved price, a paid place."""
+"""What is said of an answered item: badges, a moved price, a paid place, by rules; text that a machine wrote."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ class Price(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Mark(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What rules say of an item. sponsored: somebody paid for its place; behalf: on whose behalf; paid: by whom."""
+    """What is said of an item beside its score. sponsored: somebody paid for its place; behalf: on whose behalf; paid:
+    by whom. generated: columns whose text a machine wrote, and which."""
 
     badges: tuple[str, ...] = ()
     price: Price | None = None
     sponsored: bool = False
     behalf: str = ""
     paid: str = ""
+    generated: dict[str, str] = {}

@@ -42,7 +42,9 @@ class Surface:
     page. cold: fills up where the retrievers leave fewer than limit items. fallback: when there is no time. say:
     feature name -> the sentence it is explained with, may hold {about}. because: feature name -> why it weighs what it
     weighs, for the page of main parameters. show: features whose values are answered among
-    an item's fields. experiment: variants of the surface, each person in one.
+    an item's fields. generated: items column of text -> items column that names the machine that wrote it, NULL, ''
+    or FALSE where a person did; the answer says so with the item. experiment: variants of the surface, each person in
+    one.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Surface:
     say: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     because: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     show: Sequence[str] = field(default=("price",), kw_only=True)
+    generated: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     at: At = field(default=At(), kw_only=True)
 
     def __post_init__(self) -> None:

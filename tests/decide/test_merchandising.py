@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextpaint.decide import Diversify, Moment, NotSeen, Top, Weighted
+from nextpaint.decide.codec import decoded, encoded
 from nextpaint.decide.explain import compare, explain
 from nextpaint.decide.merchandising import EVERYWHERE, KINDS, PERSONAL_PRICE, RULES, Bounds, Rule, row_of
-from nextpaint.record.errors import InvalidInput
+from nextpaint.record.errors import ApplicationError, InvalidInput
 from tests.decide.reading import NOW_MS, shop, visit
 from tests.decide.surfaces import BODY, HOME, decide, decider, ids
 
@@ -126,6 +127,23 @@ def test_badges_and_prices_are_answered_with_their_rule():
     assert item["marks"] == ["New"]
     assert (item["fields"]["base_price"], item["fields"]["price"], item["fields"]["price_rule"]) == (2.0, 1.8, "sale")
     assert "price_disclosure" not in item["fields"]
+
+
+def test_text_that_a_machine_wrote_is_marked_for_people_and_for_machines():
+    surface = PLAIN.but("home_carousel", generated={"title": "category"})  # which here names the machine
+    reading = filled(new=rule("badge", items=("i001",), text="New"))
+    reading.put("catalog", item_id="i002", title="Written by hand", category="", ts=NOW_MS)
+    made = decide(decider(surface), reading, ("s1",))
+    items = {each["id"]: each for each in made.answer["items"]}
+    assert items["i001"]["ai_generated"] == {"title": items["i001"]["fields"]["category"]}
+    assert items["i001"]["marks"] == ["New"]
+    assert "ai_generated" not in items["i002"]
+    told = {each["id"]: each["sentence"] for each in explain(made.record, "user")["items"]}
+    assert told["i001"].endswith("AI wrote its title.") and "AI wrote" not in told["i002"]
+    assert explain(made.record, "regulator")["items"][0]["ai_generated"]
+    assert decoded(encoded(made.record)) == made.record
+    with pytest.raises(ApplicationError, match="text"):
+        decider(PLAIN.but("home_carousel", generated={"text": "category"}))
 
 
 def test_a_price_that_depends_on_the_person_says_so_in_the_words_of_the_law():

@@ -1,6 +1,7 @@
 // A carousel of cards: renders a list, moves cards when the order changes (first, last, invert, play), marks ranks.
 
 import { calm, h, pretty, text, tile } from "./dom.js";
+import { tags } from "./told.js";
 
 // Prices are decimals and may come as text, so that no digit is lost on the way.
 const money = (value) => (value === null || value === undefined || !Number.isFinite(Number(value)) ? "" : `£${Number(value).toFixed(2)}`);
@@ -14,11 +15,13 @@ export function carousel(list, events) {
     const rank = h("span", { class: "rank", "aria-hidden": "true" });
     const picture = h("span", { class: "picture" }, h("img", { src: tile(item.id, item.title), alt: "", width: 200, height: 200, decoding: "async" }), rank);
     const look = h("button", { class: "look", type: "button", onclick: () => events.view(card.item, card.place) }, picture, h("span", { class: "title" }, pretty(item.title)));
-    const under = h("div", { class: "under" }, h("span", { class: "price" }, money(item.price)));
+    const price = h("span", { class: "price" });
+    const under = h("div", { class: "under" }, price);
+    const said = h("p", { class: "said-of", hidden: true });
     if (events.why) under.append(h("button", { class: "ask", type: "button", "aria-expanded": "false", "aria-label": `Why ${pretty(item.title)}?`, onclick: () => toggle(item.id) }, "why?"));
     under.append(h("button", { class: "basket", type: "button", title: "Add to basket", "aria-label": `Add ${pretty(item.title)} to basket`, onclick: () => events.basket(card.item, card.place) }, "+"));
-    const root = h("li", { class: "card", data: { id: item.id } }, look, under);
-    const card = { root, rank, look, picture, item, place: 0, badge: null };
+    const root = h("li", { class: "card", data: { id: item.id } }, look, said, under);
+    const card = { root, rank, look, picture, price, said, item, place: 0, badge: null };
     return card;
   }
 
@@ -109,6 +112,9 @@ export function carousel(list, events) {
         card.place = index + 1;
         card.root.classList.toggle("viewed", item.viewed === true);
         text(card.rank, String(card.place));
+        text(card.price, money(item.price));
+        card.said.replaceChildren(...tags(item.told));
+        card.said.hidden = !card.said.children.length;
         card.look.setAttribute("aria-label", `${pretty(item.title)}, number ${card.place}. View.`);
         if (before !== card.place) { if (isNew) result.entered += 1; else result.moved += 1; }
         mark(card, before, isNew, change);

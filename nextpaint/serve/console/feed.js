@@ -6,6 +6,7 @@ import { $, duration, h, ms, text } from "./dom.js";
 import { interestStrip } from "./interests.js";
 import { player } from "./player.js";
 import { shelf } from "./posters.js";
+import { toldOf } from "./told.js";
 
 const SPEED = 600;
 const AHEAD_MAX_MS = 24 * 3600 * 1000;
@@ -41,7 +42,7 @@ function trouble(error) {
 const films = (answer) => (answer.items ?? []).map((item) => ({
   id: String(item.id), title: item.fields?.title ?? item.id, kind: item.fields?.kind ?? "", maker: item.fields?.maker ?? "", starring: item.fields?.starring ?? "",
   released: item.fields?.released ?? "", runtime: item.fields?.runtime_min ?? 90, age: item.fields?.age ?? 0, synopsis: item.fields?.synopsis ?? "", reached: item.fields?.reached ?? 0,
-  reason: item.reason ?? "", decision: answer.decision_id, place: item.position,
+  reason: item.reason ?? "", told: toldOf(item), decision: answer.decision_id, place: item.position,
 }));
 
 const ask = (surface) => client.decide(surface, { inputs: { page: "feed", age: Number($("age").value) }, profiled: state.profiled && surface !== "everybody", ...(ahead() > 0 ? { ahead_ms: Math.round(ahead()) } : {}) });

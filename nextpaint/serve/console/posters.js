@@ -1,6 +1,7 @@
 // A shelf of posters: renders a list and lets posters travel when the order changes (first, last, invert, play).
 
 import { calm, h, text } from "./dom.js";
+import { tags } from "./told.js";
 
 export const posterOf = (film, words = true) => `/posters/${encodeURIComponent(film.id)}.svg?${new URLSearchParams({ title: film.title, kind: film.kind, maker: film.maker, ...(words ? {} : { words: "0" }) })}`;
 export const minutes = (value) => (value >= 60 ? `${Math.floor(value / 60)} h ${String(value % 60).padStart(2, "0")}` : `${value} min`);
@@ -15,7 +16,8 @@ export function shelf(list, { pick, ranked = true }) {
     const reached = h("span", { class: "reached", hidden: true }, h("i"));
     const picture = h("span", { class: "picture" }, h("img", { src: posterOf(film), alt: "", width: 200, height: 300, decoding: "async" }), rank, reached);
     const button = h("button", { type: "button", onclick: () => pick(poster.film) }, picture, h("span", { class: "line" }, `${film.kind} · ${minutes(film.runtime)}`));
-    const poster = { root: h("li", { class: "poster", data: { id: film.id, kind: film.kind } }, button), picture, button, rank, reached, film, place: 0, badge: null };
+    const said = h("p", { class: "said-of", hidden: true });
+    const poster = { root: h("li", { class: "poster", data: { id: film.id, kind: film.kind } }, button, said), said, picture, button, rank, reached, film, place: 0, badge: null };
     return poster;
   }
 
@@ -57,6 +59,8 @@ export function shelf(list, { pick, ranked = true }) {
         let poster = posters.get(film.id);
         const isNew = !poster;
         if (isNew) posters.set(film.id, (poster = make(film)));
+        poster.said.replaceChildren(...tags(film.told));
+        poster.said.hidden = !poster.said.children.length;
         const before = poster.place;
         Object.assign(poster, { film, place: index + 1 });
         text(poster.rank, String(poster.place));

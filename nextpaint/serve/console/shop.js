@@ -6,6 +6,7 @@ import { $, duration, h, ms, pretty, text } from "./dom.js";
 import { interestStrip } from "./interests.js";
 import { whatIf } from "./whatif.js";
 import { factList, nearMiss, readRecord, sentenceOf, signedBars } from "./record.js";
+import { toldOf } from "./told.js";
 
 const SURFACE = "home_carousel";
 const LIMIT = 20;
@@ -32,7 +33,7 @@ const supposed = whatIf(client, {
 });
 
 const itemOf = (entry) => ({
-  id: String(entry.id), title: entry.fields?.title ?? entry.title ?? state.titles.get(entry.id) ?? entry.id, price: entry.fields?.price ?? entry.price, reason: entry.reason, viewed: state.viewed.has(String(entry.id)),
+  id: String(entry.id), title: entry.fields?.title ?? entry.title ?? state.titles.get(entry.id) ?? entry.id, price: entry.fields?.price ?? entry.price, reason: entry.reason, told: toldOf(entry), viewed: state.viewed.has(String(entry.id)),
 });
 
 function trouble(error) {
