@@ -197,14 +197,14 @@ class JsonDecoder(ColumnTree):
         super().__init__(fields, _KINDS)
         self._node_array = np.array(self._nodes, np.int64)
         self._stack = np.empty((DEPTH_MAX, 2), np.int64)
-        self._name_array = np.frombuffer(bytes(self._names) or b"\0", np.uint8)
+        self._name_array = np.frombuffer(bytes(self._names) + bytes(8), np.uint8)
 
     def _node(self, declared: Field, kind: int) -> None:
         super()._node(declared, kind)
         name = declared.name.encode()
         plain = msgspec.json.encode(declared.name) == b'"' + name + b'"'
-        self._nodes[-1][3:5] = [len(self._names), len(name) if plain else _UNMATCHED]
-        self._names += name
+        self._nodes[-1][3:5] = [len(self._names) + 1, len(name) if plain else _UNMATCHED]
+        self._names += b'"' + name + b'":'
         assert len(self._nodes[-1]) == NODE_NUMBERS
 
     def decode(self, buffer: ByteArray, start: IntArray, length: npt.NDArray[np.int32]) -> Decoded:

@@ -9,8 +9,11 @@ Certain means: strict JSON (RFC 8259) in strict UTF-8, no control characters in 
 of at most 15 digits and a power of ten of at most 22, where one division or multiplication rounds correctly (Clinger,
 "How to read floating point numbers accurately", 1990). The last of several equal keys wins, as in a dict.
 
-The schema is a tree of nodes: node 0 is the record, children of a node are contiguous. Hostile bytes are never read
-outside their record.
+The schema is a tree of nodes: node 0 is the record, children of a node are contiguous. What bytes say never makes the
+kernel read outside the buffer, nor heed what is outside their record.
+
+Records mostly come with the keys of the schema in its order, without spaces, and with values of the usual form. Those
+are taken in words of eight bytes (`_usual`); anything else takes the way that looks at every byte.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from nextpaint.record.compiled import byte_at, inner, kernel, long_at, put_byte, word_at
 
@@ -44,6 +50,16 @@ _SLASHES = np.uint64(0x5C5C5C5C5C5C5C5C)
 _SPACES = np.uint64(0x2020202020202020)
 _HIGH = np.uint64(0x8080808080808080)
 _NO_BITS = np.uint64(0)
+
+
+def _first_bit(typing: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), generate
+
+
+first_bit: Any = intrinsic(_first_bit)  # the number of the lowest bit that is set, of at least one
 
 
 @inner
@@ -88,11 +104,18 @@ def utf8_size(buffer: int, at: int, end: int) -> int:
 
 
 @inner
-def is_plain(word: Any) -> Any:
-    """Whether none of eight bytes is a quote, a backslash, a control character or above ASCII."""
+def _special(word: Any) -> Any:
+    """Of eight bytes, the high bit of the first that is a quote, a backslash, a control character or above ASCII; bits
+    above it mean nothing."""
     quotes, slashes = word ^ _QUOTES, word ^ _SLASHES
     found = (quotes - _ONES) & ~quotes | (slashes - _ONES) & ~slashes | (word - _SPACES) & ~word | word
-    return (found & _HIGH) == _NO_BITS
+    return found & _HIGH
+
+
+@inner
+def is_plain(word: Any) -> Any:
+    """Whether none of eight bytes is a quote, a backslash, a control character or above ASCII."""
+    return _special(word) == _NO_BITS
 
 
 @inner
@@ -101,18 +124,18 @@ def _string_end(buffer: int, at: int, end: int) -> tuple[int, bool]:
     not valid. Escapes are checked when they are undone."""
     escaped = False
     while at < end:
-        if at + 8 <= end and is_plain(word_at(buffer + at)):
-            at += 8
-            continue
-        near = min(at + 8, end)
-        byte = byte_at(buffer + at)
-        while 32 <= byte < 128 and byte != 34 and byte != 92:
-            at += 1
-            if at == near:
-                break
+        if at + 8 <= end:
+            special = _special(word_at(buffer + at))
+            if special == _NO_BITS:
+                at += 8
+                continue
+            at += first_bit(special) >> 3
             byte = byte_at(buffer + at)
-        if at == near:
-            continue
+        else:
+            byte = byte_at(buffer + at)
+            if 32 <= byte < 128 and byte != 34 and byte != 92:
+                at += 1
+                continue
         if byte < 32:
             return -1, escaped
         if byte == 34:
@@ -567,6 +590,141 @@ def _scalar(buffer: int, at: int, end: int, kind: int, bits: int) -> Any:
     return (VALUE if certain else RAW), word, real
 
 
+# Bytes that may be read from the begin of a value on without looking where the buffer ends.
+_NEAR = 48
+
+_DATE = np.uint64(int.from_bytes(b"0000-00-", "little"))
+_CLOCK = np.uint64(int.from_bytes(b"00 00:00", "little"))
+_SECONDS = np.uint64(int.from_bytes(b':00.000"', "little"))
+_DATE_DIGITS = np.uint64(int.from_bytes(b"\xff\xff\xff\xff\0\xff\xff\0", "little"))
+_CLOCK_DIGITS = np.uint64(int.from_bytes(b"\xff\xff\0\xff\xff\0\xff\xff", "little"))
+_SECONDS_DIGITS = np.uint64(int.from_bytes(b"\0\xff\xff\0\xff\xff\xff\0", "little"))
+_LETTER_T = np.uint64((ord(" ") ^ ord("T")) << 16)
+_OVER_NINE = np.uint64(0x7676767676767676)
+_TEN, _BYTE, _ONE_BYTE = np.uint64(10), np.uint64(0xFF), np.uint64(8)
+_NULL_WORD = np.uint64(int.from_bytes(b"null", "little"))
+_HALF = np.uint64(0xFFFFFFFF)
+
+
+@inner
+def _same(left: int, right: int, size: int) -> Any:
+    """Whether `size` bytes are the same; seven more may be read on both sides."""
+    done = 0
+    while done + 8 <= size:
+        if word_at(left + done) != word_at(right + done):
+            return False
+        done += 8
+    rest = np.uint64(8 * (size - done))
+    return rest == _NO_BITS or (word_at(left + done) ^ word_at(right + done)) << (np.uint64(64) - rest) == _NO_BITS
+
+
+@inner
+def _pair(pairs: Any, byte: int) -> int:
+    """Two digits as a number, the first of them at this byte."""
+    return np.int64(pairs >> np.uint64(8 * byte) & _BYTE)  # type: ignore[return-value]
+
+
+@inner
+def _usual_moment(buffer: int, at: int) -> Any:
+    """(epoch ms, whether it is certain) of `YYYY-MM-DD HH:MM:SS.mmm"`, 24 bytes with the quote."""
+    date = word_at(buffer + at) ^ _DATE
+    clock = word_at(buffer + at + 8) ^ _CLOCK
+    seconds = word_at(buffer + at + 16) ^ _SECONDS
+    marks = clock & ~_CLOCK_DIGITS
+    digits = (date + _OVER_NINE) | date | (clock & _CLOCK_DIGITS) + _OVER_NINE | clock & _CLOCK_DIGITS
+    digits |= (seconds + _OVER_NINE) | seconds
+    if (
+        (date & ~_DATE_DIGITS) != _NO_BITS
+        or (marks != _NO_BITS and marks != _LETTER_T)
+        or (seconds & ~_SECONDS_DIGITS) != _NO_BITS
+        or (digits & _HIGH) != _NO_BITS
+    ):
+        return 0, False
+    date = date * _TEN + (date >> _ONE_BYTE)
+    clock = (clock & _CLOCK_DIGITS) * _TEN + ((clock & _CLOCK_DIGITS) >> _ONE_BYTE)
+    millis = _pair(seconds, 4) * 100
+    seconds = seconds * _TEN + (seconds >> _ONE_BYTE)
+    millis += _pair(seconds, 5)
+    year, month, day = _pair(date, 0) * 100 + _pair(date, 2), _pair(date, 5), _pair(clock, 0)
+    hour, minute, second = _pair(clock, 3), _pair(clock, 6), _pair(seconds, 1)
+    if year < 1 or month < 1 or month > 12 or hour > 23 or minute > 59 or second > 59:
+        return 0, False
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    if day < 1 or day > _DAYS_IN[month] + (1 if leap and month == 2 else 0):
+        return 0, False
+    past = year - 1
+    days = past * 365 + past // 4 - past // 100 + past // 400 - 719162
+    days += _DAYS_BEFORE[month] + (1 if leap and month > 2 else 0) + day - 1
+    return ((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + millis, True
+
+
+@inner
+def _usual_number(buffer: int, at: int, end: int, kind: int, bits: int) -> Any:
+    """(word, real, where it ends) of a number without sign, exponent or more than 15 digits; end -1: not."""
+    begin, mantissa = at, 0
+    digit = byte_at(buffer + at) - 48
+    while 0 <= digit <= 9 and at - begin < 16:
+        mantissa = mantissa * 10 + digit
+        at += 1
+        digit = byte_at(buffer + at) - 48
+    if at == begin or at - begin > 15 or (at - begin > 1 and byte_at(buffer + begin) == 48):
+        return 0, 0.0, -1
+    decimals = 0
+    if kind == REAL and digit == 46 - 48:
+        point = at
+        at += 1
+        digit = byte_at(buffer + at) - 48
+        while 0 <= digit <= 9 and at - begin < 17:
+            mantissa = mantissa * 10 + digit
+            at += 1
+            digit = byte_at(buffer + at) - 48
+        decimals = at - point - 1
+        if decimals == 0 or at - begin > 16:
+            return 0, 0.0, -1
+    if at >= end or (digit != 44 - 48 and digit != 125 - 48):
+        return 0, 0.0, -1
+    if kind == REAL:
+        return 0, float(mantissa) / _POWERS[decimals], at
+    return mantissa, 0.0, (at if _fits(mantissa, bits) else -1)
+
+
+@inner
+def _usual(buffer: int, at: int, end: int, kind: int, bits: int) -> Any:
+    """(state, word, real, where it ends) of a value of the usual form, no text and no record; end -1: another form.
+    `_NEAR` bytes may be read."""
+    byte = byte_at(buffer + at)
+    if byte == 110:
+        return NULL, 0, 0.0, (at + 4 if word_at(buffer + at) & _HALF == _NULL_WORD and at + 4 < end else -1)
+    if kind == INTEGER or kind == REAL:
+        word, real, ended = _usual_number(buffer, at, end, kind, bits)
+        return VALUE, word, real, ended
+    if kind == TIME and byte == 34 and at + 25 < end:
+        word, certain = _usual_moment(buffer, at + 1)
+        return VALUE, word, 0.0, (at + 25 if certain else -1)
+    return RAW, 0, 0.0, -1
+
+
+@inner
+def _usual_key(
+    buffer: int, at: int, end: int, opened: bool, names: int, nodes: int, node: int, hint: int, readable: int
+) -> Any:  # fmt: skip
+    """Where the value begins of the key that is expected, child `hint` of `node`, when nothing but what belongs to it
+    stands before the value and `_NEAR` bytes of that may be read; -1: something else."""
+    if hint >= _node(nodes, node, 1) + _node(nodes, node, 2):
+        return -1
+    name, size = names + _node(nodes, hint, 3), _node(nodes, hint, 4)
+    if at + size + 4 + _NEAR > readable:
+        return -1
+    if not opened:
+        if byte_at(buffer + at) != 44:
+            return -1
+        at += 1
+    begin = at + size + 3
+    if begin >= end or not _same(buffer + at, name - 1, size + 3):
+        return -1
+    return begin if byte_at(buffer + begin) > 32 else -1
+
+
 @inner
 def _text(buffer: int, at: int, end: int, arena: int, used: int) -> Any:
     """(state, place, length, where the value ends, arena used) of the string whose quote is at `at`; end -1: bad."""
@@ -601,14 +759,15 @@ def decode_json(
 ) -> int:
     """Decode the record at each place; gives how much of `arena` holds unescaped text.
 
-    nodes: kind, first child, children, place of the name, length of the name, bits of an integer; one row a node.
+    nodes: kind, first child, children, place of the name, length of the name, bits of an integer; one row a node. A
+        name stands between quotes, with a colon behind them, and eight bytes follow the last.
     words, lengths: per node and record an integer, boolean (0, 1), epoch ms, or the place of text or of raw JSON; the
         place of UNESCAPED text is in `arena`. reals: as words, for doubles.
     states (all zero before): ABSENT .. UNESCAPED. flags: CLEAN, ODD, or NO_VALUE where length is negative.
     stack: scratch, shape (DEPTH_MAX, 2).
     """
     text, called, tree, spare = buffer.ctypes.data, names.ctypes.data, nodes.ctypes.data, arena.ctypes.data
-    used = 0
+    used, readable = 0, buffer.size
     for row in range(start.size):
         at, end = start[row], start[row] + length[row]
         flags[row] = NO_VALUE if length[row] < 0 else ODD
@@ -617,19 +776,31 @@ def decode_json(
             continue
         depth, node, hint, opened, at = 0, 0, nodes[0, 1], True, at + 1
         while at >= 0:
-            at = _next_key(text, at, end, opened)
-            if at < 0:
-                depth -= 1
-                if depth < 0:
-                    flags[row] = CLEAN if at != _BROKEN and _space(text, -at, end) == end else ODD
-                    break
-                node, hint, opened, at = stack[depth, 0], stack[depth, 1], False, (-at if at != _BROKEN else at)
-                continue
+            child, begin = hint, _usual_key(text, at, end, opened, called, tree, node, hint, readable)
+            if begin >= 0:
+                state, word, real, at = _usual(text, begin, end, nodes[child, 0], nodes[child, 5])
+                if at >= 0:
+                    states[child, row], words[child, row], lengths[child, row] = state, word, at - begin
+                    if nodes[child, 0] == REAL and state == VALUE:
+                        reals[child, row] = real
+                    hint, opened = child + 1, False
+                    continue
+                at = begin
+            else:
+                at = _next_key(text, at, end, opened)
+                if at < 0:
+                    depth -= 1
+                    if depth < 0:
+                        flags[row] = CLEAN if at != _BROKEN and _space(text, -at, end) == end else ODD
+                        break
+                    node, hint, opened, at = stack[depth, 0], stack[depth, 1], False, (-at if at != _BROKEN else at)
+                    continue
+                child, at = _key(text, at, end, called, tree, node, hint)
+                if child < 0:
+                    opened = False
+                    at = _value_end(text, at, end) if at >= 0 else at
+                    continue
             opened = False
-            child, at = _key(text, at, end, called, tree, node, hint)
-            if child < 0:
-                at = _value_end(text, at, end) if at >= 0 else at
-                continue
             hint = child + 1
             kind, begin = nodes[child, 0], at
             if kind == TEXT and byte_at(text + at) == 34:
