@@ -1,6 +1,6 @@
 """How well exploration learns, and how honest off-policy intervals are.
 
-    scripts/bench bandit [--seeds 20] [--steps 1000] [--repetitions 1000] [--no-others]
+    scripts/bench bandit [--seeds 20] [--steps 1000] [--repetitions 1000] [--no-others] [--obd DIR]
 
 Four fixed environments of 20 items, the same streams of chance for every learner: *stationary* rates; *drifting* (the
 best item changes every quarter); *delayed* (rewards come 50 steps later); *position-biased* (pages of 5, examined as
@@ -9,7 +9,12 @@ seeds with a 95 % interval. Ours are the policies and the learner that a node ru
 Vowpal Wabbit and MABWiser run on the same streams when they can be installed into a bench environment of their own
 (`.venv-bandit`); otherwise the reason is printed. They were not tuned to these environments, nor were ours.
 
-Then the coverage of the 95 % intervals of IPS, SNIPS and DR over repeated logs of a simulator with a known value.
+Then the coverage of 95 % intervals on simulators whose true values are known, over repeated logs: those of arms, as the
+console shows them, and those of IPS, SNIPS and DR. **Bar: 93 to 97 % of 1,000 logs**; the exit status is 1 where one
+fails. Fewer repetitions say too little and are not judged.
+
+`--obd`: the Open Bandit Dataset as a check of format and sense, no benchmark: a folder with random_all.parquet and
+bts_all.parquet. Each policy's value is estimated from the other's log, its clicks beside it.
 """
 
 from __future__ import annotations
@@ -19,14 +24,17 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from nextpaint.decide import EpsilonGreedy, Examination, Flat, LinTS, Moment, Reward, ThompsonSampling
+from nextpaint.decide.arms import arms_told
 from nextpaint.decide.binder import Binder
 from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.context import Context
@@ -43,6 +51,9 @@ from nextpaint.sql.plan import At
 
 ITEMS = 20
 STEP_MS = 1_000
+TRIALS = 200  # of each arm, for the coverage of its interval
+LEAST, MOST, REPETITIONS = 0.93, 0.97, 1_000
+OBD_KEYS = ("item_id", "position", "propensity_score")
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv-bandit"
 OTHERS = ("vowpalwabbit", "mabwiser")
@@ -140,6 +151,21 @@ class Ours:
         shown = [(str(step), f"i{each}") for each in page]
         self._step([told], shown, [])
         return page
+
+    def shown(self, pages: list[tuple[str, list[str]]]) -> None:
+        """Pages of known decisions, every item examined; all in one step."""
+        name = self._policy.learner.name
+        told = [(key, name, 0, tuple(page), tuple(page), *[(1.0,) * len(page)] * 3, ()) for key, page in pages]
+        self._step(told, [(key, item) for key, page in pages for item in page], [])
+
+    def rewarded(self, clicks: list[tuple[str, str]]) -> None:
+        self._step([], [], [(key, item, 1.0, self._now) for key, item in clicks])
+
+    def arms(self) -> list[dict[str, Any]]:
+        """The arms as a node tells them."""
+        arms = self._learner.arms()
+        trials, rewards = (each.tolist() for each in self._learner.statistics(arms, self._now))
+        return arms_told(arms, trials, rewards)
 
     def reward(self, step: int, item: int) -> None:
         self._step([], [], [(str(step), f"i{item}", 1.0, self._now)])
@@ -244,7 +270,8 @@ def others_on_the_same_streams(seeds: int, steps: int) -> dict[str, dict[str, ob
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def coverage(repetitions: int) -> None:
+def coverage(repetitions: int) -> dict[str, float]:
+    """Share of logs whose interval holds the true value, by what the interval is of."""
     chance = np.random.default_rng(7)
     covered, widths = dict.fromkeys(("ips", "snips", "dr"), 0), dict.fromkeys(("ips", "snips", "dr"), 0.0)
     for _ in range(repetitions):
@@ -255,6 +282,62 @@ def coverage(repetitions: int) -> None:
     print(f"\ncoverage of the true value by 95 % intervals, {repetitions} logs of 1,000 steps")
     for name, count in covered.items():
         print(f"  {name:<6} {count / repetitions:6.1%}   mean width {widths[name]:.4f}")
+    shares = {name: count / repetitions for name, count in covered.items()}
+    shares["arms"], width = arms_covered(repetitions)
+    print(f"  arms   {shares['arms']:6.1%}   mean width {width:.4f}   ({ITEMS} of them, {TRIALS} trials each)")
+    return shares
+
+
+def arms_covered(repetitions: int) -> tuple[float, float]:
+    """Of the arms of repeated streams, each shown and examined equally often: the share whose true rate is in the
+    interval that the node tells, and the mean width."""
+    chance = np.random.default_rng(8)
+    held, width = 0, 0.0
+    arms = [f"i{n}" for n in range(ITEMS)]
+    for _ in range(repetitions):
+        rates = chance.beta(1.5, 12.0, ITEMS)
+        clicked = chance.random((TRIALS, ITEMS)) < rates
+        player = Ours(EpsilonGreedy(0.1, reward=REWARD), World("even", rates[None], places=ITEMS))
+        player.shown([(str(step), arms) for step in range(TRIALS)])
+        player.rewarded([(str(step), arms[item]) for step, item in zip(*clicked.nonzero(), strict=True)])
+        for told in player.arms():
+            low, high = told["interval"]
+            assert told["trials"] == TRIALS
+            held += low <= rates[arms.index(told["arm"])] <= high
+            width += high - low
+    return held / repetitions / ITEMS, width / repetitions / ITEMS
+
+
+def judged(shares: dict[str, float], repetitions: int) -> int:
+    """Print what came of the bar; the exit status."""
+    if repetitions < REPETITIONS:
+        print(f"bar of {LEAST:.0%} to {MOST:.0%}: not judged, it takes {REPETITIONS} repetitions")
+        return 0
+    outside = [name for name, share in shares.items() if not LEAST <= share <= MOST]
+    print(f"bar of {LEAST:.0%} to {MOST:.0%}: {'FAIL for ' + ', '.join(outside) if outside else 'held'}")
+    return 1 if outside else 0
+
+
+def open_bandit(folder: Path) -> None:
+    """Each policy of the Open Bandit Dataset evaluated from the other's log; positions are their own problems."""
+    logs = {name: pq.read_table(folder / f"{name}_all.parquet").to_pydict() for name in ("random", "bts")}
+    pairs = Counter(zip(logs["bts"]["item_id"], logs["bts"]["position"], strict=True))
+    places_shown = Counter(logs["bts"]["position"])
+    shares = {(item, place): count / places_shown[place] for (item, place), count in pairs.items()}
+    print("\nOpen Bandit Dataset, a check of format and sense: value by clicks a showing, 95 % interval")
+    for name, log in logs.items():
+        size, clicks = len(log["click"]), sum(log["click"])
+        other = next(each for each in logs if each != name)
+        items, places, propensity = (log[each] for each in OBD_KEYS)
+        even = 1.0 / len(set(logs["random"]["item_id"]))
+        # Thompson's chances are logged only for what it showed: how often it showed each item stands for the policy
+        target = [shares.get(key, 0.0) if other == "bts" else even for key in zip(items, places, strict=True)]
+        told = evaluate(
+            Logged(np.array(propensity), np.array(target), np.array(log["click"], np.float64), np.arange(size))
+        )
+        print(f"  log of {name}: {size} showings, {clicks} clicks: {told.logged}")
+        for each in told.values:
+            print(f"    {other} from it: {each}; {clicks} clicks, worth {told.effective:.0f} showings")
 
 
 def simulated(chance: np.random.Generator, size: int = 1_000, arms: int = 8) -> tuple[Logged, float]:
@@ -276,16 +359,22 @@ def simulated(chance: np.random.Generator, size: int = 1_000, arms: int = 8) -> 
     return log, float((target * rates).sum(axis=1).mean())
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--steps", type=int, default=1_000)
     parser.add_argument("--repetitions", type=int, default=1_000)
-    parser.add_argument("--no-others", action="store_true")
+    parser.add_argument("--no-others", action="store_true", help="without Vowpal Wabbit and MABWiser")
+    parser.add_argument("--obd", type=Path, metavar="DIR", help="folder with random_all.parquet and bts_all.parquet")
     options = parser.parse_args()
     regrets(options.seeds, options.steps, not options.no_others)
-    coverage(options.repetitions)
+    status = judged(coverage(options.repetitions), options.repetitions)
+    if options.obd is None:
+        print("\nOpen Bandit Dataset: skipped, name its folder with --obd")
+    else:
+        open_bandit(options.obd)
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

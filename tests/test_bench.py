@@ -1,10 +1,13 @@
 """The benches run, whatever the machine, and close with their ratios. What the ratios are is for people to judge."""
 
+import importlib
 import os
 import re
 import subprocess
 import sys
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 RATIO = re.compile(r"^ratio (.+): (\d+\.\d\d) \((.+)\)$", re.MULTILINE)
@@ -111,8 +114,35 @@ def test_the_bench_of_exploration_prints_what_the_docs_say(repo_root):
     done = subprocess.run(program, cwd=repo_root, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     printed = [re.sub(r" +(us/step|\d+)$", "", line) for line in done.stdout.splitlines()]
-    assert len(told) == 8
+    assert len(told) == 9
     assert [line for line in told[1:] if line not in printed] == []
+
+
+def test_the_bench_of_exploration_fails_where_intervals_cover_too_little_or_too_much(repo_root, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(repo_root / "bench"))
+    judged = importlib.import_module("bandit").judged
+    assert judged({"ips": 0.93, "arms": 0.97}, 1_000) == 0
+    assert judged({"ips": 0.929, "snips": 0.95, "arms": 0.971}, 1_000) == 1
+    assert "FAIL for ips, arms" in capsys.readouterr().out
+    assert judged({"ips": 0.5}, 40) == 0 and "not judged" in capsys.readouterr().out
+
+
+def test_the_bench_of_exploration_reads_open_bandit_logs_with_their_clicks_beside(
+    repo_root, monkeypatch, tmp_path, capsys
+):
+    """Two items at one place: an even policy, and one that shows the better item in three of four."""
+    monkeypatch.syspath_prepend(str(repo_root / "bench"))
+    for name, items, propensities in (
+        ("random", [0, 1] * 200, [0.5] * 400), ("bts", [0, 0, 0, 1] * 100, [0.75, 0.75, 0.75, 0.25] * 100),
+    ):  # fmt: skip
+        clicks = [int(item == 0 and at % 4 == 0) for at, item in enumerate(items)]
+        columns = {"item_id": items, "position": [1] * 400, "click": clicks, "propensity_score": propensities}
+        pq.write_table(pa.table(columns), tmp_path / f"{name}_all.parquet")
+    importlib.import_module("bandit").open_bandit(tmp_path)
+    told = capsys.readouterr().out
+    assert told.count("400 showings, 100 clicks: logged 0.25000") == 2
+    assert re.search(r"bts from it: ips +0\.37500 .*; 100 clicks, worth 320 showings", told)  # 0.25 * 0.75 / 0.5
+    assert re.search(r"random from it: ips +0\.16667 .*; 100 clicks, worth 300 showings", told)
 
 
 @pytest.mark.slow
@@ -125,6 +155,9 @@ def test_the_bench_of_decisions_tells_all_of_a_large_catalogue_while_events_come
     assert done.returncode == 0, done.stderr
     assert "among 3000 vectors of 512" in done.stdout
     assert "exact: recall@10 1.0000" in done.stdout
+    assert re.search(r"^memory: .*: \d+ bytes an item$", done.stdout, re.MULTILINE)
+    for what in ("new item", "changed title", "deleted item"):
+        assert re.search(rf"^  {what} +p50 \d\.\d+, most \d\.\d+, to be under 1: ", done.stdout, re.MULTILINE), what
     assert done.stdout.count("same: True") == 2
     for page in ("page_200 by weights, 2", "page_1000 by weights, 1", "page_200 by 100 trees, 2"):
         assert page in done.stdout
