@@ -27,7 +27,7 @@ import numpy as np
 
 from nextpaint.connect.open_loop import Stream, drive
 from rig.catalogue import TREES, VISITORS, click
-from rig.client import Connections
+from rig.client import PATIENCE_S, Connections
 from rig.figures import print_ratio
 from rig.served import Served
 
@@ -93,7 +93,9 @@ class Large:
         """Ingest for `seconds`; meanwhile one request after the other to `path`, where one is given."""
         streams = [Stream("events", self._events_per_s, self._event), Stream("rows", ROWS_PER_S, self._row)]
         address = ("127.0.0.1", self._node.port)
-        coming = asyncio.create_task(drive(streams, address, warm_up_s=WARM_UP_S, seconds=seconds, seed=1))
+        coming = asyncio.create_task(
+            drive(streams, address, warm_up_s=WARM_UP_S, seconds=seconds, seed=1, patience_s=PATIENCE_S)
+        )
         await asyncio.sleep(WARM_UP_S)
         before, began = self._node.cpu_ns(), time.perf_counter()
         taken = await asyncio.to_thread(self._asked, path, began + seconds) if path else await _slept(seconds)
@@ -180,7 +182,9 @@ class Large:
         streams = [Stream("events", self._events_per_s, self._event), Stream("rows", ROWS_PER_S, self._row)]
         taken = asyncio.create_task(asyncio.to_thread(self._rounds))
         while not taken.done():
-            await drive(streams, ("127.0.0.1", self._node.port), warm_up_s=0.0, seconds=1.0, seed=2)
+            await drive(
+                streams, ("127.0.0.1", self._node.port), warm_up_s=0.0, seconds=1.0, seed=2, patience_s=PATIENCE_S
+            )
         print(f"\nfindable, {ROUNDS} items each, {how}, while events come in; seconds from sending the change")
         for name, each in (await taken).items():
             kept = f"to be under {FINDABLE_MAX_S:g}: {'held' if max(each) < FINDABLE_MAX_S else 'MISSED'}"

@@ -22,7 +22,10 @@ from nextpaint.serve.server import node_app, serve_app
 from rig.shop import opened
 
 BENCH = Path(__file__).resolve().parents[1]
-PATIENT = HttpSettings(collect_lag_ms_max=3_600_000, decide_lag_ms_max=3_600_000)  # a slow machine refuses nothing
+PATIENT = HttpSettings(  # a slow machine refuses nothing, and a connection may wait for its turn for minutes
+    collect_lag_ms_max=3_600_000, decide_lag_ms_max=3_600_000, request_timeout_s=3_600.0, keep_alive_s=3_600
+)  # fmt: skip
+STOP_S = 600  # a large node writes its last checkpoint
 
 
 class Served:
@@ -46,7 +49,7 @@ class Served:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(60)
+        self._process.wait(STOP_S)
         self._process.stdout.close()
 
     def cpu_ns(self) -> int:

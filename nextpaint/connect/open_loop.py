@@ -199,9 +199,16 @@ class _Pool:
 
 
 async def drive(
-    streams: list[Stream], address: tuple[str, int], *, warm_up_s: float, seconds: float, seed: int
+    streams: list[Stream],
+    address: tuple[str, int],
+    *,
+    warm_up_s: float,
+    seconds: float,
+    seed: int,
+    patience_s: float = 5.0,
 ) -> None:
-    """Send all streams for `warm_up_s` (not counted) and `seconds`, then wait up to 5 s for the last answers."""
+    """Send all streams for `warm_up_s` (not counted) and `seconds`, then wait up to `patience_s` for the last
+    answers."""
     loop = asyncio.get_running_loop()
     chance = random.Random(seed)
     pools = [_Pool(stream, address) for stream in streams if stream.per_second > 0]
@@ -218,7 +225,7 @@ async def drive(
                 at += chance.expovariate(pool.stream.per_second)
             upcoming[index] = at
         await asyncio.sleep(max(_TURN_S, min(min(upcoming), end) - loop.time()))
-    deadline = loop.time() + 5
+    deadline = loop.time() + patience_s
     while any(pool.unanswered for pool in pools) and loop.time() < deadline:
         await asyncio.sleep(0.01)
     for pool in pools:
@@ -226,4 +233,4 @@ async def drive(
         await pool.close()
         missing = stream.sent - stream.ok - stream.refused - stream.errors
         for _ in range(missing):
-            stream.fail("no answer within 5 s of the end")
+            stream.fail(f"no answer within {patience_s:g} s of the end")
