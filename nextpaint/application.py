@@ -27,6 +27,7 @@ from nextpaint.decide.codec import answered_ids
 from nextpaint.decide.merchandising import RULES
 from nextpaint.decide.model import MODELS
 from nextpaint.decide.requirements import WRITTEN
+from nextpaint.decide.review import REVIEWS
 from nextpaint.decide.sensitive import Sensitive
 from nextpaint.process.graph import EXPLORED, BuiltIn, Design, Exposure, Learner, Together, VectorTable
 from nextpaint.process.operators.learning import LearnerSpec
@@ -203,6 +204,7 @@ class Application:
                 BuiltIn(decisions_table(lateness_ms), "decisions", decisions_of),
                 BuiltIn(MODELS, MODELS.name),
                 BuiltIn(RULES, RULES.name),
+                BuiltIn(REVIEWS, REVIEWS.name),
                 BuiltIn(EXPLORED, "decisions", explored_rows, b'"explored"'),
                 *(
                     BuiltIn(program.tables[name], *_written(name, program))
@@ -366,6 +368,6 @@ def _lateness(program: Program) -> int:
 def _built_ins(lateness_ms: int) -> dict[str, Table]:
     tables = (
         events_table(lateness_ms), impressions_table(lateness_ms), decisions_table(lateness_ms), identity_table(),
-        consents_table(), MODELS, RULES,
+        consents_table(), MODELS, RULES, REVIEWS,
     )  # fmt: skip
     return {table.name: table for table in tables}

@@ -32,6 +32,7 @@ from nextpaint.serve.learning import Learned
 from nextpaint.serve.models import Models
 from nextpaint.serve.pages import HOMES, About, Pages
 from nextpaint.serve.reasons import Reasons
+from nextpaint.serve.reviews import Reviews
 from nextpaint.serve.rules import Rules
 from nextpaint.serve.server import HttpServer, is_loopback, serve
 
@@ -97,6 +98,7 @@ class Serving:
             *Bids(self.engine).routes(),
             *Learned(self.engine).routes(),
             *Reasons(self.engine).routes(),
+            *Reviews(self.engine).routes(),
         ]
         self.server = await serve(self.engine, settings.host, settings.port, access, pages=routes)
         others = self.application.settings.get("shoppers", {}).get("also", ())

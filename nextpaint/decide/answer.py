@@ -150,6 +150,7 @@ def answer_of(record: DecisionRecord, bound: BoundSurface, context: Context, pag
         "ttl_s": bound.surface.window.ttl_s,
         "why": f"/why/{record.decision_id}",
         **({"withheld": record.request.withheld} if record.request.withheld else {}),
+        **({"review": "open"} if bound.surface.significant else {}),
     }
 
 

@@ -44,7 +44,8 @@ class Surface:
     weighs, for the page of main parameters. show: features whose values are answered among
     an item's fields. generated: items column of text -> items column that names the machine that wrote it, NULL, ''
     or FALSE where a person did; the answer says so with the item. experiment: variants of the surface, each person in
-    one.
+    one. significant: why its decisions matter so much (credit, eligibility) that a person looks at each; '' for what a
+    shop shows.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Surface:
     because: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     show: Sequence[str] = field(default=("price",), kw_only=True)
     generated: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    significant: str = field(default="", kw_only=True)
     at: At = field(default=At(), kw_only=True)
 
     def __post_init__(self) -> None:

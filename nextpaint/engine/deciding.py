@@ -25,6 +25,7 @@ from nextpaint.engine.node import Node
 from nextpaint.engine.propensities import PropensityWork
 from nextpaint.engine.registry import ModelFiles
 from nextpaint.engine.replay import DECISIONS_TOPIC
+from nextpaint.engine.reviewing import significant
 from nextpaint.govern.access import DECIDE, Principal
 from nextpaint.ports import Workers
 from nextpaint.record.codec import Record
@@ -309,6 +310,9 @@ class Deciding:
             if not future.done():
                 future.set_exception(error)
 
+        why = next(each.significant for each in self.decider.surfaces if each.name == decision.record.surface)
+        if why:  # before the decision: where that is durable, so is this
+            self._node.append(significant(decision.record, why, clock.now_ms()))
         self._node.append(Draft(DECISIONS_TOPIC, EntryKind.INPUT, [record]), done, failed)
         writer.hurry()
         return future

@@ -24,6 +24,7 @@ from nextpaint.engine.propensities import Estimated
 from nextpaint.engine.proving import VIEW as REGULATOR
 from nextpaint.engine.proving import Stored, viewed
 from nextpaint.engine.recomputation import Recomputation
+from nextpaint.engine.reviewing import Reviewing
 from nextpaint.engine.supposing import Change, Source, Supposing
 from nextpaint.process import checkpoint
 from nextpaint.record.errors import NotFound, Overloaded, ReplayError
@@ -37,8 +38,9 @@ SUPPOSED_AT_ONCE = 4  # what-if questions waiting for the one that runs: each re
 class Explaining:
     """Explanations of one node's decisions."""
 
-    def __init__(self, node: Node, deciding: Deciding) -> None:
+    def __init__(self, node: Node, deciding: Deciding, reviewing: Reviewing) -> None:
         self._node = node
+        self._reviewing = reviewing
         self._deciding = deciding
         self._auditing = Auditing(node)
         self._exporting = Exporting(node, deciding, self.titles)
@@ -57,6 +59,11 @@ class Explaining:
         estimated = self.estimated(record.decision_id)
         if estimated is not None and view != "user":
             answer["estimated_propensities"] = msgspec.to_builtins(estimated)
+        review = self._reviewing.of(record.decision_id)
+        if review is not None:
+            answer["review"] = review.told(record.decision_id)
+            if view == "user":
+                answer["text"] = f"{answer['text']}\n{review.sentence}"
         if replay:
             answer["replay"] = await asyncio.to_thread(self.replayed, record)
         await self._auditing.note(read)

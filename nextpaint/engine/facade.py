@@ -3,6 +3,7 @@
     ingest  put_items  put_rows      what enters
     decide  decide_page              what is decided
     explain  what_if  prepare  events_before   why, and what would have been otherwise
+    contest  reviews  close_review   people who look at decisions
     person                           what is kept about one person, and was decided for them
     flags  experiments               who is in which variant, and what came of it
     learning                         what exploration knows
@@ -28,6 +29,7 @@ from nextpaint.application import Application
 from nextpaint.decide.arms import arms_told, regret
 from nextpaint.decide.comparison import compared
 from nextpaint.decide.merchandising import Rule
+from nextpaint.decide.review import Contest, Finding
 from nextpaint.engine import observing
 from nextpaint.engine.auditing import Read, stated
 from nextpaint.engine.bidding import Bidding
@@ -38,6 +40,7 @@ from nextpaint.engine.nearest import Followed, VectorIndex
 from nextpaint.engine.node import Node, NodeSettings
 from nextpaint.engine.publishing import Publishing
 from nextpaint.engine.registry import Registry, Upload
+from nextpaint.engine.reviewing import Reviewing
 from nextpaint.engine.ruling import Ruling
 from nextpaint.engine.supposing import Change
 from nextpaint.govern.access import ADMIN, DECIDE, READ, Principal
@@ -67,7 +70,8 @@ class Engine:
         self._door = Door(node.subjects, DoorSettings(), node.ports.random)
         self._intake = Intake(node, self._door)
         self._deciding = Deciding(node, self._intake, background)
-        self._explaining = Explaining(node, self._deciding)
+        self._reviewing = Reviewing(node)
+        self._explaining = Explaining(node, self._deciding, self._reviewing)
         self.bidding = Bidding(node, self._deciding, self._intake, self._explaining)
         self._registry = Registry(node, self._deciding.models)
         self._ruling = Ruling(node)
@@ -244,6 +248,21 @@ class Engine:
         """What the person of a decision did before it, newest first."""
         principal.require(READ)
         return await self._explaining.events(_read(principal, "events", decision_id, purpose))
+
+    async def contest(self, principal: Principal, decision_id: str, contest: Contest) -> dict[str, Any]:
+        """Ask a person to look at a decision. Raises NotFound, InvalidInput."""
+        principal.require(DECIDE)
+        return await self._reviewing.contest(self._explaining.record(decision_id), contest, principal.name)
+
+    def reviews(self, principal: Principal, state: str = "") -> list[dict[str, Any]]:
+        """Decisions that a person looks at, or looked at."""
+        principal.require(READ)
+        return self._reviewing.all(state)
+
+    async def close_review(self, principal: Principal, decision_id: str, finding: Finding) -> dict[str, Any]:
+        """What a person made of a decision. Raises NotFound, InvalidInput."""
+        principal.require(ADMIN)
+        return await self._reviewing.decide(decision_id, finding, principal.name)
 
     async def person(
         self, principal: Principal, user_id: str | None, anonymous_id: str | None, skip: int = 0, purpose: str = ""

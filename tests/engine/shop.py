@@ -31,6 +31,7 @@ from nextpaint.serve.bidding import Bids
 from nextpaint.serve.learning import Learned
 from nextpaint.serve.models import Models
 from nextpaint.serve.reasons import Reasons
+from nextpaint.serve.reviews import Reviews
 from nextpaint.serve.rules import Rules
 from nextpaint.serve.server import serve
 
@@ -219,7 +220,7 @@ class LiveNode:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         async with opened(self.directory, application, embedder=embedder, settings=settings, items=items) as engine:
             self.engine = engine
-            rooms = (Models(engine), Rules(engine), Bids(engine), Learned(engine), Reasons(engine))
+            rooms = (Models(engine), Rules(engine), Bids(engine), Learned(engine), Reasons(engine), Reviews(engine))
             pages = [*admin_routes(engine), *(route for room in rooms for route in room.routes())]
             server = await serve(engine, "127.0.0.1", 0, Access(), pages=pages)
             self.port = server.port
