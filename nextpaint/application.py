@@ -10,6 +10,7 @@ between subject tokens, both directions), `decisions` (what was answered, one ro
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -120,6 +121,34 @@ def _shown(item: Mapping[str, Json]) -> Mapping[str, Json]:
 
 
 @dataclass(frozen=True, slots=True)
+class Proving:
+    """When decisions are made again to compare them with their records: ms after midnight (UTC), and how many."""
+
+    at_ms: int
+    decisions: int
+
+
+PROVED = 50  # decisions a night, where the application does not say
+
+
+def _proof(settings: Mapping[str, Json], found: list[Diagnostic]) -> Proving | None:
+    """[proof] of nextpaint.toml; None without it."""
+    declared = settings.get("proof")
+    if declared is None:
+        return None
+    at: object = ""
+    decisions: object = PROVED
+    if isinstance(declared, dict) and not declared.keys() - {"at", "decisions"}:
+        at, decisions = declared.get("at", ""), declared.get("decisions", PROVED)
+    time = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)", at) if isinstance(at, str) else None
+    if time is None or not isinstance(decisions, int) or not 1 <= decisions <= 10_000:
+        what = f"[proof] is {declared!r}"[:120]
+        found.append(Diagnostic(SETTINGS, 0, 0, what, 'write at = "03:00" (UTC) and decisions = 50, 1 to 10,000'))
+        return None
+    return Proving((int(time[1]) * 60 + int(time[2])) * 60_000, decisions)
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """A checked application. `files` maps relative names to bytes; `settings` is the parsed nextpaint.toml."""
 
@@ -131,6 +160,7 @@ class Application:
     design: Design
     warnings: tuple[Diagnostic, ...] = ()
     folder: Path | None = field(default=None, compare=False)
+    proof: Proving | None = None
     sensitive: dict[str, dict[str, str]] = field(default_factory=dict)  # surface -> feature -> the column it comes from
 
     @property
@@ -185,6 +215,7 @@ class Application:
         """Check an application given as files: from a folder, or as the ledger stored them."""
         found: list[Diagnostic] = []
         settings = _settings(files, found)
+        proof = _proof(settings, found)
         surfaces = _surfaces(files, found)
         texts = [(name, data.decode("utf-8", "replace")) for name, data in files.items() if name.endswith(".sql")]
         needs = requirements(surfaces)
@@ -224,7 +255,7 @@ class Application:
         guarded = _sensitive(settings, program, surfaces)
         digest = application_hash(files)
         return Application(
-            files, digest, settings, program, surfaces, design, tuple(warnings(program)), folder, guarded
+            files, digest, settings, program, surfaces, design, tuple(warnings(program)), folder, proof, guarded
         )  # fmt: skip
 
     def packed(self) -> bytes:

@@ -3,6 +3,7 @@
     ingest  put_items  put_rows      what enters
     decide  decide_page              what is decided
     explain  what_if  prepare  events_before   why, and what would have been otherwise
+    prove  proofs                    decisions made again every night, and compared
     contest  reviews  close_review   people who look at decisions
     person                           what is kept about one person, and was decided for them
     flags  experiments               who is in which variant, and what came of it
@@ -25,6 +26,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from nextpaint.application import Application
 from nextpaint.decide.arms import arms_told, regret
 from nextpaint.decide.comparison import compared
@@ -38,6 +41,7 @@ from nextpaint.engine.explaining import Explaining
 from nextpaint.engine.intake import Intake, Receipt
 from nextpaint.engine.nearest import Followed, VectorIndex
 from nextpaint.engine.node import Node, NodeSettings
+from nextpaint.engine.proofs import Proofs
 from nextpaint.engine.publishing import Publishing
 from nextpaint.engine.registry import Registry, Upload
 from nextpaint.engine.reviewing import Reviewing
@@ -58,6 +62,7 @@ from nextpaint.sql.session import Listing
 from nextpaint.sql.user_functions import declared
 
 QUERY_ROWS_MAX = 10_000
+PROVED_MAX = 10_000
 BUILT_IN = ("events", "impressions", "decisions", "identity", "consents")
 
 
@@ -72,6 +77,7 @@ class Engine:
         self._deciding = Deciding(node, self._intake, background)
         self._reviewing = Reviewing(node)
         self._explaining = Explaining(node, self._deciding, self._reviewing)
+        self._proofs = Proofs(node, self._deciding.models)
         self.bidding = Bidding(node, self._deciding, self._intake, self._explaining)
         self._registry = Registry(node, self._deciding.models)
         self._ruling = Ruling(node)
@@ -95,7 +101,9 @@ class Engine:
         node.turns.drain()
         node.start(background)
         await node.switch(application)
-        return Engine(node, background)
+        engine = Engine(node, background)
+        engine._proofs.start()
+        return engine
 
     def follow(self, table: str, index: VectorIndex) -> Followed:
         """Let an index follow a table of vectors, and search it instead of every vector. Raises NotFound."""
@@ -104,6 +112,7 @@ class Engine:
     async def close(self) -> None:
         """Stop cleanly: everything durable is applied, a checkpoint and an end frame are left."""
         await self._deciding.nearest.close()
+        await self._proofs.close()
         if self._background is not None:
             self._background.close()
         await self.node.close()
@@ -248,6 +257,18 @@ class Engine:
         """What the person of a decision did before it, newest first."""
         principal.require(READ)
         return await self._explaining.events(_read(principal, "events", decision_id, purpose))
+
+    async def prove(self, principal: Principal, decisions: int) -> dict[str, Any]:
+        """Make a sample of decisions again now, as every night; see `proofs`."""
+        principal.require(ADMIN)
+        if not 1 <= decisions <= PROVED_MAX:
+            raise InvalidInput(f"{decisions} decisions", where="proof", cure=f"ask for 1 to {PROVED_MAX}")
+        return dict(msgspec.to_builtins(await self._proofs.prove(decisions)))
+
+    def proofs(self, principal: Principal) -> list[dict[str, Any]]:
+        """What came of the proofs since this node started, newest first."""
+        principal.require(READ)
+        return self._proofs.told()
 
     async def contest(self, principal: Principal, decision_id: str, contest: Contest) -> dict[str, Any]:
         """Ask a person to look at a decision. Raises NotFound, InvalidInput."""
