@@ -17,6 +17,7 @@ from typing import Any
 from nextpaint.application import Application
 from nextpaint.decide import Decider, Decision, DecisionRequest, Moment
 from nextpaint.decide.codec import encoded
+from nextpaint.decide.window import Window
 from nextpaint.engine.consenting import WITHHELD
 from nextpaint.engine.intake import Intake
 from nextpaint.engine.latency import Expected, Latency
@@ -28,6 +29,7 @@ from nextpaint.engine.replay import DECISIONS_TOPIC
 from nextpaint.engine.reviewing import significant
 from nextpaint.govern.access import DECIDE, Principal
 from nextpaint.ports import Workers
+from nextpaint.ports.promise import Promise
 from nextpaint.record.codec import Record
 from nextpaint.record.errors import InvalidInput, NextpaintError, NotFound
 from nextpaint.stream.frame import Draft, Entry, EntryKind, Frame, Position
@@ -50,14 +52,24 @@ class Terms:
 USUAL = Terms()
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """A decision, when its turn began and ended (ns), and what is done when its record is durable."""
+@dataclass(slots=True)
+class _Asked:
+    """A request on its way: what is asked for, when it came and until when it is to be decided (monotonic ns). end_ns:
+    when an answer would be of no use, if that is known. waits: for events of its own or for a position. ingested_ns:
+    when everything it reads was there; begun_ns: when its turn came."""
 
-    decision: Decision
-    begun_ns: int
-    decided_ns: int
-    durable: asyncio.Future[int]
+    surface: str
+    request: DecisionRequest
+    window: Window
+    as_of_ms: int
+    now_ms: int
+    started_ns: int
+    deadline_ns: int
+    end_ns: int | None
+    waits: bool
+    ingested_ns: int
+    begun_ns: int = 0
+    stale: bool = False
 
 
 class OutOfTime(NextpaintError):
@@ -77,12 +89,13 @@ class Deciding:
         self.stages: dict[str, Latency] = {}
         self.total = Latency()
         self.commit = Latency()  # from a record's append until it is durable
-        self.answering = Latency()  # from then until the loop came to its answer
+        self.answering = Latency()  # from then until its answer was made
         self._needed = Expected()  # from the turn of a decision that is in a hurry to its answer
         self.inside = 0
         self.recent: list[str] = []
         self.propensities: PropensityWork | None = None
         self.nearest = Nearest(node)
+        self._preparing: set[asyncio.Task[None]] = set()
         if background is not None:
             count = node.observed.counters.add
             self.propensities = PropensityWork(background, node.ports.clock, node.append, count)
@@ -102,11 +115,27 @@ class Deciding:
     def _switched(self) -> None:
         self.decider = self._made()
 
-    async def decide(
+    def decide(
         self, principal: Principal, surface: str, body: Mapping[str, Any], terms: Terms = USUAL
-    ) -> dict[str, Any]:
-        """One decision, recorded, in the answer's shape. Raises NotFound, InvalidInput; for lack of time only where
-        `terms.total_ms` says that a late answer is none: OutOfTime, and nothing was decided."""
+    ) -> Promise[dict[str, Any]]:
+        """One decision, recorded, in the answer's shape; rejected with NotFound, InvalidInput and the like, for lack of
+        time only where `terms.total_ms` says that a late answer is none: OutOfTime, and nothing was decided. Nothing
+        but the state thread's schedule stands between the request, the record and the answer: no task, and whoever
+        follows the promise has the answer as soon as its record is known to be durable."""
+        promise: Promise[dict[str, Any]] = Promise()
+        try:
+            asked = self._asked(principal, surface, body, terms)
+            if asked.waits or self.nearest.follows:
+                task = asyncio.ensure_future(self._prepared(principal, body, asked))
+                self._preparing.add(task)  # the loop itself forgets who nobody holds
+                task.add_done_callback(lambda done: self._go_on(done, asked, promise))
+            else:
+                self._submit(asked, promise)
+        except Exception as error:  # a declared edge: the error belongs to the caller
+            promise.reject(error)
+        return promise
+
+    def _asked(self, principal: Principal, surface: str, body: Mapping[str, Any], terms: Terms) -> _Asked:
         principal.require(DECIDE)
         self._node.require_running()
         clock = self._node.ports.clock
@@ -123,34 +152,120 @@ class Deciding:
         if terms.total_ms is not None:
             window = window.within(terms.total_ms)
         deadline_ns = started_ns + (window.ingest_ms + window.process_ms) * 1_000_000
-        stale = await self._caught_up(principal, body, now_ms, deadline_ns)
-        if self.nearest.follows:
-            request = await self._searched(surface, request, as_of_ms, deadline_ns)
-        ingested_ns = clock.monotonic_ns()
         end_ns = None if terms.total_ms is None else started_ns + terms.total_ms * 1_000_000
-        made = await self._turn(surface, request, as_of_ms, (deadline_ns, end_ns))
-        decision, decided_ns = made.decision, made.decided_ns
-        left_s = max(0.0, (started_ns + window.total_ms * 1_000_000 - decided_ns) / 1e9)
-        synced_ns = await self._committed(made.durable, left_s)
+        waits = bool(body.get("events") or body.get("position"))
+        return _Asked(surface, request, window, as_of_ms, now_ms, started_ns, deadline_ns, end_ns, waits, started_ns)
+
+    async def _prepared(self, principal: Principal, body: Mapping[str, Any], asked: _Asked) -> None:
+        """Wait for what a decision reads: its own events, a position, what indexes find for it."""
+        if asked.waits:
+            asked.stale = await self._caught_up(principal, body, asked.now_ms, asked.deadline_ns)
+        if self.nearest.follows:
+            asked.request = await self._searched(asked.surface, asked.request, asked.as_of_ms, asked.deadline_ns)
+        asked.ingested_ns = self._node.ports.clock.monotonic_ns()
+
+    def _go_on(self, prepared: asyncio.Task[None], asked: _Asked, promise: Promise[dict[str, Any]]) -> None:
+        self._preparing.discard(prepared)
+        if prepared.cancelled():
+            return  # the node is stopping
+        error = prepared.exception()
+        if isinstance(error, Exception):
+            promise.reject(error)
+        else:
+            self._submit(asked, promise)
+
+    def _submit(self, asked: _Asked, promise: Promise[dict[str, Any]]) -> None:
+        """Wait for the state thread between two slices, then decide and append the record at once: the decisions of a
+        turn share a frame."""
+
+        def give_up() -> None:
+            promise.reject(OutOfTime("too little time was left to decide", where=f"surface {asked.surface}"))
+
+        def run() -> None:
+            if promise.done:
+                return
+            if not self._in_time(asked):
+                give_up()
+                return
+            try:
+                self._record(asked, self._decided(asked), promise)
+            except Exception as error:  # a declared edge: the error belongs to the caller, the schedule goes on
+                promise.reject(error)
+
+        self._node.turns.submit(asked.deadline_ns, run)
+        if asked.end_ns is not None:
+            timer = self._node.loop.call_later((asked.end_ns - self._node.ports.clock.monotonic_ns()) / 1e9, give_up)
+            promise.then(lambda _: timer.cancel())
+
+    def _in_time(self, asked: _Asked) -> bool:
+        """Whether a decision that is begun now will surely be answered in time. One that will not would only take the
+        time of those behind it: with more requests than a node can decide, each would be late by the same."""
+        asked.begun_ns = self._node.ports.clock.monotonic_ns()
+        if asked.end_ns is None or asked.begun_ns + self._needed.ms * 1e6 <= asked.end_ns:
+            return True
+        self._needed.passed_over()
+        return False
+
+    def _record(self, asked: _Asked, decision: Decision, promise: Promise[dict[str, Any]]) -> None:
+        """Append the record, and answer when it is durable, or when the window has no time left for the disk. Raises
+        what `Writer.append` raises."""
+        clock, writer = self._node.ports.clock, self._node.writer
+        decided_ns = clock.monotonic_ns()
+        record = Record(decision.record.decision_id.encode(), encoded(decision.record), clock.now_ms())
+        appended_ns = clock.monotonic_ns()
+        timer: asyncio.TimerHandle | None = None
+
+        def answer(synced_ns: int) -> None:
+            if timer is not None:
+                timer.cancel()
+            if promise.done:
+                return
+            try:
+                answered = self._answered(asked, decision, decided_ns, synced_ns)
+            except Exception as error:  # a declared edge: the error belongs to the caller, the frame is whole
+                promise.reject(error)
+            else:
+                promise.resolve(answered)
+
+        def done(_frame: Frame, _entry: Entry, _index: int) -> None:
+            self.commit.add((writer.synced_ns - appended_ns) / 1e6)
+            answer(writer.synced_ns)
+
+        def late() -> None:
+            self._node.observed.counters.add("decisions_pending")
+            answer(0)
+
+        why = next(each.significant for each in self.decider.surfaces if each.name == asked.surface)
+        if why:  # before the decision: where that is durable, so is this
+            self._node.append(significant(decision.record, why, clock.now_ms()))
+        self._node.append(Draft(DECISIONS_TOPIC, EntryKind.INPUT, [record]), done, promise.reject)
+        writer.hurry()
+        if not promise.done:
+            left_ns = asked.started_ns + asked.window.total_ms * 1_000_000 - decided_ns
+            timer = self._node.loop.call_later(max(0.0, left_ns / 1e9), late)
+
+    def _answered(self, asked: _Asked, decision: Decision, decided_ns: int, synced_ns: int) -> dict[str, Any]:
+        """The answer of a decision; `synced_ns`: when its record was durable, 0 while it is not."""
+        done_ns = self._node.ports.clock.monotonic_ns()
         if self.propensities is not None:
-            self.propensities.poke(decision, now_ms)
-        done_ns = clock.monotonic_ns()
+            self.propensities.poke(decision, asked.now_ms)
         answer = decision.answer
         answer["as_of"]["position"] = str(self._node.position_of(decision.record.position))
         answer["recorded"] = True if synced_ns else "pending"
         answer["candidates"] = decision.record.considered
-        if stale:
+        if asked.stale:
             answer["stale"] = True
+        total_ms = (done_ns - asked.started_ns) / 1e6
         budget = answer["budget"]
-        budget["window_ms"] = window.total_ms
-        budget["ingest"] = round((ingested_ns - started_ns) / 1e6, 3)
+        budget["window_ms"] = asked.window.total_ms
+        budget["ingest"] = round((asked.ingested_ns - asked.started_ns) / 1e6, 3)
         budget["commit"] = round((done_ns - decided_ns) / 1e6, 3)
-        budget["total"] = round((done_ns - started_ns) / 1e6, 3)
-        if end_ns is not None:
-            self._needed.took((done_ns - made.begun_ns) / 1e6)
+        budget["total"] = round(total_ms, 3)
+        if asked.end_ns is not None:
+            self._needed.took((done_ns - asked.begun_ns) / 1e6)
         if synced_ns:
             self.answering.add((done_ns - synced_ns) / 1e6)
-        self._observe(decision, (done_ns - started_ns) / 1e6, window.total_ms)
+        self._observe(decision, total_ms, asked.window.total_ms)
         return answer
 
     def _ahead(self, body: dict[str, Any]) -> int:
@@ -206,57 +321,14 @@ class Deciding:
         found = await self.nearest.found(searches, context, deadline_ns)
         return replace(request, found=found) if found else request
 
-    async def _turn(
-        self, surface: str, request: DecisionRequest, as_of_ms: int, until_ns: tuple[int, int | None]
-    ) -> _Made:
-        """Wait for the state thread between two slices, then decide and append the record at once: the decisions of a
-        turn share a frame. `until_ns`: its deadline, and when an answer would be of no use, if that is known."""
-        clock = self._node.ports.clock
-        future: asyncio.Future[_Made] = self._node.loop.create_future()
-        deadline_ns, end_ns = until_ns
-
-        def give_up() -> None:
-            if not future.done():
-                future.set_exception(OutOfTime("too little time was left to decide", where=f"surface {surface}"))
-
-        def run() -> None:
-            if future.done():
-                return
-            if end_ns is not None and not self._in_time(end_ns):
-                give_up()
-                return
-            begun_ns = clock.monotonic_ns()
-            try:
-                decision = self._decided(surface, request, as_of_ms, deadline_ns)
-                future.set_result(_Made(decision, begun_ns, clock.monotonic_ns(), self._recorded(decision)))
-            except Exception as error:  # a declared edge: the error belongs to the caller, the schedule goes on
-                future.set_exception(error)
-
-        self._node.turns.submit(deadline_ns, run)
-        if end_ns is None:
-            return await future
-        timer = self._node.loop.call_later((end_ns - clock.monotonic_ns()) / 1e9, give_up)
-        try:
-            return await future
-        finally:
-            timer.cancel()
-
-    def _in_time(self, end_ns: int) -> bool:
-        """Whether a decision that is begun now will surely be answered by then. One that will not would only take the
-        time of those behind it: with more requests than a node can decide, each would be late by the same."""
-        if self._node.ports.clock.monotonic_ns() + self._needed.ms * 1e6 <= end_ns:
-            return True
-        self._needed.passed_over()
-        return False
-
-    def _decided(self, surface: str, request: DecisionRequest, as_of_ms: int, deadline_ns: int) -> Decision:
-        random = self._node.ports.random
-        moment = Moment(random.token(8).hex(), as_of_ms, random.uint64(), deadline_ns, None)
-        reading = self._node.tables.reading(as_of_ms)
+    def _decided(self, asked: _Asked) -> Decision:
+        random, request = self._node.ports.random, asked.request
+        moment = Moment(random.token(8).hex(), asked.as_of_ms, random.uint64(), asked.deadline_ns, None)
+        reading = self._node.tables.reading(asked.as_of_ms)
         subjects = self.subjects(request)
-        if request.profiled and self._intake.consenting.withheld(subjects, self.decider.purpose(surface)):
+        if request.profiled and self._intake.consenting.withheld(subjects, self.decider.purpose(asked.surface)):
             request = replace(request, profiled=False, withheld=WITHHELD)
-        return self.decider.decide(surface, request, subjects, reading, moment)
+        return self.decider.decide(asked.surface, request, subjects, reading, moment)
 
     def subjects(self, request: DecisionRequest) -> list[str]:
         """The person's tokens, the primary first: those the request names and those linked to them."""
@@ -292,47 +364,6 @@ class Deciding:
                 {"key": experiment.name, "value": value, "variant": variant, "reason": reason, "metadata": metadata}
             )
         return flags
-
-    def _recorded(self, decision: Decision) -> asyncio.Future[int]:
-        """Append the record; the future is the monotonic time (ns) at which it was durable. Raises what
-        `Writer.append` raises."""
-        clock, writer = self._node.ports.clock, self._node.writer
-        record = Record(decision.record.decision_id.encode(), encoded(decision.record), clock.now_ms())
-        future: asyncio.Future[int] = self._node.loop.create_future()
-        appended_ns = clock.monotonic_ns()
-
-        def done(_frame: Frame, _entry: Entry, _index: int) -> None:
-            self.commit.add((writer.synced_ns - appended_ns) / 1e6)
-            if not future.done():
-                future.set_result(writer.synced_ns)
-
-        def failed(error: BaseException) -> None:
-            if not future.done():
-                future.set_exception(error)
-
-        why = next(each.significant for each in self.decider.surfaces if each.name == decision.record.surface)
-        if why:  # before the decision: where that is durable, so is this
-            self._node.append(significant(decision.record, why, clock.now_ms()))
-        self._node.append(Draft(DECISIONS_TOPIC, EntryKind.INPUT, [record]), done, failed)
-        writer.hurry()
-        return future
-
-    async def _committed(self, durable: asyncio.Future[int], left_s: float) -> int:
-        """When a record was durable (ns); 0 and counted as pending when the disk takes longer than the window has
-        left."""
-
-        def late() -> None:
-            if not durable.done():
-                durable.set_result(0)
-
-        timer = self._node.loop.call_later(left_s, late)
-        try:
-            synced_ns = await durable
-        finally:
-            timer.cancel()
-        if not synced_ns:
-            self._node.observed.counters.add("decisions_pending")
-        return synced_ns
 
     def _observe(self, decision: Decision, total_ms: float, window_ms: int) -> None:
         record = decision.record

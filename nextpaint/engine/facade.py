@@ -20,7 +20,6 @@ All calls run on the event loop that owns the node's state.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +50,7 @@ from nextpaint.govern.access import ADMIN, DECIDE, READ, Principal
 from nextpaint.govern.door import Door, DoorSettings
 from nextpaint.models.embedding import Embedder
 from nextpaint.ports import Ports, Workers
+from nextpaint.ports.promise import Promise
 from nextpaint.process.operators.learning import Learning
 from nextpaint.process.outputs import plain
 from nextpaint.process.query import run_query
@@ -121,7 +121,7 @@ class Engine:
 
     def ingest(
         self, principal: Principal, calls: Sequence[Mapping[str, Any]], received_at_ms: int | None = None
-    ) -> asyncio.Future[Receipt]:
+    ) -> Promise[Receipt]:
         """Segment calls, each a decoded JSON object; done when every admitted one is durable."""
         return self._intake.events(principal, calls, received_at_ms or self.node.ports.clock.now_ms())
 
@@ -147,9 +147,9 @@ class Engine:
 
     # ------------------------------------------------------------ decisions
 
-    async def decide(self, principal: Principal, surface: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """One decision; its record is committed before this returns."""
-        return await self._deciding.decide(principal, surface, request)
+    def decide(self, principal: Principal, surface: str, request: Mapping[str, Any]) -> Promise[dict[str, Any]]:
+        """One decision; done when its record is committed."""
+        return self._deciding.decide(principal, surface, request)
 
     async def decide_page(self, principal: Principal, request: Mapping[str, Any]) -> dict[str, Any]:
         """Several surfaces of one page, in order, without repeating an item."""

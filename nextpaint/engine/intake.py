@@ -7,7 +7,6 @@ kept.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -21,6 +20,7 @@ from nextpaint.engine.node import Node
 from nextpaint.govern.access import INGEST, Principal
 from nextpaint.govern.door import Admission, Consent, Door, DoorSettings, Link, Who
 from nextpaint.govern.personal import redact
+from nextpaint.ports.promise import Promise
 from nextpaint.process.coercion import coerce
 from nextpaint.process.formats import writer_of
 from nextpaint.process.images import read_image
@@ -61,12 +61,12 @@ class LastEvent:
 
 
 class _Landing:
-    """One write on its way to disk: its future is done when every part of it is durable."""
+    """One write on its way to disk: its promise is kept when every part of it is durable."""
 
-    __slots__ = ("_node", "_open", "future", "keys", "landed", "last", "seq", "whole")
+    __slots__ = ("_node", "_open", "keys", "landed", "last", "promise", "seq", "whole")
 
     def __init__(self, node: Node) -> None:
-        self.future: asyncio.Future[Any] = node.loop.create_future()
+        self.promise: Promise[Any] = Promise()
         self.whole: Callable[[], object] = lambda: None  # called once, when all is durable; gives the result
         self.landed: list[Callable[[int], None]] = []  # told the seq of the last record, when all is durable
         self.keys: list[bytes] = []  # of events: what is free again when they are lost
@@ -76,28 +76,25 @@ class _Landing:
         self._node = node
 
     def append(self, draft: Draft, failed: Callable[[LedgerError], None] | None = None) -> None:
-        """Let `draft` be part of this write. Raises what `Writer.append` raises; the write is over then."""
+        """Let `draft` be part of this write. Raises what `Writer.append` raises; the write is over then: what was
+        appended before lands by itself, and nobody waits for it here."""
         size = len(draft.records)
         self._open += 1
-        try:
-            self._node.append(
-                draft,
-                self._landed if size == 1 else lambda frame, entry, index: self._landed(frame, entry, index + size - 1),
-                failed or self.fail,
-            )
-        except (NextpaintError, ValueError):
-            self.future.cancel()  # what was appended before lands by itself; nobody waits for it here
-            raise
+        self._node.append(
+            draft,
+            self._landed if size == 1 else lambda frame, entry, index: self._landed(frame, entry, index + size - 1),
+            failed or self.fail,
+        )
 
     def join(self, original: Waiting) -> None:
         """Wait for the original of a duplicate."""
         self._open += 1
         original.join(self._joined, self.fail)
 
-    def close(self) -> asyncio.Future[Any]:
+    def close(self) -> Promise[Any]:
         """All parts are known."""
         self._close()
-        return self.future
+        return self.promise
 
     def _joined(self, seq: int) -> None:
         self.seq = max(self.seq, seq)
@@ -109,8 +106,7 @@ class _Landing:
         self._close()
 
     def fail(self, error: LedgerError) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
+        self.promise.reject(error)
 
     def lose(self, error: LedgerError) -> None:
         """The events never get there: their ids are free again, a retry is a new event."""
@@ -123,8 +119,8 @@ class _Landing:
         if not self._open:
             for each in self.landed:
                 each(self.seq)
-            if not self.future.done():
-                self.future.set_result(self.whole())
+            if not self.promise.done:
+                self.promise.resolve(self.whole())
 
     def position(self) -> str:
         if self.last is None:
@@ -159,7 +155,7 @@ class Intake:
 
     def events(
         self, principal: Principal, calls: Sequence[Mapping[str, Any]], received_at_ms: int, who: Who | None = None
-    ) -> asyncio.Future[Receipt]:
+    ) -> Promise[Receipt]:
         """Segment calls, each already decoded; done when all admitted and quarantined ones are durable.
 
         What refuses the whole request is raised at once.

@@ -140,7 +140,7 @@ class Node:
         self.tables: Tables
         self.turns = Turns(ports.clock, self._apply, self._on_switch, self._on_idle)
         self.turns.hurried = lambda: bool(self._waiters) or self._settling
-        self.turns.decided = self._after_decisions
+        self.turns.decided = self._after_decision
         self.turns.between = self._after_slice
         self.turns.failed = self._fail
         self._settling = False
@@ -280,8 +280,8 @@ class Node:
         self.observed.apply.add((self.ports.clock.monotonic_ns() - started) / 1e6)
         self._tell_waiters()
 
-    def _after_decisions(self) -> None:
-        """What is durable by now is acknowledged before the slices of this turn; they run while the disk works."""
+    def _after_decision(self) -> None:
+        """What is durable by now is answered between decisions, not a turn of the loop later."""
         self.ports.workers.deliver_due()
 
     def _after_slice(self) -> None:

@@ -66,7 +66,7 @@ class Turns:
         self._window_ns = 0  # when it began
         self._patience_ns = int(PATIENCE_MS * 1e6)
         self.hurried: Callable[[], bool] = lambda: False  # whether somebody waits for a record to be applied
-        self.decided: Callable[[], None] = lambda: None  # called after the decisions of a turn, before its slices
+        self.decided: Callable[[], None] = lambda: None  # called after a decision: answers that are due leave
         self.between: Callable[[], None] = lambda: None  # called after a slice, not timed as a part of it
         self._loop: asyncio.AbstractEventLoop | None = None
         self.failed: Callable[[Exception], None] = _raise  # told when applying broke: nothing is applied after that
@@ -182,12 +182,12 @@ class Turns:
         started_ns = now_ns = self._clock.monotonic_ns()
         while self._decisions:
             heapq.heappop(self._decisions)[3]()
+            self.decided()
             now_ns = self._clock.monotonic_ns()
             late = self._decision_waits_ns(now_ns) > LATE_MS * 1e6
             if now_ns - started_ns >= (DECIDE_LATE_MS_MAX if late else DECIDE_MS_MAX) * 1e6:
                 break
         self._decided_ns = now_ns - started_ns
-        self.decided()
 
     def _slices(self) -> None:
         """Slices while they are due: applying has its floor, in proportion to what decisions just took."""

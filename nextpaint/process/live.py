@@ -548,4 +548,4 @@ class LiveReading:
         return self._tables.learners[name]
 
     def changed_at_ms(self, table: str, keys: Sequence[Row]) -> list[int | None]:
-        return [None if stored is None else stored[0] for stored in self._tables.live[table].table.rows.several(keys)]
+        return self._tables.live[table].table.changed_at_ms(keys)

@@ -313,14 +313,40 @@ class TypedCell(Cell):
 
     def several(self, keys: Iterable[Key]) -> list[Immutable]:
         keys = list(keys)
-        if len(keys) == 1 or not all(self.may_hold(key) for key in keys):
+        if len(keys) <= 1 or not self._may_hold_each(keys):
             return [self.get(key) for key in keys]
+        packed, found = self._found_each(keys)
+        held = iter(self.packing.values(np.ascontiguousarray(packed[found]), int(found.sum())))
+        return [self._shape[0](next(held)[self._from :]) if there else None for there in found.tolist()]
+
+    def field(self, keys: Sequence[Key], field: int) -> list[Value]:
+        """One field of the row of each key, counted over key and value; None where there is no row. Not for texts: they
+        may be gone with the next change."""
+        if len(keys) <= 1 or not self._may_hold_each(keys):
+            return [self._field(key, field) for key in keys]
+        packed, found = self._found_each(keys)
+        values = self.packing.field_values(packed, len(keys), field, packed[:, 0].tolist())
+        return [value if there else None for value, there in zip(values, found.tolist(), strict=True)]
+
+    def _field(self, key: Key, field: int) -> Value:
+        packing = self.packing
+        return packing.values(packing._one, 1)[0][field] if self.find(key) >= 0 else None  # noqa: SLF001  found there
+
+    def _found_each(self, keys: Sequence[Key]) -> tuple[Words, npt.NDArray[np.bool_]]:
+        """The packed row of each key, and which keys there are."""
         packed, kept = self.packing.of_values(keys, self.keys)
         found = np.empty(len(keys), np.bool_)
         cells.cell_find_each(self.meta, self.digests(packed), packed, found)
         del kept
-        held = iter(self.packing.values(np.ascontiguousarray(packed[found]), int(found.sum())))
-        return [self._shape[0](next(held)[self._from :]) if there else None for there in found.tolist()]
+        return packed, found
+
+    def _may_hold_each(self, keys: Sequence[Key]) -> bool:
+        """`may_hold` of every key; texts are looked at a column at a time."""
+        if set(map(len, keys)) == {self.keys}:
+            columns = zip(self.packing.kinds, zip(*keys, strict=True), strict=False)
+            if all(kind == STRING and set(map(type, values)) == {str} for kind, values in columns):
+                return True
+        return all(map(self.may_hold, keys))
 
     def __contains__(self, key: Key) -> bool:
         return self.find(key) >= 0

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from nextpaint.govern.access import Access
+from nextpaint.ports.promise import Promise
 from nextpaint.record.errors import NextpaintError, NotFound, Overloaded, RequestError, TooLarge
 from nextpaint.serve.exchange import Exchange, check_media, content_length
 from nextpaint.serve.http import (
@@ -164,7 +165,9 @@ class App:
             else:
                 self._reply(exchange, self._tried(exchange, lambda: make(future.result())), reply)
 
-        if isinstance(awaited, asyncio.Future):
+        if isinstance(awaited, Promise):
+            awaited.then(lambda kept: self._reply(exchange, self._tried(exchange, lambda: make(kept.result())), reply))
+        elif isinstance(awaited, asyncio.Future):
             awaited.add_done_callback(done)
         else:
             task = asyncio.ensure_future(self._answered(exchange, awaited, make, reply))

@@ -72,6 +72,10 @@ class MaterialisedTable(Operator):
         """`get` of each key."""
         return [self.get(key) for key in keys]
 
+    def changed_at_ms(self, keys: Sequence[Row]) -> list[int | None]:
+        """The ledger time at which the row of each key last changed, None where there is none."""
+        return [None if stored is None else stored[0] for stored in self.rows.several(keys)]
+
     def pending(self, select: Select, as_of: int) -> list[Change]:
         """What rows still held upstream would change here."""
         if self.source is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,9 @@ class QuietTable(MaterialisedTable):
 
     def get_all(self, keys: Sequence[Row]) -> list[Row | None]:
         return [None if each is None else each[1] for each in self.rows.several(keys)]
+
+    def changed_at_ms(self, keys: Sequence[Row]) -> list[int | None]:
+        return cast("list[int | None]", self.rows.field(keys, len(self.key)))
 
     def _packed(self, batch: Batch, at_ms: IntArray) -> tuple[Words, list[Any]]:
         columns = [batch.columns[each] for each in self._order]
