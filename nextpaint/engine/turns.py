@@ -18,9 +18,7 @@ from nextpaint.ports import Clock
 from nextpaint.record.runs import Run
 
 SLICE_MS = 3.0  # a decision waits at most this long for a slice to end
-DECIDE_MS_MAX = 8.0  # decisions of one turn; then sockets are read and answers leave
-LATE_MS = 30.0  # the next decision has waited so long: they get more of a turn, or a backlog would never end
-DECIDE_LATE_MS_MAX = 24.0
+DECIDE_MS_MAX = 24.0  # decisions of one turn; then sockets are read
 CATCH_UP_MS = 8.0  # a slice while thousands of records wait and no decision did: larger steps cost less a record
 SLICES_MS_MIN = 4.0  # slices of one turn at least, when records wait
 DECISION_SHARE = 0.7  # applying keeps 30 % of the thread even when decisions alone could fill it
@@ -184,8 +182,7 @@ class Turns:
             heapq.heappop(self._decisions)[3]()
             self.decided()
             now_ns = self._clock.monotonic_ns()
-            late = self._decision_waits_ns(now_ns) > LATE_MS * 1e6
-            if now_ns - started_ns >= (DECIDE_LATE_MS_MAX if late else DECIDE_MS_MAX) * 1e6:
+            if now_ns - started_ns >= DECIDE_MS_MAX * 1e6:
                 break
         self._decided_ns = now_ns - started_ns
 

@@ -1,0 +1,86 @@
+"""When an answer leaves: with its record, while other decisions still wait for the thread."""
+
+import asyncio
+
+import pytest
+
+from nextpaint.govern.access import LOCAL
+from nextpaint.ports import InlineWorkers
+from nextpaint.record.errors import InvalidInput, NotFound
+from tests.engine.explorer import GOODS_30, explorer
+from tests.engine.shop import opened
+
+PAGE = {"page": "home"}
+
+
+def on_a_node(tmp_path, body):
+    async def main():
+        async with opened(tmp_path / "node", explorer(), items=GOODS_30) as engine:
+            return await body(engine)
+
+    return asyncio.run(main())
+
+
+def test_an_answer_leaves_before_the_next_decision_of_the_same_turn_is_made(tmp_path):
+    async def body(engine):
+        engine.node.writer._workers = InlineWorkers()  # a disk that takes no time
+        made = []
+        promises = [engine.decide(LOCAL, "shelf", {"anonymousId": name, "inputs": PAGE}) for name in ("a", "b")]
+        for promise in promises:
+            promise.then(lambda kept: made.append((kept.result()["recorded"], promises[1].done)))
+        assert not made, "they wait for the state thread"
+        engine.node.turns._turn()
+        return made
+
+    assert on_a_node(tmp_path, body) == [(True, False), (True, True)]
+
+
+class Stalled:
+    """Workers that begin nothing until `go`."""
+
+    def __init__(self, workers):
+        self._workers, self._jobs = workers, []
+
+    def submit_each(self, results, done):
+        self._jobs.append((results, done))
+
+    def deliver_due(self):
+        return
+
+    def go(self, writer):
+        writer._workers = self._workers
+        for results, done in self._jobs:
+            self._workers.submit_each(results, done)
+
+
+def test_an_answer_does_not_wait_for_a_disk_that_stalls_longer_than_the_window(tmp_path):
+    async def body(engine):
+        writer = engine.node.writer
+        while not writer.idle:
+            await asyncio.sleep(0.01)
+        stalled = writer._workers = Stalled(writer._workers)
+        answer = await asyncio.wait_for(engine.decide(LOCAL, "shelf", {"anonymousId": "a", "inputs": PAGE}), 30)
+        stalled.go(writer)
+        return answer["recorded"], engine.node.observed.counters["decisions_pending"]
+
+    assert on_a_node(tmp_path, body) == ("pending", 1)
+
+
+@pytest.mark.parametrize(
+    ("surface", "body", "error"),
+    [
+        ("nowhere", {}, NotFound),
+        ("shelf", {"inputs": {"unknown": 1}}, InvalidInput),
+        ("shelf", {"ahead_ms": -1}, InvalidInput),
+        ("shelf", {"events": "none"}, InvalidInput),
+        ("shelf", {"position": "x"}, InvalidInput),
+    ],
+)
+def test_what_is_wrong_with_a_request_rejects_its_promise_and_nothing_else(tmp_path, surface, body, error):
+    async def run(engine):
+        promise = engine.decide(LOCAL, surface, {"anonymousId": "a", "inputs": PAGE, **body})
+        with pytest.raises(error):
+            await promise
+        return (await engine.decide(LOCAL, "shelf", {"anonymousId": "a", "inputs": PAGE}))["recorded"]
+
+    assert on_a_node(tmp_path, run) is True
