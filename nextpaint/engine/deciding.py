@@ -177,15 +177,17 @@ class Deciding:
     def _submit(self, asked: _Asked, promise: Promise[dict[str, Any]]) -> None:
         """Wait for the state thread between two slices, then decide and append the record at once: the decisions of a
         turn share a frame."""
+        timer: asyncio.TimerHandle | None = None
 
         def give_up() -> None:
             promise.reject(OutOfTime("too little time was left to decide", where=f"surface {asked.surface}"))
 
         def run() -> None:
-            if promise.done:
-                return
-            if not self._in_time(asked):
+            if not promise.done and not self._in_time(asked):
                 give_up()
+            if timer is not None:
+                timer.cancel()
+            if promise.done:
                 return
             try:
                 self._record(asked, self._decided(asked), promise)
@@ -195,7 +197,6 @@ class Deciding:
         self._node.turns.submit(asked.deadline_ns, run)
         if asked.end_ns is not None:
             timer = self._node.loop.call_later((asked.end_ns - self._node.ports.clock.monotonic_ns()) / 1e9, give_up)
-            promise.then(lambda _: timer.cancel())
 
     def _in_time(self, asked: _Asked) -> bool:
         """Whether a decision that is begun now will surely be answered in time. One that will not would only take the
