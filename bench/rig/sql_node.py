@@ -36,6 +36,7 @@ from rig.streams import written
 WAITING_MAX = 20_000  # records that wait to be applied before more are read
 POLL_S = 0.005  # shorter than what waits takes to apply; on a busy machine every look costs, and would count
 PENDING_MAX = 8 << 20  # bytes that wait for the disk
+READ_BYTES = 1 << 20
 AS_OF = 1 << 42  # ms; no result of these queries depends on when it is read
 
 
@@ -49,9 +50,15 @@ def application(query: Query) -> Application:
 def batches(path: Path) -> Iterator[EncodedBatch]:
     """The RecordBatches of a file."""
     with open(path, "rb") as file:
-        while head := file.read(12):
-            data = head + file.read(int.from_bytes(head[8:12], "big"))
-            yield EncodedBatch(data, int.from_bytes(data[57:61], "big"))
+        rest = memoryview(b"")
+        while more := file.read(READ_BYTES):
+            data, at = memoryview(bytes(rest) + more if rest else more), 0
+            while at + 12 <= len(data) and (end := at + 12 + int.from_bytes(data[at + 8 : at + 12], "big")) <= len(
+                data
+            ):
+                yield EncodedBatch(data[at:end], int.from_bytes(data[at + 57 : at + 61], "big"))
+                at = end
+            rest = data[at:]
 
 
 def interleaved(paths: dict[str, Path]) -> Iterator[tuple[str, EncodedBatch]]:

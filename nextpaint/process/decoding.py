@@ -163,6 +163,8 @@ class ColumnTree(ABC):
                 type_, len(made.odd), lambda index: self._column(made, first + index, fields[index].type), valid
             )
         values = made.reals[node] if kind == REAL else made.words[node]
+        if valid is not None:
+            values = np.where(valid, values, values.dtype.type(0))  # what no record gave was not written
         if type_.kind is Kind.FLOAT:
             with np.errstate(over="ignore"):
                 values = values.astype(np.float32).astype(np.float64)
@@ -174,6 +176,8 @@ class ColumnTree(ABC):
         if moved is not None and moved.any():
             buffer = made.with_arena()
             start = np.where(moved, start + len(made.buffer), start)
+        if valid is not None:
+            start = np.where(valid, start, 0)
         views = Views(buffer, start, length)
         return TextColumn(type_, views if valid is None else views.where(valid & ~made.odd), valid)
 
@@ -210,8 +214,8 @@ class JsonDecoder(ColumnTree):
     def decode(self, buffer: ByteArray, start: IntArray, length: npt.NDArray[np.int32]) -> Decoded:
         """All fields of the records at these places of `buffer`; a length of -1 is a record without a value: odd."""
         rows, nodes = len(start), len(self._nodes)
-        words = np.zeros((nodes, rows), np.int64)
-        lengths, states = np.zeros((nodes, rows), np.int32), np.zeros((nodes, rows), np.uint8)
+        words = np.empty((nodes, rows), np.int64)  # of what is absent they stay anything, see `_column`
+        lengths, states = np.empty((nodes, rows), np.int32), np.zeros((nodes, rows), np.uint8)
         arena = np.empty(int(np.maximum(length, 0).sum(dtype=np.int64)), np.uint8)
         flags = np.empty(rows, np.uint8)
         reals = words.view(np.float64)

@@ -138,6 +138,23 @@ def test_records_in_the_usual_form_are_what_msgspec_decodes(record, change):
     agree([bytes(text)] * 2)
 
 
+@pytest.mark.parametrize(
+    ("time", "sure"),
+    [
+        ("2026-01-02 23:59:59.999", True), ("2024-02-29T00:00:00.000", True), ("0001-01-01 00:00:00.001", True),
+        ("9999-12-31 23:59:59.999", True), ("2000-02-29 12:00:00.5 0", False), ("2023-02-29 00:00:00.000", False),
+        ("1900-02-29 00:00:00.000", False), ("2026-04-31 00:00:00.000", False), ("2026-00-10 00:00:00.000", False),
+        ("2026-13-10 00:00:00.000", False), ("2026-01-00 00:00:00.000", False), ("2026-01-01 24:00:00.000", False),
+        ("2026-01-01 00:60:00.000", False), ("2026-01-01 00:00:60.000", False), ("0000-01-01 00:00:00.000", False),
+        ("2026/01-01 00:00:00.000", False), ("2026-01-01t00:00:00.000", False), ("2026-01-01 00:00:00.00:", False),
+        ("2026-01-01 00:00:00.00/", False), ("202\u00e9-1-01 00:00:00.000", False), ("2026-01-01 00.00:00.000", False),
+    ],
+)  # fmt: skip
+def test_times_at_their_bounds(time, sure):
+    decoded = agree([f'{{"ts":"{time}","ok":true}}'.encode()])
+    assert not (sure and decoded.odd[0])
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(spelled(), min_size=1, max_size=3))
 def test_what_is_decoded_is_what_msgspec_decodes(texts):

@@ -1,5 +1,6 @@
 """Outputs as columns give the very bytes, identities and order that rows one by one would."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -56,6 +57,21 @@ def test_doubles_have_their_shortest_text(values):
     column = Column.of(DOUBLE, values)
     expected = [output_value(OutputRow(OutputIdentity(0, 0, 0), "t", "+I", {"x": value})) for value in values]
     assert json_rows(("x",), (column,)).raw() == expected
+
+
+@pytest.mark.parametrize("odd", ['"', "\\", "\n", "\x01", "é", "a"])
+def test_texts_of_every_length_with_something_odd_at_every_place(odd):
+    plain = "abcdefghijklmnopqrstuvwxyz"
+    texts = [plain[:at] + odd + plain[at:size] for size in range(26) for at in range(size + 1)]
+    column = Column.of(STRING, texts)
+    assert json_rows(("x",), (column,)).raw() == [msgspec.json.encode({"x": text}) for text in texts]
+
+
+def test_whole_numbers_of_every_length():
+    values = sorted({sign * (10**power + step) for power in range(19) for step in (-1, 0, 1) for sign in (1, -1)})
+    values += [2**63 - 1, -(2**63), 2**63 - 2, 1 - 2**63]
+    column = Column.of(BIGINT, values)
+    assert json_rows(("x",), (column,)).raw() == [msgspec.json.encode({"x": value}) for value in values]
 
 
 def test_many_records_have_the_right_lengths():

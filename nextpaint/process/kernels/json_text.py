@@ -7,6 +7,8 @@ digits are never the same double. Others are left to the caller.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,6 +25,9 @@ DECIMAL_BYTES = 42  # a sign, a digit, a point, and at most 38 digits behind it
 _WHOLE_MAX = 1e15
 _SMALL_MIN = 1e-4  # below it the encoder may choose an exponent
 _POWERS = np.array([10.0**power for power in range(_DECIMALS_MAX + 1)])
+_POWERS_OF_TEN = np.array([10**power for power in range(19)], np.int64)
+_PAIRS = np.array([48 + pair // 10 | (48 + pair % 10) << 8 for pair in range(100)], np.int64)  # two digits, as bytes
+_HUNDRED = np.uint64(100)
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8).astype(np.int64)
 
 
@@ -44,6 +49,9 @@ def _copied(source: int, size: int, to: int) -> int:
     while done + 8 <= size:
         put_word(to + done, word_at(source + done))
         done += 8
+    if size >= 8:
+        put_word(to + size - 8, word_at(source + size - 8))
+        return to + size
     while done < size:
         put_byte(to + done, byte_at(source + done))
         done += 1
@@ -53,16 +61,21 @@ def _copied(source: int, size: int, to: int) -> int:
 @inner
 def _digits(value: int, least: int, to: int) -> int:
     """Write a number >= 0 with at least so many digits; gives where it ends."""
-    size, rest = 1, value
-    while rest >= 10:
-        rest //= 10
+    size = 1
+    while size < 19 and value >= _POWERS_OF_TEN[size]:
         size += 1
     size = max(size, least)
-    at = to + size
-    for _ in range(size):
-        at -= 1
-        put_byte(at, 48 + value % 10)
-        value //= 10
+    at, rest = to + size, np.uint64(value)
+    while at - to >= 2:
+        more = rest // _HUNDRED
+        pair = _PAIRS[np.int64(rest - more * _HUNDRED)]
+        at -= 2
+        put_byte(at, pair)
+        put_byte(at + 1, pair >> 8)
+        rest = more
+    if at > to:
+        last: Any = np.int64(rest)
+        put_byte(to, 48 + last)
     return to + size
 
 
@@ -90,6 +103,12 @@ def _string(source: int, size: int, to: int) -> int:
             to += 8
             done += 8
             continue
+        rest = size - done
+        if done >= 8 and rest < 8 and is_plain(word_at(source + size - 8)):
+            # The last word whole: what of it is written already stands there as it is.
+            put_word(to + rest - 8, word_at(source + size - 8))
+            to += rest
+            break
         byte = byte_at(source + done)
         done += 1
         if _SHORT[byte] != 0:

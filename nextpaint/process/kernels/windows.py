@@ -1,5 +1,9 @@
 """TUMBLE, HOP and CUMULATE: one state row per window and key (end, start, key fields, accumulators), fired in order of
-end and then of key when the watermark passes."""
+end and then of key when the watermark passes.
+
+A row is in several windows of its key. The first is found by a note of where that of the key was last, each other one
+by a link from the one before; notes and links are hints, checked against what stands there, so nothing keeps them.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +51,9 @@ from nextpaint.record.compiled import inner, kernel
 
 Words = npt.NDArray[np.int64]
 TUMBLE, HOP, CUMULATE = range(3)
-KIND, SIZE, STEP, OFFSET, TIME, TIME_FIELD, KEYS = range(7)
+KIND, SIZE, STEP, OFFSET, TIME, TIME_FIELD, KEYS, LINK = range(8)
+NEXT_WINDOW, KEY_LOW, KEY_HIGH, LINKS = range(4)  # links of a row: a slot plus one; the hash of its key alone
+NOTES = 4096
 INNER, COUNTED = 10, 11  # of the cursor: windows of the row that are done, and whether any was open
 
 
@@ -86,7 +92,25 @@ def _opened(meta: Any, queue: Any, digest: Any, packed: Any, keys: int, program:
 
 
 @inner
-def _row_taken(meta: Any, queue: Any, cursor: Any, window: Any, rows: Any, keys: Any, program: Any) -> Any:
+def _is(meta: Any, window: Any, slot: int, key: Any, begin: int, end: int) -> Any:
+    """Is this the slot of a window of a key?"""
+    if slot < 0 or slot >= meta[HIGH]:
+        return False
+    row = row_at(meta, slot)
+    link = row + 8 * window[LINK]
+    return (
+        load(row + 8 * FIRST_FIELD) == end
+        and load(row + 8 * FIRST_FIELD + 8) == begin
+        and load(link + 8 * KEY_LOW) == key[0]
+        and load(link + 8 * KEY_HIGH) == key[1]
+        and is_live(row)
+    )
+
+
+@inner
+def _row_taken(
+    meta: Any, queue: Any, cursor: Any, window: Any, rows: Any, keys: Any, program: Any, notes: Any
+) -> Any:  # fmt: skip
     """Count a row in its open windows; False when room lacks."""
     at = cursor[ROW]
     if rows[at, 0] >> window[TIME_FIELD] & 1:
@@ -96,17 +120,29 @@ def _row_taken(meta: Any, queue: Any, cursor: Any, window: Any, rows: Any, keys:
     begin, end, count = _bounds(window, rows[at, window[TIME]])
     packed = rows[at].ctypes.data
     state = absorb_keys(hash_begun(), rows, at, keys)
+    key = hash_ended(state)
+    hint = notes.ctypes.data + 8 * (key[0] & (NOTES - 1))  # where the slot of the next window may stand
     while cursor[INNER] < count:
         number = cursor[INNER]
         this_end = end + number * window[STEP]
         if this_end - 1 > cursor[WATERMARK]:
             this_begin = begin + number * window[STEP] if window[KIND] == HOP else begin
-            store(packed + 8, this_end)
-            store(packed + 16, this_begin)
-            digest = hash_ended(absorb_word(absorb_word(state, this_end), this_begin))
-            slot = _opened(meta, queue, digest, packed, window[KEYS], program)
-            if slot < 0:
-                return False
+            slot = load(hint) - 1
+            if _is(meta, window, slot, key, this_begin, this_end):
+                if not touch(meta, slot):
+                    return False
+            else:
+                store(packed + 8, this_end)
+                store(packed + 16, this_begin)
+                digest = hash_ended(absorb_word(absorb_word(state, this_end), this_begin))
+                slot = _opened(meta, queue, digest, packed, window[KEYS], program)
+                if slot < 0:
+                    return False
+                store(hint, slot + 1)
+            link = row_at(meta, slot) + 8 * window[LINK]
+            store(link + 8 * KEY_LOW, key[0])
+            store(link + 8 * KEY_HIGH, key[1])
+            hint = link + 8 * NEXT_WINDOW
             add(program.ctypes.data, program.shape[0], row_at(meta, slot), packed)
             cursor[COUNTED] = 1
         cursor[INNER] += 1
@@ -118,14 +154,15 @@ def _row_taken(meta: Any, queue: Any, cursor: Any, window: Any, rows: Any, keys:
 
 @kernel(
     "void(int64[::1], int64[::1], int64[::1], int64[::1], const int64[::1], int64[:,::1], const int64[:,::1],"
-    " const int64[:,::1], const int64[::1], const int64[::1], const int64[::1], int64[:,::1], int64[:,::1], int64[::1])"
+    " const int64[:,::1], int64[::1], const int64[::1], const int64[::1], const int64[::1], int64[:,::1],"
+    " int64[:,::1], int64[::1])"
 )
 def window_step(
     meta: Words, queue: Words, cursor: Words, due: Words, window: Words, rows: Words, keys: Words, program: Words,
-    seq: Words, mark_seq: Words, mark_wm: Words, out: Words, results: Words, out_seq: Words,
+    notes: Words, seq: Words, mark_seq: Words, mark_wm: Words, out: Words, results: Words, out_seq: Words,
 ) -> None:  # fmt: skip
-    """A batch through the windows, from where `cursor` stands. Output: the state row of a window that fired, its
-    results, and the seq of the mark that fired it."""
+    """A batch through the windows, from where `cursor` stands. `notes`: hints, `NOTES` words, zero at first. Output:
+    the state row of a window that fired, its results, and the seq of the mark that fired it."""
     while True:
         if cursor[DUE] < cursor[DUE_COUNT]:
             count = cursor[OUT]
@@ -159,7 +196,7 @@ def window_step(
                 return
             if what == TAKE_MARK:
                 mark_passed(cursor, mark_seq, mark_wm)
-            elif not _row_taken(meta, queue, cursor, window, rows, keys, program):
+            elif not _row_taken(meta, queue, cursor, window, rows, keys, program, notes):
                 return
 
 

@@ -47,8 +47,11 @@ class TypedWindow(WindowAggregation):
         place = 2 + program.inputs.index(node.time)
         window = node.window
         self._window = np.array(
-            [_KINDS[window.kind], window.size, window.step, window.offset, packing.at[place], place, 2 + keys], np.int64
-        )
+            [_KINDS[window.kind], window.size, window.step, window.offset, packing.at[place], place, 2 + keys,
+             self._windows.link_at],
+            np.int64,
+        )  # fmt: skip
+        self._notes = np.zeros(windows.NOTES, np.int64)
         self._timeline = Timeline(self._clock, self._windows.packing.width, program.result_width)
 
     def _made(self, node: WindowAggregate | WindowedAggregate, state: State) -> TypedCell:
@@ -58,6 +61,7 @@ class TypedWindow(WindowAggregation):
             TypedCell(
                 f"{self.id}/typed", (WORD, WORD, *kinds, *program.kinds), 2 + keys,
                 (program.accumulators, program.fields), hashed=(*range(2, 2 + keys), 0, 1),
+                links=windows.LINKS,
             )
         )  # fmt: skip
 
@@ -75,7 +79,7 @@ class TypedWindow(WindowAggregation):
             ((cell, line),),
             lambda: windows.window_step(
                 cell.meta, line.queue, line.cursor, line.due, self._window, rows, self._key_fields, program.program,
-                batch.seq, batch.mark_seq, batch.mark_wm, line.out, line.results, line.seq,
+                self._notes, batch.seq, batch.mark_seq, batch.mark_wm, line.out, line.results, line.seq,
             ),
         )  # fmt: skip
         del kept
