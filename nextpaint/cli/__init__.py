@@ -80,11 +80,16 @@ def _parser() -> argparse.ArgumentParser:
 def _proofs(add: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Commands that check or measure what we promise."""
     one = add.add_parser("verify", help="walk a data directory and check every byte")
-    one.add_argument("directory", type=Path)
+    one.add_argument("directory", type=Path, nargs="?", help="not needed for --view with --signer")
     one.add_argument("--report", type=Path, help="recount the figures of this report from the ledger")
     one.add_argument("--decisions", type=int, default=0, metavar="N", help="recompute N decisions from the ledger")
     one.add_argument("--view", type=Path, help="check a regulator's view, or an export of a person, against the ledger")
+    one.add_argument("--signer", metavar="PUBLIC", help="check the view's signature by this public key")
     one.set_defaults(run=commands.verify)
+
+    one = add.add_parser("signer", help="the public key that checks a node's signatures; makes the key where none is")
+    one.add_argument("--data", type=Path, default=Path(DEFAULT_DATA))
+    one.set_defaults(run=commands.signer)
 
     one = add.add_parser("conform", help="run SQL cases with the rows Apache Flink gives, and compare")
     conforming.arguments(one)

@@ -16,11 +16,14 @@ from nextpaint.connect import scaffold
 from nextpaint.decide import Decider
 from nextpaint.decide.codec import decoded
 from nextpaint.decide.model import MODELS
+from nextpaint.engine.explaining import SIGNING_KEY
 from nextpaint.engine.proving import checked
 from nextpaint.engine.recomputation import Recomputation, decisions_of
 from nextpaint.engine.registry import ModelFiles, check_models
 from nextpaint.engine.replay import DECISIONS_TOPIC, Replay
 from nextpaint.govern.access import create_key
+from nextpaint.govern.signing import KEY_BYTES, Signer
+from nextpaint.govern.signing import checked as checked_signature
 from nextpaint.ports import ReadOnlyDisk, SystemClock, SystemRandom
 from nextpaint.process.live import Tables
 from nextpaint.process.runner import Runner
@@ -155,10 +158,13 @@ class Directory:
 
 def verify(options: argparse.Namespace) -> int:
     """Walk a ledger, recount a report, recompute decisions; exit 1 when something does not hold."""
+    signed = _signature(options)
+    if options.directory is None:
+        return 0 if signed else 1
     ledger = Directory(options.directory)
     report = verify_ledger(ledger.disk)
     print(report)
-    ok = report.ok
+    ok = report.ok and signed
     if ok and options.report is not None:
         ok = _recounted(ledger, json.loads(options.report.read_text()))
     if ok and options.decisions:
@@ -168,12 +174,42 @@ def verify(options: argparse.Namespace) -> int:
     return 0 if ok else 1
 
 
-def _viewed(ledger: Directory, path: Path) -> bool:
-    """Whether a regulator's view, or an export of a person, says what the ledger says."""
+def _signature(options: argparse.Namespace) -> bool:
+    """Whether a view is signed by the key that is given; True where none is."""
+    if options.signer is None:
+        if options.directory is None:
+            cure = "give a data directory, or a view with --view FILE --signer PUBLIC"
+            raise InvalidInput("there is nothing to check", where="nextpaint verify", cure=cure)
+        return True
+    said = None if options.view is None else _said(options.view)
+    if not isinstance(said, dict):
+        raise InvalidInput("a signature is that of one view", where="--signer", cure="give it with --view FILE")
+    wrong = checked_signature(said, options.signer)
+    print(f"the view {'is signed by this key, and was not changed since' if not wrong else f'is NOT proved: {wrong}'}")
+    return not wrong
+
+
+def signer(options: argparse.Namespace) -> int:
+    """Print the public key of a data directory's signatures, of a new key where there is none."""
+    options.data.mkdir(parents=True, exist_ok=True)
+    path = options.data / SIGNING_KEY
+    held = Signer.open(path)
+    print((held or Signer.create(path, SystemRandom().token(KEY_BYTES))).public)
+    if held is None:
+        print(f"made {path}: back it up; a running node signs with it once it is started again", file=sys.stderr)
+    return 0
+
+
+def _said(path: Path) -> Any:
     try:
-        said = json.loads(path.read_text())
+        return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InvalidInput(f"the view cannot be read: {error}", where=str(path)) from error
+
+
+def _viewed(ledger: Directory, path: Path) -> bool:
+    """Whether a regulator's view, or an export of a person, says what the ledger says."""
+    said = _said(path)
     views = said.get("decisions", [said]) if isinstance(said, dict) else said
     if not isinstance(views, list) or not all(isinstance(each, dict) for each in views):
         raise InvalidInput("this is no view and no export", where=str(path), cure="as /v1/decisions/ID?view=regulator")

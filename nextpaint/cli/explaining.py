@@ -40,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--purpose", default="", help="what it is read for; goes on record with who read it")
     parser.add_argument("--person", metavar="ID", help="instead of a decision: a userId, or anonymous:ID")
     parser.add_argument("--export", type=Path, metavar="FILE",
-                        help="write everything kept about the person and decided for them as JSON")  # fmt: skip
+                        help="write the view as JSON, or all that is kept about the person")  # fmt: skip
     parser.add_argument("--reads", action="store_true",
                         help="who read the decision, or any without one; needs --data")  # fmt: skip
     parser.add_argument("--data", type=Path, help="read this data directory instead of asking a node")
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     if stated(options.purpose) and options.data is not None:
         cure = "leave --purpose out, or ask the node with --url"
         raise InvalidInput("reading a directory leaves no record of what it is read for", where="--purpose", cure=cure)
-    if options.person is not None or options.export is not None:
+    if options.person is not None or (options.export is not None and options.decision is None):
         return _export(options)
     if options.reads:
         return _reads(options)
@@ -66,6 +66,9 @@ def run(options: argparse.Namespace) -> int:
     else:
         asked = {"view": options.view, "purpose": options.purpose, **({"replay": "1"} if options.replay else {})}
         answer = ask(options, "GET", f"/v1/decisions/{options.decision}?{urlencode(asked)}")
+    if options.export is not None:
+        options.export.write_text(json.dumps(answer, indent=1))
+        print(f"{options.export}: the {options.view}'s view of {options.decision}")
     print(answer.pop("text", None) or json.dumps(answer, indent=2))
     if "replay" in answer:
         print(f"replay: {answer['replay']['verdict']} (from {answer['replay'].get('from', '-')})")

@@ -26,9 +26,11 @@ from nextpaint.engine.proving import Stored, viewed
 from nextpaint.engine.recomputation import Recomputation
 from nextpaint.engine.reviewing import Reviewing
 from nextpaint.engine.supposing import Change, Source, Supposing
+from nextpaint.govern.signing import Signer
 from nextpaint.process import checkpoint
 from nextpaint.record.errors import NotFound, Overloaded, ReplayError
 
+SIGNING_KEY = "signing.key"  # in the data directory; see govern/signing
 EVENTS_LISTED = 20
 KEPT_S = 120.0  # how long the state of the last what-if question waits for the next
 PREPARED_BEHIND_MAX = 2_000  # records that wait to be applied: a busy node prepares nothing for questions to come
@@ -41,6 +43,7 @@ class Explaining:
     def __init__(self, node: Node, deciding: Deciding, reviewing: Reviewing) -> None:
         self._node = node
         self._reviewing = reviewing
+        self._signer = Signer.open(node.directory / SIGNING_KEY)
         self._deciding = deciding
         self._auditing = Auditing(node)
         self._exporting = Exporting(node, deciding, self.titles)
@@ -67,7 +70,7 @@ class Explaining:
         if replay:
             answer["replay"] = await asyncio.to_thread(self.replayed, record)
         await self._auditing.note(read)
-        return answer
+        return self._signer.signed(answer) if self._signer is not None and view == REGULATOR else answer
 
     async def person(
         self, read: Read, user_id: str | None, anonymous_id: str | None, skip: int

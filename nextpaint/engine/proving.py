@@ -3,8 +3,8 @@
 A view for the regulator carries `integrity`: the position of its record, the SHA-256 of the record's bytes, and the
 link of its frame in the ledger's chain of checksums, in which each frame covers the one before. Whoever has the ledger
 can check a view that was handed out: the record is there, it is the same bytes, and the view is what those bytes are
-explained as. A changed word, number or reason shows. It is no signature with a key: it proves nothing to somebody who
-trusts neither the ledger nor a copy of its chain.
+explained as. A changed word, number or reason shows. Whoever has no copy of the ledger checks the node's signature
+instead, where the node has a key (`govern/signing`).
 """
 
 from __future__ import annotations
@@ -92,4 +92,4 @@ def _problems(stored: Stored, view: Mapping[str, Any]) -> list[str]:
     return [f"decision {name}: {', '.join(differing)} is not what the ledger says"] if differing else []
 
 
-BESIDE = frozenset({"replay", "estimated_propensities", "review"})  # in a view, but not of its record
+BESIDE = frozenset({"replay", "estimated_propensities", "review", "signature"})  # in a view, but not of its record
