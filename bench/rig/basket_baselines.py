@@ -216,14 +216,16 @@ class MatrixFactors:
 
     def _refit(self, time_ms: int) -> None:
         from scipy.sparse import csr_matrix
+        from threadpoolctl import threadpool_limits  # comes with the library, which asks for it
 
         if time_ms < self._due_ms or not self._counts:
             return
         self._due_ms = time_ms + 14 * DAY_MS
         rows, columns = np.array(list(self._counts), np.int64).T
         values = np.array(list(self._counts.values()), np.float32)
-        self._model = self._make()
-        self._model.fit(csr_matrix((values, (rows, columns)), (len(self._rows), self._size)), show_progress=False)
+        with threadpool_limits(1, "blas"):
+            self._model = self._make()
+            self._model.fit(csr_matrix((values, (rows, columns)), (len(self._rows), self._size)), show_progress=False)
         self._fitted = len(self._rows)
 
     def scores(self, basket: Basket) -> FloatArray:

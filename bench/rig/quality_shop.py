@@ -25,6 +25,8 @@ from rig.sessions import Named, Sessions, View
 APPLICATIONS = Path(__file__).resolve().parents[1] / "applications"
 EVENTS = {"view": "Product Viewed", "cart": "Product Added", "purchase": "Order Completed"}
 VECTORS_EVERY = 200  # rows between two waits for the encoder
+YEARS_S = 10**9  # the clock runs through months in minutes: a checkpoint a minute would be a third of the work
+SETTINGS = NodeSettings(lag_ms_max=3_600_000, checkpoint_s=YEARS_S, checkpoint_records=10**9)
 Part = tuple[int, int]
 
 
@@ -42,7 +44,7 @@ class PastShop:
         ports = Ports(clock, SystemDisk(directory), SeededRandom(7), InlineWorkers())
         engine = await Engine.open(
             directory, Application.load(APPLICATIONS / application), ports,
-            settings=NodeSettings(lag_ms_max=3_600_000), embedder=embedder, background=ThreadWorkers(deliver),
+            settings=SETTINGS, embedder=embedder, background=ThreadWorkers(deliver),
         )  # fmt: skip
         return PastShop(engine, clock)
 
