@@ -163,6 +163,7 @@ def test_the_bench_of_decisions_tells_all_of_a_large_catalogue_while_events_come
         assert page in done.stdout
     assert len(re.findall(r"CPU \d+ us: \d+ decisions per CPU-second", done.stdout)) == 4
     assert len(re.findall(r"degraded \d+ \(", done.stdout)) == 4
+    assert re.search(r"^degraded in all passes: \d+ of \d+ \(", done.stdout, re.MULTILINE)
     for stage in ("retrieve", "filter", "features", "rank", "explore", "near", "record"):
         assert len(re.findall(rf"^    {stage}.*( +\d+){{4}}$", done.stdout, re.MULTILINE)) >= 4, stage
     assert {found[1] for found in RATIO.finditer(done.stdout)} == {
