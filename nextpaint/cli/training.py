@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nextpaint.application import Application
 from nextpaint.cli.commands import Directory, ask
 from nextpaint.decide import Reward
 from nextpaint.engine.evaluating import application_of, reward_of
@@ -27,6 +28,9 @@ def train_arguments(parser: argparse.ArgumentParser, data: str) -> None:
         "--out", type=Path, default=Path("model.txt"), help="the model; its training set and lineage go beside"
     )
     parser.add_argument("--reward", help="a stream of rewards (default: the one the surface declares)")
+    parser.add_argument(
+        "--folder", type=Path, help="take the features of this application, computed for each decision as of its time"
+    )
     parser.add_argument("--within", default="30 min", help="the window of --reward")
     parser.add_argument("--trees", type=int, default=100)
     parser.set_defaults(run=train)
@@ -40,8 +44,11 @@ def train(options: argparse.Namespace) -> int:
     if declared is None:
         raise NotFound(f"unknown surface {options.surface!r}", where=str(options.data))
     reward = Reward(options.reward, within=options.within) if options.reward else reward_of(declared)
-    rows = training_set(ledger, application, options.surface, reward)
-    lineage = rows.lineage(application.hash)
+    backfill = Application.load(options.folder) if options.folder else None
+    rows = training_set(ledger, application, options.surface, reward, backfill)
+    lineage = rows.lineage((backfill or application).hash)
+    if backfill is not None:
+        lineage["backfilled"] = True
     table = options.out.with_suffix(".csv")
     table.write_bytes(rows.csv())
     first, last = rows.positions

@@ -19,10 +19,11 @@ from nextpaint.decide.context import Context, Moment
 from nextpaint.decide.experiment import Experiment
 from nextpaint.decide.exploration import Explored
 from nextpaint.decide.fallback import SPARE, Memory
+from nextpaint.decide.feature import read_features
 from nextpaint.decide.model import Rankers, no_rankers
 from nextpaint.decide.parameters import parameters
 from nextpaint.decide.pipeline import person, run
-from nextpaint.decide.record import DecisionRecord
+from nextpaint.decide.record import DecisionRecord, rows_of
 from nextpaint.decide.request import DecisionRequest
 from nextpaint.decide.requirements import Requirements, collect
 from nextpaint.decide.retrieve import BoundSimilar
@@ -115,6 +116,16 @@ class Decider:
         """What a stage of this surface would know, for a question before the decision. Raises NotFound."""
         moment = Moment("", reading.time_ms, 0)
         return Context(reading, self._surface(surface).surface.items, request, subjects, moment)
+
+    def features_of(
+        self, surface: str, items: Sequence[str], request: DecisionRequest, subjects: Sequence[str], reading: Reading
+    ) -> dict[str, tuple[float | None, ...]]:
+        """What a decision of this surface would read of some items, in the order its features are declared; nothing for
+        an item that is not there. Raises NotFound."""
+        context = self.context(surface, request, subjects, reading)
+        found = read_features(self._surface(surface).features, context.found(items), context)
+        columns = [column.to_list() for column in found.features.values()]
+        return dict(zip(found.keys(), rows_of(columns, len(found)), strict=True))
 
     def request(self, surface: str, body: Mapping[str, Any]) -> DecisionRequest:
         """A checked request. Raises NotFound for an unknown surface and InvalidInput naming what is wrong."""

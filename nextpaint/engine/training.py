@@ -4,6 +4,9 @@ A training row is an answered item that was shown: its features as the decision 
 reward that came in its window, its place and propensity. Only decisions that ranked with features give rows. The set is
 a function of the ledger: it has a hash, which goes into the lineage of what is trained on it.
 
+Backfill: with another application, features come from a state that had it in force from the ledger's first record, read
+at each decision's position and as of its time: a feature that was declared today has the values it would have had then.
+
 Parity: every logged decision is made again from history; the feature matrix of all its candidates must have the same
 hash, and each logged value the same bits.
 """
@@ -18,12 +21,13 @@ from hashlib import sha256
 from typing import Any
 
 from nextpaint.application import Application
-from nextpaint.decide import Reward
+from nextpaint.decide import Decider, DecisionRecord, DecisionRequest, Reward
 from nextpaint.decide.model import Rankers, no_rankers
 from nextpaint.engine.outcomes import outcomes_of
 from nextpaint.engine.recomputation import Recomputation, decisions_of
-from nextpaint.engine.replay import Frames
-from nextpaint.ports import Clock
+from nextpaint.engine.replay import Frames, Rebuild
+from nextpaint.ports import Clock, SystemClock
+from nextpaint.process.live import Tables
 from nextpaint.record.errors import NotFound
 
 Value = float | None
@@ -73,27 +77,61 @@ class TrainingSet:
         }
 
 
-def training_set(ledger: Frames, application: Application, surface: str, reward: Reward) -> TrainingSet:
-    """What `surface` showed and what became of it. Raises NotFound when no decision ranked with features."""
-    declared = next((each for each in application.surfaces if each.name == surface), None)
+class Backfill:
+    """The features of a surface of another application, at the positions of logged decisions, in ascending order."""
+
+    def __init__(self, ledger: Frames, application: Application, clock: Clock) -> None:
+        self._rebuild = Rebuild(ledger, application)
+        self._decider = Decider(application.surfaces, application.program.tables, clock, application.hash)
+        self._tables = Tables(self._rebuild.runner)
+
+    def values(self, record: DecisionRecord) -> dict[str, tuple[Value, ...]]:
+        """Per answered item what the surface would have read of it."""
+        for _ in self._rebuild.steps(record.position):
+            pass
+        asked = record.request
+        request = DecisionRequest(
+            inputs=dict(asked.inputs), items=asked.items, profiled=asked.profiled, withheld=asked.withheld,
+            found=asked.found,
+        )  # fmt: skip
+        reading = self._tables.reading(record.time_ms)
+        items = [each.id for each in record.items]
+        return self._decider.features_of(record.surface, items, request, record.subjects, reading)
+
+
+def training_set(
+    ledger: Frames, application: Application, surface: str, reward: Reward, backfill: Application | None = None
+) -> TrainingSet:
+    """What `surface` showed and what became of it; with the features of `backfill` in the place of those logged. Raises
+    NotFound when no decision ranked with features."""
+    declared = next((each for each in (backfill or application).surfaces if each.name == surface), None)
     if declared is None:
-        known = ", ".join(each.name for each in application.surfaces)
+        known = ", ".join(each.name for each in (backfill or application).surfaces)
         raise NotFound(f"unknown surface {surface[:80]!r}", where="application", cure=f"known: {known}")
     names = tuple(declared.features)
+    filled = None if backfill is None else Backfill(ledger, backfill, SystemClock())
     outcomes = outcomes_of(ledger, application, surface, reward)
     found = TrainingSet(surface, names, joined=dict(outcomes.counts))
     first, last = -1, -1
-    for _, record in decisions_of(ledger):
+    made = (each for _, each in decisions_of(ledger) if each.surface == surface)
+    records = made if filled is None else sorted(made, key=lambda each: each.position)
+    for record in records:
         logged = tuple(each.name for each in record.features)
-        if record.surface != surface or logged != names:
+        if filled is None and logged != names:
             continue
+        shown = [each for each in record.items if (record.decision_id, each.id) in outcomes.rewards]
+        if filled is not None:
+            values = filled.values(record) if shown else {}
+        else:
+            values = {each.id: each.values for each in record.items}
         for place, item in enumerate(record.items):
             reward_of_item = outcomes.rewards.get((record.decision_id, item.id))
-            if reward_of_item is None or len(item.values) != len(names):
+            read = values.get(item.id, ())
+            if reward_of_item is None or len(read) != len(names):
                 continue
             found.decisions.append(record.decision_id)
             found.items.append(item.id)
-            found.values.append(item.values)
+            found.values.append(read)
             found.rewards.append(reward_of_item)
             found.places.append(place + 1)
             found.propensities.append(None if record.explored is None else record.explored.tried[place].propensity)

@@ -11,12 +11,17 @@ from math import fsum
 
 import pytest
 
+from nextpaint.application import Application
+from nextpaint.cli import main
 from nextpaint.cli.commands import Directory
 from nextpaint.connect.replay import iso_time
+from nextpaint.decide import Reward
 from nextpaint.engine.node import NodeSettings
 from nextpaint.engine.recomputation import decisions_of
+from nextpaint.engine.training import training_set
 from nextpaint.govern.access import LOCAL
-from tests.engine.shop import asked, click, opened, order_lines, order_rows, retail, slice_of
+from tests.engine.explorer import GOODS_30, clicked, explorer, shown
+from tests.engine.shop import asked, click, ids, opened, order_lines, order_rows, retail, slice_of, written
 
 PATIENT = NodeSettings(lag_ms_max=10**9)
 MINUTE = 60_000
@@ -105,3 +110,87 @@ def test_every_logged_value_is_what_the_raw_records_give(tmp_path):
                 compared += 1
                 personal += name == "interest" and value is not None
     assert compared > 3000 and personal > 100
+
+
+# ---------------------------------------------------------------- a feature that is declared afterwards
+
+VIEWS_SQL = """
+CREATE VIEW looked AS
+SELECT subject, item_id, ts FROM events WHERE event = 'Product Viewed' AND item_id IS NOT NULL;
+CREATE TABLE own (subject STRING, item_id STRING, n BIGINT, PRIMARY KEY (subject, item_id) NOT ENFORCED);
+INSERT INTO own SELECT subject, item_id, COUNT(*) FROM looked GROUP BY subject, item_id;
+CREATE TABLE recent (item_id STRING, n BIGINT, PRIMARY KEY (item_id) NOT ENFORCED);
+INSERT INTO recent SELECT item_id, COUNT(*) FROM looked GROUP BY item_id;
+"""
+LATER = """
+tried = tried.but("tried", features={"heat": "heat.heat", "price": "goods.price", "own": "own.n", "all": "recent.n"})
+"""
+TRIED = """features={"heat": "heat.heat", "price": "goods.price"}, rank=Weighted(heat=1.0, price=0.1), """
+
+
+def counted(directory, record):
+    """(own, all) per item from the raw records up to a decision's position, by nobody's code but this."""
+    own, everybody = {}, {}
+    for frame in Directory(directory).frames():
+        for entry in frame.entries:
+            for at, raw in enumerate(entry.records if entry.topic == "events" else ()):
+                row = json.loads(raw.value)
+                if entry.base_seq + at <= record.position and row.get("event") == "Product Viewed":
+                    item = json.loads(row["properties"])["product_id"]
+                    everybody[item] = everybody.get(item, 0) + 1
+                    if row["subject"] in record.subjects:
+                        own[item] = own.get(item, 0) + 1
+    return {each.id: (own.get(each.id), everybody.get(each.id)) for each in record.items}
+
+
+def test_a_feature_that_is_declared_later_has_the_values_it_would_have_had(tmp_path):
+    application = explorer("EpsilonGreedy(0.5)", TRIED)
+    later = explorer("EpsilonGreedy(0.5)", TRIED, more=LATER)
+    files = dict(later.files)
+    files["corner.sql"] += VIEWS_SQL.encode()
+    later = Application.of(files)
+
+    async def run():
+        async with opened(tmp_path / "node", application, items=GOODS_30, settings=PATIENT) as engine:
+            chance = random.Random(3)
+            for n in range(40):
+                visitor = f"v{n % 5}"
+                await engine.ingest(LOCAL, [click(visitor, f"g{chance.randrange(9)}") for _ in range(2)])
+                if n % 4 == 0:
+                    await engine.put_items(LOCAL, [{"item_id": f"g{n % 9}", "price": float(n)}])
+                answer = await engine.decide(LOCAL, "tried", asked(visitor))
+                await engine.ingest(LOCAL, [shown(visitor, answer), clicked(visitor, answer, ids(answer)[0])])
+
+    asyncio.run(run())
+    ledger = Directory(tmp_path / "node")
+    reward = Reward("chosen", when="event = 'Product Clicked'", within="30 min")
+    logged = training_set(ledger, application, "tried", reward)
+    again = training_set(ledger, application, "tried", reward, application)
+    assert again.csv() == logged.csv(), "the same features: the same bits"
+    found = training_set(ledger, application, "tried", reward, later)
+    assert found.features == ("heat", "price", "own", "all")
+    assert [each[:2] for each in found.values] == logged.values and found.rewards == logged.rewards
+    records = {record.decision_id: record for _, record in decisions_of(ledger)}
+    for decision, item, values in zip(found.decisions, found.items, found.values, strict=True):
+        assert values[2:] == counted(tmp_path / "node", records[decision])[item], (decision, item)
+    assert sum(each[2] is not None for each in found.values) > 20
+    assert len({each[3] for each in found.values}) > 8, "a count that grew, as of each decision"
+
+
+def test_the_command_takes_features_from_a_folder(tmp_path, capsys):
+    application = explorer("EpsilonGreedy(0.5)", TRIED)
+
+    async def run():
+        async with opened(tmp_path / "node", application, items=GOODS_30, settings=PATIENT) as engine:
+            answer = await engine.decide(LOCAL, "tried", asked("v1"))
+            await engine.ingest(LOCAL, [shown("v1", answer)])
+
+    asyncio.run(run())
+    files = dict(explorer("EpsilonGreedy(0.5)", TRIED, more=LATER).files)
+    files["corner.sql"] += VIEWS_SQL.encode()
+    folder = written(Application.of(files), tmp_path / "later")
+    out = tmp_path / "model.txt"
+    asked_for = ["train", "tried", "--data", str(tmp_path / "node"), "--reward", "chosen", "--out", str(out)]
+    assert main([*asked_for, "--folder", str(folder)]) == 0
+    lineage = json.loads(out.with_suffix(".lineage.json").read_text())
+    assert lineage["features"] == ["heat", "price", "own", "all"] and lineage["backfilled"] is True
