@@ -14,7 +14,7 @@ from nextpaint.engine.supposing import LAST_VIEW, Change, Source, Supposing
 from nextpaint.govern.access import LOCAL
 from nextpaint.ports import SystemClock
 from nextpaint.record.errors import InvalidInput, NotFound, Overloaded
-from tests.engine.shop import GOODS, asked, click, corner, ids, opened, retail, slice_of
+from tests.engine.shop import GOODS, LiveNode, asked, click, corner, ids, opened, retail, slice_of
 
 PATIENT = NodeSettings(lag_ms_max=10**9)
 
@@ -334,3 +334,16 @@ def test_the_command_asks_a_data_directory(tmp_path, capsys):
     record = next(record for _, record in decisions_of(Directory(tmp_path / "node")))
     answer = Supposing(Source(Directory(tmp_path / "node"), SystemClock())).answer(record, Change(without=("heat",)))
     assert json.dumps(answer)
+
+
+def test_the_page_asks_for_it_over_http_before_the_question(tmp_path):
+    with LiveNode(tmp_path / "node", corner(), GOODS, settings=PATIENT) as live:
+        name = live.run(decided(live.engine))["decision_id"]
+        address = f"/v1/decisions/{name}/what-if"
+        assert live.http.post(f"{address}/prepare").json() == {"prepared": True}
+        supposing_ = live.engine._explaining._supposing
+        assert supposing_ is not None and supposing_._before is not None and frozenset() in supposing_._kept
+        told = live.http.post(address, json={"forget": ["last view"]}).json()
+        assert told["changed"][0].startswith("without Product Viewed g9")
+        assert supposing_._before is None, "it was used"
+        assert live.http.post(f"/v1/decisions/{'f' * 16}/what-if/prepare").status_code == 404
