@@ -87,9 +87,9 @@ class BidReport(msgspec.Struct, frozen=True):
 class LoadReport(msgspec.Struct, frozen=True):
     """What a run saw. `fraction_inside` is inside / sent decisions; `sync` is None without a directory to probe.
 
-    `commit` is what decisions waited for their record to be durable, from its append to the end of the sync, and
-    `answering` the time from then until the node came to their answer, both as the node counts them over its life; None
-    when the node does not say.
+    `commit` is what decisions waited for their record to be durable, from its append to the end of the sync,
+    `answering` the time from then until the node came to their answer; `without_near_misses` counts decisions whose
+    records have none, because other decisions waited; all as the node counts over its life, None when it does not say.
     """
 
     url: str
@@ -105,6 +105,7 @@ class LoadReport(msgspec.Struct, frozen=True):
     sync: Latencies | None
     commit: Latencies | None = None
     answering: Latencies | None = None
+    without_near_misses: int | None = None
     bidding: BidReport | None = None
 
     @property
@@ -117,8 +118,13 @@ class _NodeLatencies(msgspec.Struct):
     answering: Latencies | None = None
 
 
+class _NodeTotals(msgspec.Struct):
+    without_near_misses: int | None = None
+
+
 class _Status(msgspec.Struct):
     latency: _NodeLatencies = msgspec.field(default_factory=_NodeLatencies)
+    totals: _NodeTotals = msgspec.field(default_factory=_NodeTotals)
 
 
 class _Item(msgspec.Struct):
@@ -211,7 +217,7 @@ async def load(settings: LoadSettings) -> LoadReport:
     sync = None if probe is None else await _probe_result(probe)
     if settings.acknowledged is not None:
         settings.acknowledged.write_text("".join(f"{each}\n" for each in run.acknowledged))
-    return _report(settings, streams, run, sync, await _waits(settings, host, port))
+    return _report(settings, streams, run, sync, await _status(settings, host, port))
 
 
 def _streams(settings: LoadSettings, authority: str, traffic: Traffic, run: _Run) -> list[Stream]:
@@ -252,7 +258,7 @@ def _streams(settings: LoadSettings, authority: str, traffic: Traffic, run: _Run
 
 
 def _report(
-    settings: LoadSettings, streams: list[Stream], run: _Run, sync: Latencies | None, waits: _NodeLatencies
+    settings: LoadSettings, streams: list[Stream], run: _Run, sync: Latencies | None, node: _Status
 ) -> LoadReport:
     kinds = {
         stream.name: KindReport(
@@ -280,8 +286,9 @@ def _report(
         fraction_degraded=round(run.degraded / decisions, 6),
         candidates=candidates,
         sync=sync,
-        commit=waits.commit,
-        answering=waits.answering,
+        commit=node.latency.commit,
+        answering=node.latency.answering,
+        without_near_misses=node.totals.without_near_misses,
         bidding=BidReport(settings.tmax_ms, run.bids, dict(run.no_bids), run.bids_late, run.bids_sent_late)
         if settings.bids_per_s
         else None,
@@ -311,6 +318,8 @@ def to_text(report: LoadReport) -> str:
         f"{report.surface}: {report.fraction_inside:.2%} inside {report.window_ms:g} ms, "
         f"degraded {report.degraded} ({report.fraction_degraded:.2%}, not counted as inside)"
     )
+    if report.without_near_misses:
+        lines.append(f"{report.without_near_misses} decisions are recorded without near misses: others waited")
     if report.bidding is not None:
         none = ", ".join(f"{count} with nbr {reason}" for reason, count in sorted(report.bidding.none.items()))
         lines.append(
@@ -355,13 +364,13 @@ async def _items(settings: LoadSettings, host: str, port: int) -> list[str]:
     return items
 
 
-async def _waits(settings: LoadSettings, host: str, port: int) -> _NodeLatencies:
-    """What the node says of its decisions' waits."""
+async def _status(settings: LoadSettings, host: str, port: int) -> _Status:
+    """What the node says of its decisions."""
     try:
         status, body = await _request(settings, host, port, "GET /console/api/status")
     except NextpaintError:  # gone by now: what was measured before is worth more than these lines
-        return _NodeLatencies()
-    return msgspec.json.decode(body, type=_Status).latency if status == 200 else _NodeLatencies()
+        return _Status()
+    return msgspec.json.decode(body, type=_Status) if status == 200 else _Status()
 
 
 async def _post(settings: LoadSettings, host: str, port: int, path: str, body: bytes) -> tuple[int, bytes]:

@@ -73,13 +73,15 @@ class Costs:
 
 @dataclass(slots=True)
 class Timeline:
-    """One decision's stages: their paths, times and degradations. `recorded`: the paths of a replay, None when live."""
+    """One decision's stages: their paths, times and degradations. `recorded`: the paths of a replay, None when live.
+    `pressed`: other decisions wait."""
 
     surface: str
     costs: Costs
     clock: Clock
     deadline_ns: int
     recorded: Paths | None
+    pressed: bool = False
     stages: list[StageRun] = field(default_factory=list)
     degraded: list[Degraded] = field(default_factory=list)
     started_ns: int = 0
@@ -93,9 +95,12 @@ class Timeline:
 
     def choose(self, stage: str, cheaper: str, used: str, then: tuple[str, ...] = ()) -> str:
         """The path of `stage`: RUN, or `cheaper` when it and the unskippable stages `then` would not fit. `used`: what
-        the answer gets instead; '' for a stage the answer does not depend on, which degrades nothing."""
+        the answer gets instead; '' for a stage the answer does not depend on, which degrades nothing and is the first
+        to go where other decisions wait."""
         if self.recorded is not None:
             return self.recorded.stages.get(stage, RUN)
+        if self.pressed and not used:
+            return cheaper
         left_ns = self.deadline_ns - self.clock.monotonic_ns()
         expected_ns = self.costs.expected_ns(self.surface, stage, *then)
         if expected_ns <= left_ns and left_ns > 0:

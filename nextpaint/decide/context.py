@@ -43,13 +43,15 @@ class ListPath:
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What the outside gives a decision. `time_ms`: the event time it is made at, the reading's; `deadline_ns`: on the
-    monotonic clock, None for the window's own; `paths`: those of a record that is being replayed."""
+    monotonic clock, None for the window's own; `paths`: those of a record that is being replayed; `pressed`: other
+    decisions wait, so what the answer does not depend on is left out."""
 
     decision_id: str
     time_ms: int
     seed: int
     deadline_ns: int | None = None
     paths: Paths | None = None
+    pressed: bool = False
 
 
 class Context:

@@ -142,7 +142,7 @@ class Decider:
         deadline_ns = started_ns + bound.surface.window.process_ms * 1_000_000
         if moment.deadline_ns is not None:
             deadline_ns = min(deadline_ns, moment.deadline_ns)
-        timeline = Timeline(surface, self._costs, self._clock, deadline_ns, moment.paths)
+        timeline = Timeline(surface, self._costs, self._clock, deadline_ns, moment.paths, moment.pressed)
         context = Context(reading, bound.surface.items, request, subjects, moment)
         context.rankers = self._rankers
         assigned = bound.experiment.assigned(context.subjects, reading) if bound.experiment is not None else None

@@ -16,6 +16,7 @@ from typing import Any
 
 from nextpaint.application import Application
 from nextpaint.decide import Decider, Decision, DecisionRequest, Moment
+from nextpaint.decide.budget import RUN
 from nextpaint.decide.codec import encoded
 from nextpaint.decide.window import Window
 from nextpaint.engine.consenting import WITHHELD
@@ -329,7 +330,8 @@ class Deciding:
 
     def _decided(self, asked: _Asked) -> Decision:
         random, request = self._node.ports.random, asked.request
-        moment = Moment(random.token(8).hex(), asked.as_of_ms, random.uint64(), asked.deadline_ns, None)
+        pressed = self._node.turns.pressed
+        moment = Moment(random.token(8).hex(), asked.as_of_ms, random.uint64(), asked.deadline_ns, None, pressed)
         reading = self._node.tables.reading(asked.as_of_ms)
         subjects = self.subjects(request)
         if request.profiled and self._intake.consenting.withheld(subjects, self.decider.purpose(asked.surface)):
@@ -377,6 +379,8 @@ class Deciding:
         self.total.add(total_ms)
         for stage in record.stages:
             self.stages.setdefault(stage.stage, Latency()).add(stage.ms)
+            if stage.stage == "near" and stage.path != RUN:
+                self._node.observed.counters.add("without_near_misses")
         if record.rank.model:
             self._node.observed.counters.add(f"ranked_{record.rank.role}_{record.rank.model[:12]}")
         if record.degraded:

@@ -125,6 +125,10 @@ class Engine:
         """Segment calls, each a decoded JSON object; done when every admitted one is durable."""
         return self._intake.events(principal, calls, received_at_ms or self.node.ports.clock.now_ms())
 
+    def busy(self) -> str:
+        """Why events are refused just now; "" when they are not."""
+        return self._intake.overload()
+
     async def put_items(self, principal: Principal, items: Sequence[Mapping[str, Any]]) -> Receipt:
         """Item rows ({"item_id": ..., any columns of the item tables}); answered when durable and applied."""
         return await self._intake.items(principal, items, self.node.ports.clock.now_ms())

@@ -140,16 +140,27 @@ class Intake:
         self.consenting = Consenting(node)
         self.last_event = LastEvent()
 
-    def refuse_overload(self) -> None:
-        """Raise Overloaded when records, or the state thread itself, are further behind than they may be."""
-        self._node.require_running()
+    def overload(self) -> str:
+        """Why nothing may enter just now: records, decisions or the state thread itself are further behind than they
+        may be. "" when they are not."""
         turns, settings = self._node.turns, self._node.settings
-        if turns.waiting_records > settings.unapplied_max:
+        why = ""
+        if turns.crowded:
+            why = "decisions wait for the node's time"
+        elif turns.waiting_records > settings.unapplied_max:
+            why = f"more than {settings.unapplied_max} records wait to be applied"
+        elif turns.lag_ms > settings.lag_ms_max:
+            why = f"the node is more than {settings.lag_ms_max} ms behind"
+        if why:
             self._node.observed.counters.add("refused")
-            raise Overloaded(f"{turns.waiting_records} records wait to be applied", retry_after_s=1)
-        if turns.lag_ms > settings.lag_ms_max:
-            self._node.observed.counters.add("refused")
-            raise Overloaded(f"the node is {turns.lag_ms:.0f} ms behind", retry_after_s=1)
+        return why
+
+    def refuse_overload(self) -> None:
+        """Raise Overloaded when the node is overloaded, and what stopped it when it has stopped."""
+        self._node.require_running()
+        why = self.overload()
+        if why:
+            raise Overloaded(why, retry_after_s=1)
 
     # ------------------------------------------------------------ events
 

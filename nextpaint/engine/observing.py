@@ -46,6 +46,7 @@ def status(node: Node, intake: Intake, deciding: Deciding) -> dict[str, Any]:
             "duplicates": totals.get("duplicates", 0),
             "degraded": totals.get("degraded", 0),
             "refused": totals.get("refused", 0),
+            "without_near_misses": totals.get("without_near_misses", 0),
             "late": sum(node.runner.late().values()),
             "dead": node.runner.dead,
         },

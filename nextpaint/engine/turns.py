@@ -18,7 +18,9 @@ from nextpaint.ports import Clock
 from nextpaint.record.runs import Run
 
 SLICE_MS = 3.0  # a decision waits at most this long for a slice to end
-DECIDE_MS_MAX = 24.0  # decisions of one turn; then sockets are read
+DECIDE_MS_MAX = 48.0  # decisions of one turn; then sockets are read
+PRESSED_MS, PRESSED_FOR_MS = 15.0, 50.0  # every decision waited longer than the first, for as long as the second
+CROWDED_MS, CROWDED_FOR_MS = 30.0, 100.0
 CATCH_UP_MS = 8.0  # a slice while thousands of records wait and no decision did: larger steps cost less a record
 SLICES_MS_MIN = 4.0  # slices of one turn at least, when records wait
 DECISION_SHARE = 0.7  # applying keeps 30 % of the thread even when decisions alone could fill it
@@ -32,6 +34,28 @@ SLICE_RECORDS_MAX = 4096
 GROWTH_MAX = 1.5  # of a slice's size at once: one slice of cheap records says little about the next
 
 Apply = Callable[[list[Run]], None]
+
+
+class Standing:
+    """Tells a queue that stands, because more is asked for than can be done, from a burst, which ends by itself: has
+    everybody waited longer than `limit_ms` for `for_ms`? The rule of CoDel (RFC 8289): the least wait of an interval.
+    """
+
+    def __init__(self, limit_ms: float, for_ms: float) -> None:
+        self._limit_ns, self._for_ns = int(limit_ms * 1e6), int(for_ms * 1e6)
+        self._since_ns = 0  # since when all waited too long; 0: the last one did not
+        self._last_ns = 0
+
+    def waited(self, waited_ns: int, now_ns: int) -> None:
+        self._last_ns = now_ns
+        if waited_ns < self._limit_ns:
+            self._since_ns = 0
+        elif not self._since_ns:
+            self._since_ns = now_ns
+
+    def __call__(self, now_ns: int) -> bool:
+        """Whether a queue stands. Where nobody had to wait for a while there is none."""
+        return 0 < self._since_ns < now_ns - self._for_ns and now_ns - self._last_ns < self._for_ns
 
 
 def _raise(error: Exception) -> None:
@@ -55,6 +79,8 @@ class Turns:
         self._turned_ns = 0
         self._ended_ns = 0
         self._decided_ns = 0
+        self._pressed = Standing(PRESSED_MS, PRESSED_FOR_MS)
+        self._crowded = Standing(CROWDED_MS, CROWDED_FOR_MS)
         self._size = SLICE_RECORDS
         self.longest_slice_ms = 0.0
         self._sliced_ns = 0  # when the last slice ended
@@ -87,6 +113,16 @@ class Turns:
         now = self._clock.monotonic_ns()
         waiting_ns = now - self._woken_ns if self._scheduled else 0
         return max(self._lag_ns - (now - self._turned_ns), waiting_ns, self._decision_waits_ns(now), 0) / 1e6
+
+    @property
+    def pressed(self) -> bool:
+        """Whether decisions queue: the first to go is what an answer does not depend on."""
+        return self._pressed(self._clock.monotonic_ns())
+
+    @property
+    def crowded(self) -> bool:
+        """Whether the queue stands all the same: who refuses events by it lets it drain."""
+        return self._crowded(self._clock.monotonic_ns())
 
     @property
     def unread_ms(self) -> float:
@@ -179,7 +215,10 @@ class Turns:
         reading sockets takes time of its own between turns, and what has no time then is refused early."""
         started_ns = now_ns = self._clock.monotonic_ns()
         while self._decisions:
-            heapq.heappop(self._decisions)[3]()
+            _, _, since_ns, decide = heapq.heappop(self._decisions)
+            self._pressed.waited(now_ns - since_ns, now_ns)
+            self._crowded.waited(now_ns - since_ns, now_ns)
+            decide()
             self.decided()
             now_ns = self._clock.monotonic_ns()
             if now_ns - started_ns >= DECIDE_MS_MAX * 1e6:

@@ -66,9 +66,16 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 class App:
     """A route table with its limits. A connection calls `begin`, `receive` for each part of a body, then `handle`;
-    or `abandon`, when its client is gone before."""
+    or `abandon`, when its client is gone before. `busy`: why events are not taken just now, "" when they are; asked
+    when headers are complete, because a node that refuses most of what comes must do so for next to nothing."""
 
-    def __init__(self, routes: Iterable[Route], access: Access, settings: HttpSettings | None = None) -> None:
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        access: Access,
+        settings: HttpSettings | None = None,
+        busy: Callable[[], str] = lambda: "",
+    ) -> None:
         self.router = Router(routes)
         self.access = access
         self.settings = settings or HttpSettings()
@@ -84,6 +91,8 @@ class App:
         self.body_bytes_in_flight = 0
         self.refused = 0
         self._served = 0
+        self._busy = busy
+        self._refusals: dict[str, Response] = {}  # by reason
 
     # ------------------------------------------------------------ the way in
 
@@ -103,6 +112,9 @@ class App:
             return self._preflight(exchange.path)
         route, exchange.params = self.router.find(method, exchange.path)
         self._check_lane(route)
+        if route.lane == "collect" and (why := self._busy()):
+            self.refused += 1
+            return self._refusal(why)
         if route.scope is not None:
             exchange.principal = self.access.authenticate(credential(headers))
             exchange.principal.require(route.scope)
@@ -116,6 +128,12 @@ class App:
             check_media(headers)
         exchange.route = route
         return None
+
+    def _refusal(self, why: str) -> Response:
+        found = self._refusals.get(why)
+        if found is None:
+            found = self._refusals[why] = error_response(Overloaded(why, retry_after_s=1))
+        return found
 
     def receive(self, exchange: Exchange, part: bytes) -> bool:
         """A part of the body. False: beyond the route's limit, and the exchange got its `refusal`."""

@@ -37,6 +37,10 @@ class Node(Protocol):
         self, principal: Principal, calls: Sequence[Mapping[str, Any]], received_at_ms: int | None = None
     ) -> Awaitable[Receipt]: ...
 
+    def busy(self) -> str:
+        """Why events are refused just now; "" when they are not. Asked for every request: it must cost next to
+        nothing, and give one of a few texts."""
+
     def put_items(self, principal: Principal, items: Sequence[Mapping[str, Any]]) -> Awaitable[Receipt]: ...
 
     def put_rows(self, principal: Principal, table: str, rows: Sequence[Mapping[str, Any]]) -> Awaitable[Receipt]: ...

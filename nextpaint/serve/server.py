@@ -111,7 +111,7 @@ def node_app(node: Node, access: Access, *, pages: Iterable[Route] = (), setting
     for route in api:
         if route.accepts is not None:
             msgspec.json.Decoder(route.accepts)  # resolves the type's annotations now and not with the first request
-    return App([*api, *pages], access, settings)
+    return App([*api, *pages], access, settings, node.busy)
 
 
 def check_binding(host: str, access: Access) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from nextpaint.engine.turns import Standing
 from nextpaint.govern.access import LOCAL
 from nextpaint.ports import InlineWorkers
 from nextpaint.record.errors import InvalidInput, NotFound
@@ -64,6 +65,19 @@ def test_an_answer_does_not_wait_for_a_disk_that_stalls_longer_than_the_window(t
         return answer["recorded"], engine.node.observed.counters["decisions_pending"]
 
     assert on_a_node(tmp_path, body) == ("pending", 1)
+
+
+def test_where_other_decisions_wait_near_misses_are_left_out_on_record_and_the_answer_stays(tmp_path, monkeypatch):
+    async def body(engine):
+        told = []
+        for pressed in (False, True):
+            monkeypatch.setattr(Standing, "__call__", lambda queue, now_ns, pressed=pressed: pressed)
+            answer = await engine.decide(LOCAL, "shelf", {"anonymousId": "a", "inputs": PAGE})
+            why = await engine.explain(LOCAL, answer["decision_id"], "support", True)
+            told.append((len(why["near_misses"]) > 0, answer["degraded"], why["replay"]["verdict"]))
+        return told, engine.node.observed.counters["without_near_misses"]
+
+    assert on_a_node(tmp_path, body) == ([(True, [], "identical"), (False, [], "identical")], 1)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,14 @@ from types import SimpleNamespace
 import pytest
 
 from nextpaint.engine.node import NodeSettings
-from nextpaint.engine.turns import DECIDE_MS_MAX, PATIENCE_MS, PATIENCE_MS_MAX, Turns
+from nextpaint.engine.turns import (
+    CROWDED_FOR_MS,
+    CROWDED_MS,
+    DECIDE_MS_MAX,
+    PATIENCE_MS,
+    PATIENCE_MS_MAX,
+    Turns,
+)
 from nextpaint.govern.access import LOCAL
 from nextpaint.ports import SimulatedClock, SystemClock
 from nextpaint.process.runner import Arriving
@@ -92,7 +99,7 @@ def test_decisions_of_a_turn_are_bounded_and_events_give_way_by_how_long_the_nex
             clock.advance(1)
             done.append(None)
 
-        for _ in range(40):
+        for _ in range(80):
             turns.submit(0, decide)
         clock.advance(waited_ms)
         assert turns.lag_ms == waited_ms
@@ -100,6 +107,51 @@ def test_decisions_of_a_turn_are_bounded_and_events_give_way_by_how_long_the_nex
         return len(done)
 
     assert asyncio.run(run()) == DECIDE_MS_MAX
+
+
+def decisions_in_turn(waits_ms, between_ms=10):
+    """Turns in which the next decision had waited so long, one after the other; whether they are crowded after each."""
+
+    async def run():
+        clock, crowded = SimulatedClock(1_000_000), []
+        turns = Turns(clock, lambda records: None, lambda switch: None, lambda: None)
+        for waited_ms in waits_ms:
+            turns.submit(0, lambda: None)
+            clock.advance(waited_ms)
+            turns._turn()
+            crowded.append(turns.crowded)
+            clock.advance(between_ms)
+        clock.advance(int(CROWDED_FOR_MS))
+        return crowded, turns.crowded
+
+    return asyncio.run(run())
+
+
+def test_what_an_answer_does_not_depend_on_goes_before_events_are_refused():
+    async def run():
+        clock, seen = SimulatedClock(1_000_000), []
+        turns = Turns(clock, lambda records: None, lambda switch: None, lambda: None)
+        for _ in range(8):
+            turns.submit(0, lambda: None)
+            clock.advance(20)
+            turns._turn()
+            seen.append((turns.pressed, turns.crowded))
+        return seen
+
+    assert asyncio.run(run()) == [(False, False)] * 3 + [(True, False)] * 5
+
+
+def test_decisions_that_all_wait_long_for_a_while_are_a_queue_that_stands():
+    long_ms = int(CROWDED_MS) + 5
+    crowded, after = decisions_in_turn([long_ms] * 4)
+    assert crowded == [False, False, False, True], "told from a burst by how long it goes on"
+    assert not after, "nothing was decided for a while: there is no queue"
+
+
+def test_one_decision_that_need_not_wait_ends_the_queue():
+    long_ms = int(CROWDED_MS) + 5
+    waits = [*[long_ms] * 4, 1, long_ms, long_ms]
+    assert decisions_in_turn(waits)[0] == [*[False] * 3, True, *[False] * 3]
 
 
 def test_a_clock_that_stands_still_makes_no_slice_of_infinite_size():

@@ -62,6 +62,9 @@ class FakeNode:
         reasons = tuple((each.index, each.reason) for each in admission.quarantined)
         return FakeReceipt(len(fresh), len(admission.events) - len(fresh), reasons, f"{len(self.events)}.0.0")
 
+    def busy(self):
+        return "the ledger is behind" if self.overloaded == "early" else ""
+
     async def put_items(self, principal, items):
         return await self.put_rows(principal, "items", items)
 

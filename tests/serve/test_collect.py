@@ -108,6 +108,15 @@ def test_overload_is_429_with_retry_after(live):
     assert (answer.status_code, answer.headers["retry-after"], answer.headers["x-ratelimit-reset"]) == (429, "3", "3")
 
 
+def test_a_busy_node_refuses_events_before_their_bodies_and_still_decides(live):
+    live.node.overloaded = "early"
+    answer = live.http.post("/v1/track", content=b"not even JSON", headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    assert answer.json()["error"]["what"] == "the ledger is behind"
+    assert not live.node.principals, "it was never handed to the node"
+    assert live.http.post("/v1/decide/home", json={"userId": 5}).status_code == 200
+
+
 def padded(size):
     return json.dumps(good("m", properties={"x": "y" * size})).encode()
 
