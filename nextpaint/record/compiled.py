@@ -44,12 +44,14 @@ _lock = Lock()
 class Kernel:
     """A function to be compiled on its first call, or by `compile`. Called like the function."""
 
-    __slots__ = ("_run", "allocates", "function", "signature")
+    __slots__ = ("_digest", "_run", "allocates", "function", "signature")
 
     def __init__(self, function: Callable[..., Any], signature: str, allocates: bool = False) -> None:
         self.function = function
         self.signature = signature
         self.allocates = allocates
+        # Now, as the module is imported: sources that change before it is compiled are not those of this function.
+        self._digest = digest(function.__module__)
         self._run: Callable[..., Any] = self._first
 
     def __call__(self, *arguments: Any) -> Any:
@@ -64,7 +66,7 @@ class Kernel:
         if self._run != self._first:
             return
         with _lock:
-            numba.config.CACHE_DIR = str(folder() / digest(self.function.__module__))
+            numba.config.CACHE_DIR = str(folder() / self._digest)
             options = {"nogil": True, "cache": True, "error_model": "numpy", "_nrt": self.allocates}
             self._run = njit(_typed(self.signature), **options)(self.function)
 
@@ -174,6 +176,11 @@ def folder() -> Path:
 
 
 @cache
+def _source(path: str) -> bytes:
+    return Path(path).read_bytes()
+
+
+@cache
 def digest(module: str) -> str:
     """Of a module's source, of all of ours it imports, of Numba's version and the processor: 16 hex digits."""
     seen: dict[str, bytes] = {}
@@ -183,7 +190,7 @@ def digest(module: str) -> str:
         if name in seen:
             continue
         path = getattr(sys.modules.get(name), "__file__", None)
-        seen[name] = Path(path).read_bytes() if path else b""
+        seen[name] = _source(path) if path else b""
         open_ += _IMPORTS.findall(seen[name].decode())
     text = b"\0".join(name.encode() + b"\0" + seen[name] for name in sorted(seen))
     machine = f"{numba.__version__} {get_host_cpu_name()} {sys.version_info[:2]}".encode()

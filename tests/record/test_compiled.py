@@ -68,7 +68,27 @@ def test_a_change_in_an_imported_module_changes_the_digest(module: Path):
     before = compiled.digest.__wrapped__("nextpaint.test_upper")
     assert compiled.digest.__wrapped__("nextpaint.test_upper") == before
     module.write_text("x = 2\n")
+    compiled._source.cache_clear()
     assert compiled.digest.__wrapped__("nextpaint.test_upper") != before
+
+
+def test_sources_that_change_after_the_import_are_not_taken_for_those_of_a_kernel(module: Path, monkeypatch, tmp_path):
+    """Else a process that runs while its sources are replaced leaves old code for whoever comes next."""
+    compiled.digest.cache_clear()
+    fake = {"__name__": "nextpaint.test_upper"}
+    exec("def twice(x):\n    return 2 * x\n", fake)
+    twice = compiled.Kernel(fake["twice"], "int64(int64)")
+    imported = compiled.digest("nextpaint.test_upper")
+    module.write_text("x = 3\n")
+    compiled.digest.cache_clear()
+    compiled._source.cache_clear()
+    assert compiled.digest("nextpaint.test_upper") != imported
+    monkeypatch.setattr(compiled, "folder", lambda: tmp_path)
+    monkeypatch.setattr(compiled, "njit", lambda *_, **__: lambda function: function)
+    monkeypatch.setattr(compiled.numba.config, "CACHE_DIR", "")
+    twice.compile()
+    assert compiled.numba.config.CACHE_DIR == str(tmp_path / imported)
+    compiled.digest.cache_clear()
 
 
 def test_the_place_of_machine_code_can_be_chosen(monkeypatch, tmp_path):

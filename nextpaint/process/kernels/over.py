@@ -26,6 +26,7 @@ from nextpaint.process.kernels.paged import (
     append,
     find,
     foresee,
+    foresee_bucket,
     is_live,
     lacking,
     page_at,
@@ -212,6 +213,15 @@ def _row_taken(
 
 
 @inner
+def _foresee_row(meta: Any, over: Any, slot: int) -> None:
+    """A kept row is about to be looked at or to leave, if there is one."""
+    if slot >= 0:
+        prefetch(row_at(meta, slot))
+        prefetch(_link(meta, slot, over[ROW_LINK], NEXT))
+        prefetch(page_at(meta, slot))
+
+
+@inner
 def _foresee_due(meta: Any, frames: Any, queue: Any, over: Any) -> None:
     """Let what rows need that fire soon be on its way into the cache: the row, then its frame, then what that drops."""
     slot = coming(queue, 3 * AHEAD)
@@ -227,11 +237,9 @@ def _foresee_due(meta: Any, frames: Any, queue: Any, over: Any) -> None:
         prefetch(page_at(frames, frame))
     slot = coming(queue, AHEAD)
     if slot >= 0:
-        kept = load(_link(frames, load(_link(meta, slot, over[ROW_LINK], OF_FRAME)), over[FRAME_LINK], KEPT))
-        if kept:
-            prefetch(row_at(meta, kept - 1))
-            prefetch(_link(meta, kept - 1, over[ROW_LINK], NEXT))
-            prefetch(page_at(meta, kept - 1))
+        frame = load(_link(meta, slot, over[ROW_LINK], OF_FRAME))
+        _foresee_row(meta, over, load(_link(frames, frame, over[FRAME_LINK], KEPT)) - 1)
+        _foresee_row(meta, over, load(_link(frames, frame, over[FRAME_LINK], LAST_KEPT)) - 1)
 
 
 @inner
@@ -325,10 +333,15 @@ def _fired(
 @inner
 def _forgotten(meta: Any, frames: Any, clean: Any, cursor: Any, over: Any) -> Any:
     """Look after the frame whose cleaning is due: later, if it has fired since; else drop what it keeps."""
-    after = coming(clean, AHEAD)
+    after = coming(clean, 2 * AHEAD)
     if after >= 0:
         prefetch(row_at(frames, after))
-        prefetch(_link(frames, after, over[FRAME_LINK], CLEANED))
+        prefetch(_link(frames, after, over[FRAME_LINK], WAITING))
+        prefetch(_link(frames, after, over[FRAME_LINK], CHANGED))
+    after = coming(clean, AHEAD)
+    if after >= 0:
+        foresee_bucket(frames, load(row_at(frames, after)))
+        _foresee_row(meta, over, load(_link(frames, after, over[FRAME_LINK], KEPT)) - 1)
     frame, order = first_slot(clean), first_order(clean)
     row = row_at(frames, frame)
     if not is_live(row) or load(_link(frames, frame, over[FRAME_LINK], CLEANED)) != order:

@@ -354,12 +354,27 @@ def unlink(meta: Meta, slot: Any) -> None:
 
 
 @inner
+def _foresee_strings(meta: Meta, row: Address) -> None:
+    """The strings of a row are about to be zeroed."""
+    for field in range(meta[FIELDS]):
+        spec = meta[SPEC] + field * 8 * SPEC_WORDS
+        if load(spec) >= STRING:
+            word = load(row + 8 * load(spec + 16))
+            if word:
+                prefetch(string_at(meta, word))
+
+
+@inner
 def reclaim(meta: Meta) -> None:
     """Zero and free the rows that were taken out, with their strings."""
     while meta[LIMBO]:
         slot = meta[LIMBO] - 1
         row = row_at(meta, slot)
-        meta[LIMBO] = load(row + 8 * NEXT)
+        after = meta[LIMBO] = load(row + 8 * NEXT)
+        if after:
+            after = load(row_at(meta, after - 1) + 8 * NEXT)
+        if after and meta[STRINGS]:
+            _foresee_strings(meta, row_at(meta, after - 1))
         for field in range(meta[FIELDS]):
             spec = meta[SPEC] + field * 8 * SPEC_WORDS
             if load(spec) >= STRING:
