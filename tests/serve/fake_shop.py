@@ -106,6 +106,9 @@ class FakeShop:
                 self.last = (call["event"], item.id, call["anonymousId"])
         return FakeReceipt(len(calls), position=f"{self.frame()}.0.0")
 
+    def busy(self):
+        return ""
+
     async def put_items(self, principal, items):
         for row in items:
             item = self.items[row["item_id"]]
