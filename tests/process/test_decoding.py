@@ -155,6 +155,13 @@ def test_times_at_their_bounds(time, sure):
     assert not (sure and decoded.odd[0])
 
 
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
+def test_where_no_value_can_begin_there_is_none(field):
+    decoded = agree([f'{{"{field.name}":'.encode() + b"\x80null}"])
+    assert decoded.odd[0]
+    assert decoded.columns[FIELDS.index(field)].to_list() == [None]
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(spelled(), min_size=1, max_size=3))
 def test_what_is_decoded_is_what_msgspec_decodes(texts):

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nextpaint.process.kernels.json_columns import CLEAN, NO_VALUE, NULL, ODD, RAW, VALUE, utf8_size
+from nextpaint.process.kernels.json_columns import CLEAN, NO_VALUE, NULL, ODD, RAW, VALUE
+from nextpaint.process.kernels.json_scan import utf8_size
 from nextpaint.record.compiled import byte_at, inner, kernel, long_at, word_at
 
 ByteArray = npt.NDArray[np.uint8]

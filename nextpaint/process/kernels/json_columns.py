@@ -9,6 +9,8 @@ Certain means: strict JSON (RFC 8259) in strict UTF-8, no control characters in 
 of at most 15 digits and a power of ten of at most 22, where one division or multiplication rounds correctly (Clinger,
 "How to read floating point numbers accurately", 1990). The last of several equal keys wins, as in a dict.
 
+What the grammar says of the bytes is in `json_scan`.
+
 The schema is a tree of nodes: node 0 is the record, children of a node are contiguous. What bytes say never makes the
 kernel read outside the buffer, nor heed what is outside their record.
 
@@ -22,11 +24,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-from nextpaint.record.compiled import byte_at, inner, kernel, long_at, put_byte, word_at
+from nextpaint.process.kernels.json_scan import HIGH_BITS, NO_BITS, is_digit, space_end, string_end, unescape, value_end
+from nextpaint.record.compiled import byte_at, inner, kernel, long_at, word_at
 
 ByteArray = npt.NDArray[np.uint8]
 LongArray = npt.NDArray[np.int64]
@@ -35,360 +35,17 @@ ABSENT, NULL, VALUE, RAW, UNESCAPED = range(5)
 CLEAN, ODD, NO_VALUE = range(3)
 OTHER, INTEGER, REAL, BOOLEAN, TEXT, TIME, RECORD = range(7)
 DEPTH_MAX = 16  # of records within records that become columns; deeper ones are RAW
-_NESTING_MAX = 60  # of skipped values: one bit each
+NODE_NUMBERS = 6  # of the schema, per node: see `decode_json`
 
 _POWERS = np.array([10.0**power for power in range(23)])
 _DAYS_BEFORE = np.array([0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334], np.int64)
 _DAYS_IN = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
 
 
-NODE_NUMBERS = 6
-
-_ONES = np.uint64(0x0101010101010101)
-_QUOTES = np.uint64(0x2222222222222222)
-_SLASHES = np.uint64(0x5C5C5C5C5C5C5C5C)
-_SPACES = np.uint64(0x2020202020202020)
-_HIGH = np.uint64(0x8080808080808080)
-_NO_BITS = np.uint64(0)
-
-
-def _first_bit(typing: Any, word: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.int64(types.uint64), generate
-
-
-first_bit: Any = intrinsic(_first_bit)  # the number of the lowest bit that is set, of at least one
-
-
-@inner
-def _space(buffer: int, at: int, end: int) -> int:
-    while at < end and (
-        byte_at(buffer + at) == 32
-        or byte_at(buffer + at) == 10
-        or byte_at(buffer + at) == 13
-        or byte_at(buffer + at) == 9
-    ):
-        at += 1
-    return at
-
-
-@inner
-def utf8_size(buffer: int, at: int, end: int) -> int:
-    """Bytes of the character above ASCII at `at` (Unicode 15, table 3-7); 0 if there is none."""
-    lead = byte_at(buffer + at)
-    low, high = 0x80, 0xBF
-    if 0xC2 <= lead <= 0xDF:
-        size = 2
-    elif 0xE0 <= lead <= 0xEF:
-        size = 3
-        if lead == 0xE0:
-            low = 0xA0
-        elif lead == 0xED:
-            high = 0x9F
-    elif 0xF0 <= lead <= 0xF4:
-        size = 4
-        if lead == 0xF0:
-            low = 0x90
-        elif lead == 0xF4:
-            high = 0x8F
-    else:
-        return 0
-    if at + size > end or not low <= byte_at(buffer + at + 1) <= high:
-        return 0
-    for more in range(2, size):
-        if not 0x80 <= byte_at(buffer + at + more) <= 0xBF:
-            return 0
-    return size
-
-
-@inner
-def _special(word: Any) -> Any:
-    """Of eight bytes, the high bit of the first that is a quote, a backslash, a control character or above ASCII; bits
-    above it mean nothing."""
-    quotes, slashes = word ^ _QUOTES, word ^ _SLASHES
-    found = (quotes - _ONES) & ~quotes | (slashes - _ONES) & ~slashes | (word - _SPACES) & ~word | word
-    return found & _HIGH
-
-
-@inner
-def is_plain(word: Any) -> Any:
-    """Whether none of eight bytes is a quote, a backslash, a control character or above ASCII."""
-    return _special(word) == _NO_BITS
-
-
-@inner
-def _string_end(buffer: int, at: int, end: int) -> tuple[int, bool]:
-    """(where the closing quote of the string is whose text starts at `at`, whether it has escapes); -1: none, or it is
-    not valid. Escapes are checked when they are undone."""
-    escaped = False
-    while at < end:
-        if at + 8 <= end:
-            special = _special(word_at(buffer + at))
-            if special == _NO_BITS:
-                at += 8
-                continue
-            at += first_bit(special) >> 3
-            byte = byte_at(buffer + at)
-        else:
-            byte = byte_at(buffer + at)
-            if 32 <= byte < 128 and byte != 34 and byte != 92:
-                at += 1
-                continue
-        if byte < 32:
-            return -1, escaped
-        if byte == 34:
-            return at, escaped
-        if byte == 92:
-            escaped = True
-            at += 2
-        else:
-            size = utf8_size(buffer, at, end)
-            if size == 0:
-                return -1, escaped
-            at += size
-    return -1, escaped
-
-
-@inner
-def _hex4(buffer: int, at: int, end: int) -> int:
-    """Four hexadecimal digits; -1 if they are not."""
-    if at + 4 > end:
-        return -1
-    value = 0
-    for place in range(4):
-        digit = byte_at(buffer + at + place)
-        if 48 <= digit <= 57:
-            digit -= 48
-        elif 65 <= digit <= 70:
-            digit -= 55
-        elif 97 <= digit <= 102:
-            digit -= 87
-        else:
-            return -1
-        value = value * 16 + digit
-    return value
-
-
-@inner
-def _put_character(code: int, into: int, to: int) -> int:
-    """Write a code point as UTF-8; gives where it ends."""
-    if code < 0x80:
-        put_byte(into + to, code)
-        return to + 1
-    if code < 0x800:
-        put_byte(into + to, 0xC0 | (code >> 6))
-        put_byte(into + to + 1, 0x80 | (code & 0x3F))
-        return to + 2
-    if code < 0x10000:
-        put_byte(into + to, 0xE0 | (code >> 12))
-        put_byte(into + to + 1, 0x80 | ((code >> 6) & 0x3F))
-        put_byte(into + to + 2, 0x80 | (code & 0x3F))
-        return to + 3
-    put_byte(into + to, 0xF0 | (code >> 18))
-    put_byte(into + to + 1, 0x80 | ((code >> 12) & 0x3F))
-    put_byte(into + to + 2, 0x80 | ((code >> 6) & 0x3F))
-    put_byte(into + to + 3, 0x80 | (code & 0x3F))
-    return to + 4
-
-
-@inner
-def _simple_escape(byte: int) -> int:
-    """The character a one-letter escape stands for; -1 if there is none."""
-    if byte == 34 or byte == 92 or byte == 47:
-        return byte
-    if byte == 98:
-        return 8
-    if byte == 102:
-        return 12
-    if byte == 110:
-        return 10
-    if byte == 114:
-        return 13
-    return 9 if byte == 116 else -1
-
-
-@inner
-def _unicode_escape(buffer: int, at: int, end: int) -> Any:
-    r"""(code point, where it ends) of the four digits after \u, with a second half if it needs one; (-1, at) if bad."""
-    code = _hex4(buffer, at, end)
-    at += 4
-    if code < 0 or 0xDC00 <= code <= 0xDFFF:
-        return -1, at
-    if 0xD800 <= code <= 0xDBFF:
-        if at + 6 > end or byte_at(buffer + at) != 92 or byte_at(buffer + at + 1) != 117:
-            return -1, at
-        low = _hex4(buffer, at + 2, end)
-        if not 0xDC00 <= low <= 0xDFFF:
-            return -1, at
-        return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00), at + 6
-    return code, at
-
-
-@inner
-def _character(buffer: int, at: int, end: int) -> Any:
-    """(code point of the escape, or the byte, at `at`, where it ends); -1: a bad escape."""
-    if byte_at(buffer + at) != 92:
-        return byte_at(buffer + at), at + 1
-    if at + 1 >= end:
-        return -1, at
-    letter = byte_at(buffer + at + 1)
-    if letter == 117:
-        return _unicode_escape(buffer, at + 2, end)
-    return _simple_escape(letter), at + 2
-
-
-@inner
-def _unescape(buffer: int, at: int, end: int, into: int, to: int) -> int:
-    """Write the text between quotes with its escapes undone (never longer); gives where it ends, -1 if bad."""
-    while at < end:
-        if byte_at(buffer + at) != 92:
-            put_byte(into + to, byte_at(buffer + at))
-            to += 1
-            at += 1
-            continue
-        code, at = _character(buffer, at, end)
-        if code < 0:
-            return -1
-        to = _put_character(code, into, to)
-    return to
-
-
-@inner
-def _is_digit(byte: int) -> bool:
-    return 48 <= byte <= 57
-
-
-@inner
-def _number_end(buffer: int, at: int, end: int) -> int:
-    """Where the number at `at` ends; -1 if it is not well-formed, or so large that it may be out of range."""
-    if at < end and byte_at(buffer + at) == 45:
-        at += 1
-    begin = at
-    while at < end and _is_digit(byte_at(buffer + at)):
-        at += 1
-    whole = at - begin
-    if whole == 0 or whole > 18 or (whole > 1 and byte_at(buffer + begin) == 48):
-        return -1
-    if at < end and byte_at(buffer + at) == 46:
-        at += 1
-        begin = at
-        while at < end and _is_digit(byte_at(buffer + at)):
-            at += 1
-        if at == begin or at - begin > 40:
-            return -1
-    if at < end and (byte_at(buffer + at) == 101 or byte_at(buffer + at) == 69):
-        at += 1
-        if at < end and (byte_at(buffer + at) == 43 or byte_at(buffer + at) == 45):
-            at += 1
-        begin = at
-        while at < end and _is_digit(byte_at(buffer + at)):
-            at += 1
-        if at == begin or at - begin > 2:
-            return -1
-    return at
-
-
-@inner
-def _word_end(buffer: int, at: int, end: int) -> int:
-    """Where true, false or null ends; -1 if it is neither."""
-    if at + 4 <= end:
-        a, b, c, d = byte_at(buffer + at), byte_at(buffer + at + 1), byte_at(buffer + at + 2), byte_at(buffer + at + 3)
-        if (a == 116 and b == 114 and c == 117 and d == 101) or (a == 110 and b == 117 and c == 108 and d == 108):
-            return at + 4
-        if a == 102 and b == 97 and c == 108 and d == 115 and at + 5 <= end and byte_at(buffer + at + 4) == 101:
-            return at + 5
-    return -1
-
-
-@inner
-def _escapes_hold(buffer: int, at: int, end: int) -> bool:
-    """Whether the escapes of a string that nobody reads are good ones."""
-    while at < end:
-        code, at = _character(buffer, at, end)
-        if code < 0:
-            return False
-    return True
-
-
-@inner
-def _scalar_end(buffer: int, at: int, end: int) -> int:
-    """Where the string, number or word at `at` ends; -1 if it is not well-formed."""
-    byte = byte_at(buffer + at)
-    if byte == 34:
-        close, escaped = _string_end(buffer, at + 1, end)
-        if close < 0 or (escaped and not _escapes_hold(buffer, at + 1, close)):
-            return -1
-        return close + 1
-    if byte == 45 or _is_digit(byte):
-        return _number_end(buffer, at, end)
-    return _word_end(buffer, at, end)
-
-
-@inner
-def _key_end(buffer: int, at: int, end: int) -> int:
-    """After the key at `at` and its colon, where the value begins; -1 if there is no key."""
-    if at >= end or byte_at(buffer + at) != 34:
-        return -1
-    at = _scalar_end(buffer, at, end)
-    if at < 0:
-        return -1
-    at = _space(buffer, at, end)
-    if at >= end or byte_at(buffer + at) != 58:
-        return -1
-    return _space(buffer, at + 1, end)
-
-
-@inner
-def _after_value(buffer: int, at: int, end: int, kinds: int, depth: int) -> Any:
-    """(where the next value begins, kinds, depth) after a value ended at `at`, closing what ends there; depth 0:
-    nothing is open any more, the position is the end; position -1: not well-formed."""
-    while depth > 0:
-        at = _space(buffer, at, end)
-        if at >= end:
-            return -1, kinds, depth
-        byte, is_object = byte_at(buffer + at), (kinds & 1) == 1
-        at += 1
-        if byte == 44:
-            at = _space(buffer, at, end)
-            return (_key_end(buffer, at, end) if is_object else at), kinds, depth
-        if byte != (125 if is_object else 93):
-            return -1, kinds, depth
-        kinds >>= 1
-        depth -= 1
-    return at, kinds, depth
-
-
-@inner
-def _value_end(buffer: int, at: int, end: int) -> int:
-    """Where the value at `at` ends, whatever it is; -1 if it is not well-formed or too deep."""
-    kinds, depth = 0, 0  # of what is open: one bit a level, 1 for an object
-    while at >= 0:
-        byte = byte_at(buffer + at) if at < end else 0
-        if byte == 123 or byte == 91:
-            if depth == _NESTING_MAX:
-                return -1
-            at = _space(buffer, at + 1, end)
-            kinds, depth = kinds << 1 | (byte == 123), depth + 1
-            if at >= end or byte_at(buffer + at) != byte + 2:  # not empty: a bracket closes two above where it opens
-                if byte == 123:
-                    at = _key_end(buffer, at, end)
-                continue
-        else:
-            at = _scalar_end(buffer, at, end) if at < end else -1
-            if at < 0:
-                return -1
-        at, kinds, depth = _after_value(buffer, at, end, kinds, depth)
-        if depth == 0:
-            return at
-    return -1
-
-
 @inner
 def _two(buffer: int, at: int) -> int:
     """Two digits; -1 if they are not."""
-    if not (_is_digit(byte_at(buffer + at)) and _is_digit(byte_at(buffer + at + 1))):
+    if not (is_digit(byte_at(buffer + at)) and is_digit(byte_at(buffer + at + 1))):
         return -1
     return (byte_at(buffer + at) - 48) * 10 + byte_at(buffer + at + 1) - 48
 
@@ -427,7 +84,7 @@ def _moment(buffer: int, at: int, end: int) -> Any:
     if place < end and byte_at(buffer + place) == 46:
         place += 1
         begin, unit = place, 100
-        while place < end and _is_digit(byte_at(buffer + place)):
+        while place < end and is_digit(byte_at(buffer + place)):
             millis += (byte_at(buffer + place) - 48) * unit
             unit //= 10
             place += 1
@@ -487,7 +144,7 @@ def _integer(buffer: int, at: int, end: int) -> Any:
         at += 1
     value = 0
     while at < end:
-        if not _is_digit(byte_at(buffer + at)):
+        if not is_digit(byte_at(buffer + at)):
             return 0, False
         value = value * 10 + byte_at(buffer + at) - 48
         at += 1
@@ -539,7 +196,7 @@ _BROKEN = -(2**62)
 def _next_key(buffer: int, at: int, end: int, opened: bool) -> int:
     """Where the next key of an object begins. Minus the place after the object if it ends here; `_BROKEN` if neither.
     `opened`: nothing of it has been read yet."""
-    at = _space(buffer, at, end)
+    at = space_end(buffer, at, end)
     if at >= end:
         return _BROKEN
     byte = byte_at(buffer + at)
@@ -547,7 +204,7 @@ def _next_key(buffer: int, at: int, end: int, opened: bool) -> int:
         return -(at + 1)
     if opened:
         return at if byte == 34 else _BROKEN
-    return _space(buffer, at + 1, end) if byte == 44 else _BROKEN
+    return space_end(buffer, at + 1, end) if byte == 44 else _BROKEN
 
 
 @inner
@@ -560,13 +217,13 @@ def _key(buffer: int, at: int, end: int, names: int, nodes: int, node: int, hint
     if child >= 0:
         at += _node(nodes, child, 4)
     else:
-        at, escaped = _string_end(buffer, at, end)
+        at, escaped = string_end(buffer, at, end)
         if at < 0 or escaped:
             return -1, -1
-    at = _space(buffer, at + 1, end)
+    at = space_end(buffer, at + 1, end)
     if at >= end or byte_at(buffer + at) != 58:
         return -1, -1
-    at = _space(buffer, at + 1, end)
+    at = space_end(buffer, at + 1, end)
     return child, (at if at < end else -1)
 
 
@@ -577,7 +234,7 @@ def _scalar(buffer: int, at: int, end: int, kind: int, bits: int) -> Any:
     if byte == 110:
         return NULL, 0, 0.0
     word, real, certain = 0, 0.0, False
-    if byte == 45 or _is_digit(byte):
+    if byte == 45 or is_digit(byte):
         if kind == REAL:
             real, certain = _real(buffer, at, end)
         elif kind == INTEGER or kind == TIME:
@@ -615,7 +272,7 @@ def _same(left: int, right: int, size: int) -> Any:
             return False
         done += 8
     rest = np.uint64(8 * (size - done))
-    return rest == _NO_BITS or (word_at(left + done) ^ word_at(right + done)) << (np.uint64(64) - rest) == _NO_BITS
+    return rest == NO_BITS or (word_at(left + done) ^ word_at(right + done)) << (np.uint64(64) - rest) == NO_BITS
 
 
 @inner
@@ -634,10 +291,10 @@ def _usual_moment(buffer: int, at: int) -> Any:
     digits = (date + _OVER_NINE) | date | (clock & _CLOCK_DIGITS) + _OVER_NINE | clock & _CLOCK_DIGITS
     digits |= (seconds + _OVER_NINE) | seconds
     if (
-        (date & ~_DATE_DIGITS) != _NO_BITS
-        or (marks != _NO_BITS and marks != _LETTER_T)
-        or (seconds & ~_SECONDS_DIGITS) != _NO_BITS
-        or (digits & _HIGH) != _NO_BITS
+        (date & ~_DATE_DIGITS) != NO_BITS
+        or (marks != NO_BITS and marks != _LETTER_T)
+        or (seconds & ~_SECONDS_DIGITS) != NO_BITS
+        or (digits & HIGH_BITS) != NO_BITS
     ):
         return 0, False
     date = date * _TEN + (date >> _ONE_BYTE)
@@ -728,15 +385,26 @@ def _usual_key(
 @inner
 def _text(buffer: int, at: int, end: int, arena: int, used: int) -> Any:
     """(state, place, length, where the value ends, arena used) of the string whose quote is at `at`; end -1: bad."""
-    close, escaped = _string_end(buffer, at + 1, end)
+    close, escaped = string_end(buffer, at + 1, end)
     if close < 0:
         return RAW, at, 0, -1, used
     if not escaped:
         return VALUE, at + 1, close - at - 1, close + 1, used
-    ended = _unescape(buffer, at + 1, close, arena, used)
+    ended = unescape(buffer, at + 1, close, arena, used)
     if ended < 0:
         return RAW, at, 0, -1, used
     return UNESCAPED, used, ended - used, close + 1, ended
+
+
+@inner
+def _other(buffer: int, at: int, end: int, kind: int, bits: int) -> Any:
+    """(state, word, real, where it ends) of the value at `at` that is neither text nor a record of columns; end -1:
+    bad, and as if it were not there."""
+    ended = value_end(buffer, at, end)
+    if ended < 0:
+        return ABSENT, 0, 0.0, -1
+    state, word, real = _scalar(buffer, at, ended, kind, bits)
+    return state, (at if state == RAW else word), real, ended
 
 
 @kernel(
@@ -762,16 +430,15 @@ def decode_json(
     nodes: kind, first child, children, place of the name, length of the name, bits of an integer; one row a node. A
         name stands between quotes, with a colon behind them, and eight bytes follow the last.
     words, lengths: per node and record an integer, boolean (0, 1), epoch ms, or the place of text or of raw JSON; the
-        place of UNESCAPED text is in `arena`. reals: as words, for doubles.
+        place of UNESCAPED text is in `arena`. reals: as words, for doubles. stack: scratch, shape (DEPTH_MAX, 2).
     states (all zero before): ABSENT .. UNESCAPED. flags: CLEAN, ODD, or NO_VALUE where length is negative.
-    stack: scratch, shape (DEPTH_MAX, 2).
     """
     text, called, tree, spare = buffer.ctypes.data, names.ctypes.data, nodes.ctypes.data, arena.ctypes.data
     used, readable = 0, buffer.size
     for row in range(start.size):
-        at, end = start[row], start[row] + length[row]
+        end = start[row] + length[row]
         flags[row] = NO_VALUE if length[row] < 0 else ODD
-        at = _space(text, at, end)
+        at = space_end(text, start[row], end)
         if at >= end or byte_at(text + at) != 123:
             continue
         depth, node, hint, opened, at = 0, 0, nodes[0, 1], True, at + 1
@@ -791,34 +458,26 @@ def decode_json(
                 if at < 0:
                     depth -= 1
                     if depth < 0:
-                        flags[row] = CLEAN if at != _BROKEN and _space(text, -at, end) == end else ODD
+                        flags[row] = CLEAN if at != _BROKEN and space_end(text, -at, end) == end else ODD
                         break
                     node, hint, opened, at = stack[depth, 0], stack[depth, 1], False, (-at if at != _BROKEN else at)
                     continue
                 child, at = _key(text, at, end, called, tree, node, hint)
                 if child < 0:
-                    opened = False
-                    at = _value_end(text, at, end) if at >= 0 else at
+                    at, opened = (value_end(text, at, end) if at >= 0 else at), False
                     continue
-            opened = False
-            hint = child + 1
-            kind, begin = nodes[child, 0], at
+            kind, begin, hint, opened = nodes[child, 0], at, child + 1, False
             if kind == TEXT and byte_at(text + at) == 34:
                 state, place, size, at, used = _text(text, at, end, spare, used)
                 states[child, row], words[child, row], lengths[child, row] = state, place, size
             elif kind == RECORD and byte_at(text + at) == 123 and depth < DEPTH_MAX:
                 first = nodes[child, 1]
                 states[first : first + nodes[child, 2], row] = ABSENT
-                states[child, row] = VALUE
-                stack[depth, 0], stack[depth, 1] = node, hint
+                stack[depth, 0], stack[depth, 1], states[child, row] = node, hint, VALUE
                 depth, node, hint, opened, at = depth + 1, child, first, True, at + 1
             else:
-                at = _value_end(text, at, end)
-                if at >= 0:
-                    state, word, real = _scalar(text, begin, at, kind, nodes[child, 5])
-                    states[child, row] = state
-                    words[child, row] = begin if state == RAW else word
-                    lengths[child, row] = at - begin
-                    if kind == REAL and state == VALUE:
-                        reals[child, row] = real
+                state, word, real, at = _other(text, at, end, kind, nodes[child, 5])
+                states[child, row], words[child, row], lengths[child, row] = state, word, at - begin
+                if kind == REAL and state == VALUE:
+                    reals[child, row] = real
     return used

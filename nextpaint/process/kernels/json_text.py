@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nextpaint.process.kernels.json_columns import is_plain
+from nextpaint.process.kernels.json_scan import is_plain
 from nextpaint.record.compiled import byte_at, inner, kernel, put_byte, put_word, word_at
 
 ByteArray = npt.NDArray[np.uint8]
