@@ -154,13 +154,13 @@ class Deciding:
             window = window.within(terms.total_ms)
         deadline_ns = started_ns + (window.ingest_ms + window.process_ms) * 1_000_000
         end_ns = None if terms.total_ms is None else started_ns + terms.total_ms * 1_000_000
-        waits = bool(body.get("events") or body.get("position"))
+        waits = bool(body.get("events") or body.get("position")) or self._behind(request) > self._node.runner.applied
         return _Asked(surface, request, window, as_of_ms, now_ms, started_ns, deadline_ns, end_ns, waits, started_ns)
 
     async def _prepared(self, principal: Principal, body: Mapping[str, Any], asked: _Asked) -> None:
         """Wait for what a decision reads: its own events, a position, what indexes find for it."""
         if asked.waits:
-            asked.stale = await self._caught_up(principal, body, asked.now_ms, asked.deadline_ns)
+            asked.stale = await self._caught_up(principal, body, asked)
         if self.nearest.follows:
             asked.request = await self._searched(asked.surface, asked.request, asked.as_of_ms, asked.deadline_ns)
         asked.ingested_ns = self._node.ports.clock.monotonic_ns()
@@ -283,23 +283,34 @@ class Deciding:
             )
         return ahead
 
-    async def _caught_up(self, principal: Principal, body: Mapping[str, Any], now_ms: int, deadline_ns: int) -> bool:
-        """Apply the request's own events and reach the position it asks for; True when there was no time for it."""
-        wanted = -1
+    def _behind(self, request: DecisionRequest) -> int:
+        """The last record of this person that was acknowledged: a click changes the next page."""
+        node, known = self._node, self._node.subjects.known
+        named = [
+            request.subject,
+            known("user", request.user_id) if request.user_id else None,
+            known("anonymous", request.anonymous_id) if request.anonymous_id else None,
+        ]
+        return max(map(node.unapplied, named))
+
+    async def _caught_up(self, principal: Principal, body: Mapping[str, Any], asked: _Asked) -> bool:
+        """Apply the request's own events and all that was acknowledged of its person, and reach the position it asks
+        for; True when there was no time for it."""
+        wanted = self._behind(asked.request)
         events = body.get("events")
         if events:
             if not isinstance(events, list):
                 raise InvalidInput(
                     "'events' must be a list of Segment calls", where="request", cure="send a list, or leave it out"
                 )
-            receipt = await self._intake.events(principal, events, now_ms)
-            wanted = receipt.seq
+            receipt = await self._intake.events(principal, events, asked.now_ms)
+            wanted = max(wanted, receipt.seq)
         position = body.get("position")
         if position:
             wanted = max(wanted, self._seq(position))
         if wanted <= self._node.runner.applied:
             return False
-        left_s = (deadline_ns - self._node.ports.clock.monotonic_ns()) / 1e9
+        left_s = (asked.deadline_ns - self._node.ports.clock.monotonic_ns()) / 1e9
         try:
             await asyncio.wait_for(self._node.applied(wanted), max(left_s, 0.0))
         except TimeoutError:

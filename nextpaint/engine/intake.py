@@ -195,6 +195,8 @@ class Intake:
         """Everything of a request is durable."""
         self._door.recorded(admission.links)
         receipt.position, receipt.seq = landing.position(), landing.seq
+        for event in admission.events:
+            self._node.acknowledged(event.subject, receipt.seq)
         if landing.keys:
             self._observe(admission.events[-1], receipt, times)
         counters = self._node.observed.counters

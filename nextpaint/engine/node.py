@@ -47,6 +47,7 @@ log = logging.getLogger("nextpaint.engine")
 
 NEAR_RECORDS = 300  # a rebuild this close to the running state may take over: the rest is done in one go at the switch
 REBUILD_RECORDS = 32  # a step of a rebuild: decisions wait at most as long as for a slice or two
+UNAPPLIED_KEPT = 4_096  # subjects; beyond it those whose records are applied are forgotten
 PLACES_KEPT = 10_000  # frames whose positions are known without reading them: the last seconds to minutes
 COMPANY = 2  # requests in the last frame from which on the next waits for its gap
 CHECKPOINT_NS = 1_000_000  # a slice of a checkpoint: pages are encoded until this has passed
@@ -127,6 +128,7 @@ class Node:
         self.directory = directory
         self.settings = settings
         self.started_ms = ports.clock.now_ms()
+        self._unapplied: dict[str, int] = {}  # subject -> seq of their last acknowledged record
         self.observed = Observed(Counters(), Rate(), Rate(), Rate(), Latency(), Latency())
         self.subjects = Subjects.open(directory / "keys.db", ports.random)
         self.ledger = NodeLedger.open(ports)
@@ -300,6 +302,17 @@ class Node:
             self.emitted = outputs.last
             self.writer.emitted = (self.emitted.seq, self.emitted.operator, self.emitted.ordinal)
         self.observed.counters.add("outputs", len(outputs))
+
+    def acknowledged(self, subject: str, seq: int) -> None:
+        """A record of somebody was acknowledged: what is decided for them from now on has it."""
+        self._unapplied[subject] = seq
+        if len(self._unapplied) > UNAPPLIED_KEPT:
+            applied = self.runner.applied
+            self._unapplied = {each: at for each, at in self._unapplied.items() if at > applied}
+
+    def unapplied(self, subject: str | None) -> int:
+        """The last record of somebody that was acknowledged, and may not be applied yet; -1: there is none."""
+        return -1 if subject is None else self._unapplied.get(subject, -1)
 
     async def applied(self, seq: int) -> None:
         """Wait until the record `seq` is applied."""

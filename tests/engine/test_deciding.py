@@ -9,7 +9,7 @@ from nextpaint.govern.access import LOCAL
 from nextpaint.ports import InlineWorkers
 from nextpaint.record.errors import InvalidInput, NotFound
 from tests.engine.explorer import GOODS_30, explorer
-from tests.engine.shop import opened
+from tests.engine.shop import GOODS, corner, opened
 
 PAGE = {"page": "home"}
 
@@ -98,3 +98,24 @@ def test_what_is_wrong_with_a_request_rejects_its_promise_and_nothing_else(tmp_p
         return (await engine.decide(LOCAL, "shelf", {"anonymousId": "a", "inputs": PAGE}))["recorded"]
 
     assert on_a_node(tmp_path, run) is True
+
+
+@pytest.mark.parametrize("by", ["anonymousId", "userId"])
+def test_an_acknowledged_click_is_in_the_next_decision_of_its_person_however_patient_the_node_is(tmp_path, by):
+    async def main():
+        async with opened(tmp_path / "node", corner(), items=GOODS) as engine:
+            turns = engine.node.turns
+            page = {by: "ann", "inputs": {"page": "home"}}
+            before = (await engine.decide(LOCAL, "shelf", page))["items"][0]["id"]
+            while turns.waiting_records:
+                await asyncio.sleep(0.01)
+            turns._patience_ns, turns._sliced_ns = 10**12, engine.node.ports.clock.monotonic_ns()
+            click = {"type": "track", "event": "Product Viewed", by: "ann", "properties": {"product_id": "g3"}}
+            receipt = await engine.ingest(LOCAL, [{**click, "messageId": "m"}])
+            assert engine.node.runner.applied < receipt.seq, "nothing hurries the node by itself"
+            other = await engine.decide(LOCAL, "shelf", {**page, by: "bob"})
+            assert engine.node.runner.applied < receipt.seq, "and nobody else's decision does"
+            return before, (await engine.decide(LOCAL, "shelf", page))["items"][0]["id"], other["items"][0]["id"]
+
+    before, after, other = asyncio.run(main())
+    assert before == other != after == "g3"
