@@ -62,15 +62,15 @@ def test_commit_on_another_thread_never_changes_a_token(opened):
     stop = threading.Event()
 
     def commit() -> None:
-        while not stop.is_set():
+        while not stop.wait(0.0002):  # without a pause it holds the interpreter, and the other thread waits 5 ms a call
             opened.commit()
 
     writer = threading.Thread(target=commit)
     writer.start()
     opened._cache_entries = 10
     try:
-        for n in range(3000):
-            name = f"u{n * 7919 % 400}"
+        for n in range(20_000):
+            name = f"u{n * 7919 % (20 + n // 4)}"  # new ones all the time, and those met a moment ago
             assert seen.setdefault(name, opened.token("user", name)) == opened.token("user", name)
     finally:
         stop.set()
