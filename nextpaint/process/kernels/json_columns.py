@@ -51,6 +51,20 @@ def _two(buffer: int, at: int) -> int:
 
 
 @inner
+def _epoch_s(year: int, month: int, day: int, hour: int, minute: int, second: int) -> Any:
+    """(seconds since 1970, whether there is such a moment) in UTC."""
+    if year < 1 or month < 1 or month > 12 or hour < 0 or hour > 23 or minute < 0 or minute > 59:
+        return 0, False
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    if day < 1 or day > _DAYS_IN[month] + (1 if leap and month == 2 else 0) or second < 0 or second > 59:
+        return 0, False
+    past = year - 1
+    days = past * 365 + past // 4 - past // 100 + past // 400 - 719162
+    days += _DAYS_BEFORE[month] + (1 if leap and month > 2 else 0) + day - 1
+    return ((days * 24 + hour) * 60 + minute) * 60 + second, True
+
+
+@inner
 def _moment(buffer: int, at: int, end: int) -> Any:
     """(epoch ms, whether it is certain) of `YYYY-MM-DD HH:MM:SS`, with T or a space, up to three digits of a second,
     and nothing or Z for UTC."""
@@ -64,21 +78,7 @@ def _moment(buffer: int, at: int, end: int) -> Any:
     century, decade = _two(buffer, at), _two(buffer, at + 2)
     month, day = _two(buffer, at + 5), _two(buffer, at + 8)
     hour, minute, second = _two(buffer, at + 11), _two(buffer, at + 14), _two(buffer, at + 17)
-    if (
-        century < 0
-        or decade < 0
-        or month < 1
-        or month > 12
-        or byte_at(buffer + at + 13) != 58
-        or byte_at(buffer + at + 16) != 58
-    ):
-        return 0, False
-    year = century * 100 + decade
-    leap = (year % 4 == 0 and year % 100 != 0) or year % 400 == 0
-    days_in = _DAYS_IN[month] + (1 if leap and month == 2 else 0)
-    if year < 1 or day < 1 or day > days_in or hour < 0 or hour > 23 or minute < 0 or minute > 59:
-        return 0, False
-    if second < 0 or second > 59:
+    if century < 0 or decade < 0 or byte_at(buffer + at + 13) != 58 or byte_at(buffer + at + 16) != 58:
         return 0, False
     millis, place = 0, at + 19
     if place < end and byte_at(buffer + place) == 46:
@@ -94,10 +94,8 @@ def _moment(buffer: int, at: int, end: int) -> Any:
         place += 1
     if place != end:
         return 0, False
-    past = year - 1
-    days = past * 365 + past // 4 - past // 100 + past // 400 - 719162
-    days += _DAYS_BEFORE[month] + (1 if leap and month > 2 else 0) + day - 1
-    return ((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + millis, True
+    whole, certain = _epoch_s(century * 100 + decade, month, day, hour, minute, second)
+    return whole * 1000 + millis, certain
 
 
 @inner
@@ -304,15 +302,8 @@ def _usual_moment(buffer: int, at: int) -> Any:
     millis += _pair(seconds, 5)
     year, month, day = _pair(date, 0) * 100 + _pair(date, 2), _pair(date, 5), _pair(clock, 0)
     hour, minute, second = _pair(clock, 3), _pair(clock, 6), _pair(seconds, 1)
-    if year < 1 or month < 1 or month > 12 or hour > 23 or minute > 59 or second > 59:
-        return 0, False
-    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    if day < 1 or day > _DAYS_IN[month] + (1 if leap and month == 2 else 0):
-        return 0, False
-    past = year - 1
-    days = past * 365 + past // 4 - past // 100 + past // 400 - 719162
-    days += _DAYS_BEFORE[month] + (1 if leap and month > 2 else 0) + day - 1
-    return ((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + millis, True
+    whole, certain = _epoch_s(year, month, day, hour, minute, second)
+    return whole * 1000 + millis, certain
 
 
 @inner
