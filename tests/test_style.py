@@ -36,6 +36,7 @@ BROAD_EXCEPT_EDGES: dict[str, str] = {
     "nextpaint/engine/deciding.py::Deciding.decide": "an error of one request belongs to its caller",
     "nextpaint/engine/deciding.py::Deciding._submit.run": "an error of one decision is its caller's; others go on",
     "nextpaint/engine/deciding.py::Deciding._record.answer": "an error of one answer is its caller's alone",
+    "nextpaint/engine/proofs.py::Proofs.prove": "whatever it was, that there is no proof is logged and on record",
     "nextpaint/ports/promise.py::Promise._tell": "who settles one is not to blame for its followers: logged",
     "nextpaint/serve/app.py::App._tried": "a fault of ours is one 500 with a request id, and the server lives on",
     "nextpaint/ports/workers.py::_outcomes": "a worker hands what its job raised to the caller's `done`, and lives on",

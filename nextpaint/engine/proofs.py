@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -91,6 +92,9 @@ class Proofs:
             proof = await asyncio.to_thread(self._proved, most, self._node.durable, now_ms)
         except NextpaintError as error:
             proof = Proof(now_ms, 0, 0, 0, -1, failed=str(error))
+        except Exception as error:  # a declared edge: that there is no proof is on record, whatever the reason
+            log.exception("a proof failed")
+            proof = Proof(now_ms, 0, 0, 0, -1, failed=f"{type(error).__name__}: {error}")
         self._note(proof)
         record = Record(b"proof", msgspec.json.encode(proof), now_ms)
         await self._node.appended(Draft(PROOFS_TOPIC, EntryKind.INPUT, [record]))
@@ -113,11 +117,12 @@ class Proofs:
         start = next(filter(None, (checkpoint.read(node.ports.disk, each) for each in self._positions())), None)
         if start is None and to_seq > RECORDS_MAX:
             raise ReplayError(f"there is no checkpoint, and {to_seq + 1} records to replay from the first")
-        found = self._after(start, to_seq)
-        if len(found) < most and start is not None and to_seq <= RECORDS_MAX:  # a quiet night: there is time for all
-            start, found = None, self._after(None, to_seq)
-        step = max(1, len(found) // max(1, most))
-        chosen = sorted(found[::step][:most], key=lambda each: each.position)
+        count = sum(1 for _ in self._after(start, to_seq))
+        if count < most and start is not None and to_seq <= RECORDS_MAX:  # a quiet night: there is time for all
+            start, count = None, sum(1 for _ in self._after(None, to_seq))
+        step = max(1, count // max(1, most))
+        found = islice(self._after(start, to_seq), 0, step * most, step)  # read again: all of them would take memory
+        chosen = sorted(found, key=lambda each: each.position)
         again = Recomputation(
             node.ledger, node.ports.clock, disk=node.ports.disk, start=start, rankers=self._rankers,
             known=(node.application,),
@@ -125,15 +130,15 @@ class Proofs:
         verdicts = list(again.verdicts(chosen))
         different = {each.decision_id: list(each.differences) for each in verdicts if not each.identical}
         return Proof(
-            now_ms, len(found), len(verdicts), len(verdicts) - len(different),
+            now_ms, count, len(verdicts), len(verdicts) - len(different),
             -1 if start is None else start.header.applied,
             dict(list(different.items())[:DIFFERENT_MAX]),
         )  # fmt: skip
 
-    def _after(self, start: checkpoint.Checkpoint | None, to_seq: int) -> list[DecisionRecord]:
-        """The decisions that were read at or after a checkpoint."""
+    def _after(self, start: checkpoint.Checkpoint | None, to_seq: int) -> Iterator[DecisionRecord]:
+        """The decisions that were read at or after a checkpoint, in the order of the ledger."""
         first, frame = (-1, 0) if start is None else (start.header.applied, start.header.next_frame)
-        return [each for each in self._decisions(frame, to_seq) if each.position >= first]
+        return (each for each in self._decisions(frame, to_seq) if each.position >= first)
 
     def _positions(self) -> list[int]:
         return checkpoint.positions(self._node.ports.disk)

@@ -87,6 +87,10 @@ def test_what_does_not_recompute_is_named_counted_and_logged(tmp_path, monkeypat
             assert all(any("features" in each for each in said) for said in proof["different"].values())
             assert engine.node.observed.counters["proved_different"] == 3
             assert "3 of 4 decisions do not recompute" in caplog.text
+            with monkeypatch.context() as broken:
+                broken.setattr(proofs_module, "Recomputation", None)
+                failed = await engine.prove(LOCAL, 4)
+            assert "TypeError" in failed["failed"], "a fault of ours is on record as well"
             monkeypatch.setattr(proofs_module, "RECORDS_MAX", 3)
             failed = await engine.prove(LOCAL, 4)
             assert "no checkpoint" in failed["failed"] and failed["decisions"] == 0
