@@ -7,7 +7,7 @@ with the status of the error's class; only a fault of ours is a 500, and it is l
 Invariants: no body is kept beyond its route's limit; bodies held at one time have a ceiling in bytes, requests in
 flight (their handlers run) one per lane, and what exceeds them is refused with 429 before it is read; a request that a
 browser sends across origins is refused where no key protects the node. Handlers run on the event loop and may not
-block. A handler that answers at once, or when a future is done, costs no task.
+block. A handler that answers at once, or when a promise is kept, costs no task.
 Not here: connections, slow clients and header sizes (`serve.connection`).
 """
 
@@ -86,7 +86,7 @@ class App:
             "other": self.settings.other_in_flight_max,
         }
         self.lag_ms_max = {"collect": self.settings.collect_lag_ms_max, "decide": self.settings.decide_lag_ms_max}
-        self._tasks: set[asyncio.Future[None]] = set()  # answers under way
+        self._tasks: set[asyncio.Task[None]] = set()  # answers under way
         self.in_flight = dict.fromkeys(self.in_flight_max, 0)
         self.body_bytes_in_flight = 0
         self.refused = 0
@@ -176,21 +176,12 @@ class App:
         self, exchange: Exchange, awaited: Awaitable[Any], make: Callable[[Any], Response], reply: Reply
     ) -> None:
         """Reply when `awaited` is done."""
-
-        def done(future: asyncio.Future[Any]) -> None:
-            if future.cancelled():
-                self.abandon(exchange)  # the node is stopping
-            else:
-                self._reply(exchange, self._tried(exchange, lambda: make(future.result())), reply)
-
         if isinstance(awaited, Promise):
             awaited.then(lambda kept: self._reply(exchange, self._tried(exchange, lambda: make(kept.result())), reply))
-        elif isinstance(awaited, asyncio.Future):
-            awaited.add_done_callback(done)
-        else:
-            task = asyncio.ensure_future(self._answered(exchange, awaited, make, reply))
-            self._tasks.add(task)  # the loop itself forgets who nobody holds
-            task.add_done_callback(self._tasks.discard)
+            return
+        task = asyncio.ensure_future(self._answered(exchange, awaited, make, reply))
+        self._tasks.add(task)  # the loop itself forgets who nobody holds
+        task.add_done_callback(self._tasks.discard)
 
     async def _answered(
         self, exchange: Exchange, awaited: Awaitable[Any], make: Callable[[Any], Response], reply: Reply

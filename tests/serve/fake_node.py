@@ -29,6 +29,7 @@ class FakeNode:
     rows: dict = field(default_factory=dict)
     is_ready: bool = True
     overloaded: bool = False
+    busy_because: str = ""
     fault: Exception | None = None
     gate: asyncio.Event | None = None
     commit_each = True
@@ -43,6 +44,7 @@ class FakeNode:
         self.seen, self.rows = set(), {}
         self.events, self.quarantine, self.requests, self.principals = [], [], [], []
         self.is_ready, self.overloaded, self.fault, self.gate = True, False, None, None
+        self.busy_because = ""
 
     async def ingest(self, principal: Principal, calls, received_at_ms=None):
         self.principals.append(principal)
@@ -63,7 +65,7 @@ class FakeNode:
         return FakeReceipt(len(fresh), len(admission.events) - len(fresh), reasons, f"{len(self.events)}.0.0")
 
     def busy(self):
-        return "the ledger is behind" if self.overloaded == "early" else ""
+        return self.busy_because
 
     async def put_items(self, principal, items):
         return await self.put_rows(principal, "items", items)

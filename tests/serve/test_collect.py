@@ -109,7 +109,7 @@ def test_overload_is_429_with_retry_after(live):
 
 
 def test_a_busy_node_refuses_events_before_their_bodies_and_still_decides(live):
-    live.node.overloaded = "early"
+    live.node.busy_because = "the ledger is behind"
     answer = live.http.post("/v1/track", content=b"not even JSON", headers={"content-type": "application/json"})
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
     assert answer.json()["error"]["what"] == "the ledger is behind"
