@@ -1,7 +1,7 @@
 """Deciding on a running node: waits, schedule, reading, record, answer.
 
-    request -> (its events applied, its position reached) -> turn -> reading at `applied` -> decide -> record durable
-    -> answer
+    request -> (its events and its person's applied, its position reached) -> turn -> reading at `applied` -> decide
+    -> record durable -> answer
 
 The record is committed before the answer leaves. When the disk stalls past the surface's window the answer leaves with
 `recorded: "pending"` and is counted; the record follows or, after a crash, is known to be missing.
@@ -32,7 +32,7 @@ from nextpaint.govern.access import DECIDE, Principal
 from nextpaint.ports import Workers
 from nextpaint.ports.promise import Promise
 from nextpaint.record.codec import Record
-from nextpaint.record.errors import InvalidInput, NextpaintError, NotFound
+from nextpaint.record.errors import InvalidInput, NextpaintError, NotFound, Overloaded
 from nextpaint.stream.frame import Draft, Entry, EntryKind, Frame, Position
 
 AHEAD_MS_MAX = 7 * 86_400_000
@@ -168,7 +168,8 @@ class Deciding:
     def _go_on(self, prepared: asyncio.Task[None], asked: _Asked, promise: Promise[dict[str, Any]]) -> None:
         self._preparing.discard(prepared)
         if prepared.cancelled():
-            return  # the node is stopping
+            promise.reject(Overloaded("the node is stopping", where=f"surface {asked.surface}", retry_after_s=1))
+            return
         error = prepared.exception()
         if isinstance(error, Exception):
             promise.reject(error)
@@ -234,8 +235,9 @@ class Deciding:
             answer(writer.synced_ns)
 
         def late() -> None:
-            self._node.observed.counters.add("decisions_pending")
-            answer(0)
+            if not promise.done:
+                self._node.observed.counters.add("decisions_pending")
+                answer(0)
 
         why = next(each.significant for each in self.decider.surfaces if each.name == asked.surface)
         if why:  # before the decision: where that is durable, so is this
@@ -284,14 +286,8 @@ class Deciding:
         return ahead
 
     def _behind(self, request: DecisionRequest) -> int:
-        """The last record of this person that was acknowledged: a click changes the next page."""
-        node, known = self._node, self._node.subjects.known
-        named = [
-            request.subject,
-            known("user", request.user_id) if request.user_id else None,
-            known("anonymous", request.anonymous_id) if request.anonymous_id else None,
-        ]
-        return max(map(node.unapplied, named))
+        """The last record that was acknowledged under the identifiers of a request: a click changes the next page."""
+        return max(map(self._node.unapplied, self._named(request)), default=-1)
 
     async def _caught_up(self, principal: Principal, body: Mapping[str, Any], asked: _Asked) -> bool:
         """Apply the request's own events and all that was acknowledged of its person, and reach the position it asks
@@ -351,13 +347,7 @@ class Deciding:
 
     def subjects(self, request: DecisionRequest) -> list[str]:
         """The person's tokens, the primary first: those the request names and those linked to them."""
-        known = self._node.subjects.known
-        named = [
-            request.subject,
-            known("user", request.user_id) if request.user_id else None,
-            known("anonymous", request.anonymous_id) if request.anonymous_id else None,
-        ]
-        tokens = dict.fromkeys(token for token in named if token is not None)
+        tokens = dict.fromkeys(self._named(request))
         reading = self._node.tables.reading(0)
         for token in list(tokens):
             for link in reading.rows("identity", (token,)):
@@ -367,6 +357,16 @@ class Deciding:
                 for link in reading.rows("identity", (token,)):
                     tokens[str(link["linked"])] = None
         return list(tokens)[:LINKS_MAX]
+
+    def _named(self, request: DecisionRequest) -> list[str]:
+        """The tokens a request names, as far as they are known."""
+        known = self._node.subjects.known
+        named = [
+            request.subject,
+            known("user", request.user_id) if request.user_id else None,
+            known("anonymous", request.anonymous_id) if request.anonymous_id else None,
+        ]
+        return [token for token in named if token is not None]
 
     def flags(self, user_id: str | None, anonymous_id: str | None) -> list[dict[str, Any]]:
         """Every experiment and the variant of a person, as OpenFeature's remote evaluation names things."""

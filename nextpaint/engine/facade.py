@@ -1,6 +1,7 @@
 """The engine's table of contents: everything an edge can ask of a node, each call on behalf of a principal.
 
     ingest  put_items  put_rows      what enters
+    busy                             why nothing may enter just now
     decide  decide_page              what is decided
     explain  what_if  prepare  events_before   why, and what would have been otherwise
     prove  proofs                    decisions made again every night, and compared
@@ -126,8 +127,8 @@ class Engine:
         return self._intake.events(principal, calls, received_at_ms or self.node.ports.clock.now_ms())
 
     def busy(self) -> str:
-        """Why events are refused just now; "" when they are not."""
-        return self._intake.overload()
+        """Why events are refused just now, which counts as having refused one; "" when they are not."""
+        return self._intake.refusal()
 
     async def put_items(self, principal: Principal, items: Sequence[Mapping[str, Any]]) -> Receipt:
         """Item rows ({"item_id": ..., any columns of the item tables}); answered when durable and applied."""

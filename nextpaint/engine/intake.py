@@ -140,25 +140,28 @@ class Intake:
         self.consenting = Consenting(node)
         self.last_event = LastEvent()
 
-    def overload(self) -> str:
-        """Why nothing may enter just now: records, decisions or the state thread itself are further behind than they
-        may be. "" when they are not."""
-        turns, settings = self._node.turns, self._node.settings
-        why = ""
-        if turns.crowded:
-            why = "decisions wait for the node's time"
-        elif turns.waiting_records > settings.unapplied_max:
-            why = f"more than {settings.unapplied_max} records wait to be applied"
-        elif turns.lag_ms > settings.lag_ms_max:
-            why = f"the node is more than {settings.lag_ms_max} ms behind"
+    def refusal(self) -> str:
+        """Why nothing may enter just now, counted: records, decisions or the state thread itself are further behind
+        than they may be. "" when they are not."""
+        why = self._overload()
         if why:
             self._node.observed.counters.add("refused")
         return why
 
+    def _overload(self) -> str:
+        turns, settings = self._node.turns, self._node.settings
+        if turns.crowded:
+            return "decisions wait for the node's time"
+        if turns.waiting_records > settings.unapplied_max:
+            return f"more than {settings.unapplied_max} records wait to be applied"
+        if turns.lag_ms > settings.lag_ms_max:
+            return f"the node is more than {settings.lag_ms_max} ms behind"
+        return ""
+
     def refuse_overload(self) -> None:
         """Raise Overloaded when the node is overloaded, and what stopped it when it has stopped."""
         self._node.require_running()
-        why = self.overload()
+        why = self.refusal()
         if why:
             raise Overloaded(why, retry_after_s=1)
 
@@ -195,8 +198,10 @@ class Intake:
         """Everything of a request is durable."""
         self._door.recorded(admission.links)
         receipt.position, receipt.seq = landing.position(), landing.seq
-        for event in admission.events:
-            self._node.acknowledged(event.subject, receipt.seq)
+        for subject in (event.subject for event in admission.events):
+            self._node.acknowledged(subject, receipt.seq)
+        for subject in (each for link in admission.links for each in (link.anonymous, link.user)):
+            self._node.acknowledged(subject, receipt.seq)
         if landing.keys:
             self._observe(admission.events[-1], receipt, times)
         counters = self._node.observed.counters

@@ -310,9 +310,9 @@ class Node:
             applied = self.runner.applied
             self._unapplied = {each: at for each, at in self._unapplied.items() if at > applied}
 
-    def unapplied(self, subject: str | None) -> int:
+    def unapplied(self, subject: str) -> int:
         """The last record of somebody that was acknowledged, and may not be applied yet; -1: there is none."""
-        return -1 if subject is None else self._unapplied.get(subject, -1)
+        return self._unapplied.get(subject, -1)
 
     async def applied(self, seq: int) -> None:
         """Wait until the record `seq` is applied."""

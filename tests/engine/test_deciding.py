@@ -119,3 +119,17 @@ def test_an_acknowledged_click_is_in_the_next_decision_of_its_person_however_pat
 
     before, after, other = asyncio.run(main())
     assert before == other != after == "g3"
+
+
+def test_an_acknowledged_link_is_in_the_next_decision_also_of_the_identifier_that_was_linked(tmp_path):
+    async def main():
+        async with opened(tmp_path / "node", corner(), items=GOODS) as engine:
+            turns = engine.node.turns
+            turns._patience_ns, turns._sliced_ns = 10**12, engine.node.ports.clock.monotonic_ns()
+            linked = {"type": "identify", "userId": "ann", "anonymousId": "tab", "messageId": "i"}
+            receipt = await engine.ingest(LOCAL, [linked])
+            assert engine.node.runner.applied < receipt.seq
+            answer = await engine.decide(LOCAL, "shelf", {"anonymousId": "tab", "inputs": PAGE})
+            return (await engine.explain(LOCAL, answer["decision_id"], "regulator"))["subjects"]
+
+    assert len(asyncio.run(main())) == 2, "the tab and its user"
