@@ -51,8 +51,8 @@ class Sensitive:
         }
         self.purposes = frozenset(self._texts("purposes", declared.get("purposes", list(PURPOSES))))
         self._tables: dict[str, str] = {}  # written by a statement that reads something sensitive -> what that is
-        for insert in program.inserts if self._columns else ():
-            for read in reads_of_plan(narrowed(insert.root)):
+        for insert in program.inserts if self._columns else ():  # in the order in which they depend on each other
+            for read in sorted(reads_of_plan(narrowed(insert.root))):
                 cause = self.cause(read)
                 if cause and insert.target not in self._tables:
                     self._tables[insert.target] = cause
