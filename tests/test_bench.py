@@ -154,7 +154,8 @@ def test_the_bench_of_decisions_tells_all_of_a_large_catalogue_while_events_come
     )
     assert done.returncode == 0, done.stderr
     assert "among 3000 vectors of 512" in done.stdout
-    assert "exact: recall@10 1.0000" in done.stdout
+    for kind in ("any items", "items alike"):
+        assert f"exact, sessions of {kind}: recall@10 1.0000" in done.stdout
     assert re.search(r"^memory: .*: \d+ bytes an item$", done.stdout, re.MULTILINE)
     for what in ("new item", "changed title", "deleted item"):
         assert re.search(rf"^  {what} +p50 \d\.\d+, most \d\.\d+, to be under 1: ", done.stdout, re.MULTILINE), what

@@ -25,6 +25,7 @@ import resource
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -41,14 +42,17 @@ from nextpaint.engine.registry import Upload
 from nextpaint.engine.replay import DECISIONS_TOPIC
 from nextpaint.govern.access import LOCAL, Access
 from nextpaint.process.live import Tables
+from nextpaint.process.reading import FloatArray, Vectors
 from nextpaint.process.scoring import ranker_of
 from nextpaint.record.codec import Record
 from nextpaint.serve.server import node_app, serve_app
 from nextpaint.stream.frame import Draft, EntryKind
-from rig.catalogue import FEATURES, Catalogue, filled, fitted
+from rig.catalogue import FEATURES, filled, fitted
 from rig.served import PATIENT
 
-DIMENSIONS, SEARCHES, NEAREST = 512, 20, 10
+SEARCHES, NEAREST = 30, 10  # of each kind of session
+SEEDS, ALIKE, PART = 4, 200, 50_000
+EQUAL = 1e-9
 
 
 class EitherClock:
@@ -142,32 +146,38 @@ class ServedCatalogue:
         return {"stages": figures, "sum_ms": float(np.mean(sums)), "candidates": candidates, "degraded": degraded}
 
     def _search(self) -> dict[str, Any]:
+        """What searches find and cost, beside an exhaustive one in floating point, for two kinds of sessions: of items
+        drawn from all, and of items that are alike."""
         node = self._engine.node
         vectors = node.tables.reading(node.ports.clock.now_ms()).vectors("item_vectors")
-        draw = np.random.default_rng(4)
-        found: dict[str, list[float]] = defaultdict(list)
-        cost: dict[str, list[float]] = defaultdict(list)
-        approximate = None if self._index is None else self._index[1]
-        for _ in range(SEARCHES):
-            seeds = draw.integers(0, len(vectors.keys), 4)
-            direction = (vectors.matrix[seeds] / vectors.norms[seeds][:, None] * 0.5 ** np.arange(4)[:, None]).sum(0)
-            parts = np.array_split(vectors.matrix, 1 + len(vectors.keys) // 50_000)
-            scores = np.concatenate([part.astype(np.float64) @ direction for part in parts]) / vectors.norms
-            best = {vectors.keys[at] for at in np.argsort(-scores, kind="stable")[:NEAREST].tolist()}
-            before = time.thread_time_ns()
-            near = vectors.nearest(direction, NEAREST)
-            cost["exact"].append((time.thread_time_ns() - before) / 1e6)
-            found["exact"].append(len(best & {vectors.keys[at] for at in near.tolist()}) / NEAREST)
-            if approximate is not None:
-                before = time.thread_time_ns()
-                proposed = approximate.nearest(direction.astype(np.float32), NEAREST * 5 // 4)
-                cost["usearch"].append((time.thread_time_ns() - before) / 1e6)
-                found["usearch"].append(len(best & set(proposed)) / NEAREST)
-        return {
+        told: dict[str, Any] = {
             "vectors": len(vectors.keys), "dimensions": vectors.matrix.shape[1], "bytes": vectors.matrix.nbytes,
-            "recall": {name: float(np.mean(each)) for name, each in found.items()},
-            "ms": {name: float(np.median(each)) for name, each in cost.items()},
+            "recall": {}, "ms": {},
         }  # fmt: skip
+        for kind, sessions in (("any items", _sessions(vectors, 0)), ("items alike", _sessions(vectors, ALIKE))):
+            parts = np.array_split(vectors.matrix, 1 + len(vectors.keys) // PART)
+            scores = np.concatenate([part.astype(np.float64) @ sessions.T for part in parts]) / vectors.norms[:, None]
+            least = np.partition(scores, -NEAREST, axis=0)[-NEAREST]  # of the best: who equals the last is one of them
+            for name, search in self._searches(vectors):
+                found, cost = list[float](), list[float]()
+                for at, session in enumerate(sessions):
+                    before = time.thread_time_ns()
+                    rows = search(session)
+                    cost.append((time.thread_time_ns() - before) / 1e6)
+                    found.append(min(int((scores[rows, at] >= least[at] - EQUAL).sum()), NEAREST) / NEAREST)
+                label = f"{name}, sessions of {kind}"
+                told["recall"][label], told["ms"][label] = float(np.mean(found)), float(np.median(cost))
+        return told
+
+    def _searches(self, vectors: Vectors) -> list[tuple[str, Callable[[FloatArray], Any]]]:
+        """Each search by its name: rows that it gives for a session."""
+        found: list[tuple[str, Callable[[FloatArray], Any]]] = [("exact", lambda one: vectors.nearest(one, NEAREST))]
+        if self._index is not None:
+            index, count = self._index[1], NEAREST * 5 // 4
+            found.append(
+                ("usearch", lambda one: [vectors.slots[key] for key in index.nearest(one.astype(np.float32), count)])
+            )
+        return found
 
     def _anew(self) -> dict[str, Any]:
         application, clock = self._engine.node.application, self._engine.node.ports.clock
@@ -175,6 +185,19 @@ class ServedCatalogue:
         before = time.thread_time()
         Tables(self._engine.node.runner).follow(decider.followed)
         return {"cpu_s": time.thread_time() - before}
+
+
+def _sessions(vectors: Vectors, alike: int) -> FloatArray:
+    """Directions of sessions, each of `SEEDS` items of which the newer weigh more: any items, or one and others out of
+    the `alike` nearest to it."""
+    draw = np.random.default_rng(4)
+    made = []
+    for _ in range(SEARCHES):
+        seeds = draw.integers(0, len(vectors.keys), SEEDS)
+        if alike:
+            seeds[1:] = draw.choice(vectors.nearest(vectors.matrix[seeds[0]].astype(np.float64), alike), SEEDS - 1)
+        made.append((vectors.matrix[seeds] / vectors.norms[seeds][:, None] * 0.5 ** np.arange(SEEDS)[:, None]).sum(0))
+    return np.array(made)
 
 
 def decision_of(record: Record) -> DecisionRecord:
@@ -211,7 +234,7 @@ def _scorer(booster: Any, data: bytes) -> dict[str, Any]:
 async def main(directory: Path, items: int) -> None:
     clock = EitherClock()
     empty_gb = held_gb()
-    engine = await filled(directory, Catalogue(items, DIMENSIONS), clock)
+    engine = await filled(directory, items, clock)
     interpreter.prepare()  # as `nextpaint run` does once it has started
     server = await serve_app(node_app(engine, Access(), settings=PATIENT), "127.0.0.1", 0)
     filled_s, peak_gb = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

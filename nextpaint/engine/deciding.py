@@ -18,6 +18,7 @@ from nextpaint.application import Application
 from nextpaint.decide import Decider, Decision, DecisionRequest, Moment
 from nextpaint.decide.budget import RUN
 from nextpaint.decide.codec import encoded
+from nextpaint.decide.context import Context
 from nextpaint.decide.window import Window
 from nextpaint.engine.consenting import WITHHELD
 from nextpaint.engine.intake import Intake
@@ -330,9 +331,11 @@ class Deciding:
         subjects = self.subjects(request)
         if not request.profiled or self._intake.consenting.withheld(subjects, self.decider.purpose(surface)):
             return request
-        context = self.decider.context(surface, request, subjects, self._node.tables.reading(as_of_ms))
-        searches = self.decider.searches(surface)
-        found = await self.nearest.found(searches, context, deadline_ns)
+
+        def context() -> Context:
+            return self.decider.context(surface, request, subjects, self._node.tables.reading(as_of_ms))
+
+        found = await self.nearest.found(self.decider.searches(surface), context, deadline_ns)
         return replace(request, found=found) if found else request
 
     def _decided(self, asked: _Asked) -> Decision:

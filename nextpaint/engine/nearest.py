@@ -6,10 +6,13 @@ through every filter. An item that is not in the table any more is dropped, what
 or has no time, every vector is searched.
 
     followed = nearest.follow("item_vectors", index)     written in batches, a moment after the table changed
-    await nearest.found(searches, context, deadline)     ids by search
+    await nearest.found(searches, context, deadline)     ids by search; context() is of now
 
 The index is derived: it is brought in line with the table when it begins to follow, and can be lost. While more than a
 batch of changes is still to be written, every vector is searched: half an index would hide the other half.
+
+What changed since then, the last `RECENT` items of it, is searched exactly as well, from the moment the table says it:
+a graph that does not find its way to a new item, or has not got it yet, hides no change.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Protocol
 
@@ -25,8 +29,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nextpaint.decide.context import Context
+from nextpaint.decide.order import top
 from nextpaint.decide.retrieve import BoundSimilar
+from nextpaint.decide.session import Similarities
 from nextpaint.engine.node import Node
+from nextpaint.engine.recent_vectors import RecentVectors
+from nextpaint.process.reading import FloatArray
 from nextpaint.process.vector_mirror import VectorMirror
 from nextpaint.record.columns import Value
 from nextpaint.record.errors import NotFound
@@ -34,6 +42,7 @@ from nextpaint.record.errors import NotFound
 POLL_S = 0.1  # a change is written at most this much later
 BATCH = 256  # vectors written at once: searches wait for no more
 OVERFETCH = 1.25  # found for every one wanted: exact order among them mends what the index mixed up at the end
+RECENT = 4_096  # changed items that are searched exactly: 2 MB of vectors of 512, a tenth of a millisecond
 COMPARED = 512  # vectors compared with what the index holds between two turns of the loop: about two milliseconds
 RETRY_S = 1.0
 
@@ -70,6 +79,8 @@ class Followed:
         self._table = table
         self._index = index
         self._changed: set[Value] = set()
+        self._differing: list[Value] = []  # when it began: what the index held otherwise, or not at all
+        self._recent = RecentVectors(RECENT)  # what changed since, and is written or being written
         self._mirror: VectorMirror | None = None  # the one the index was compared with
         self._watched: VectorMirror | None = None  # the one that fills `_changed`
         self._lock = asyncio.Lock()
@@ -82,17 +93,22 @@ class Followed:
         if mirror is None or mirror is not self._mirror:
             return False
         mirror.refresh()
-        return not self._changed and not self._lock.locked()
+        return not self._changed and not self._differing and not self._lock.locked()
 
     @property
     def ready(self) -> bool:
         """Whether a search sees the table but for the last changes: it is compared, and at most a batch waits."""
         mirror = self._node.tables.vectors.get(self._table)
-        return mirror is not None and mirror is self._mirror and len(self._changed) + mirror.behind <= BATCH
+        if mirror is None or mirror is not self._mirror:
+            return False
+        return len(self._changed) + len(self._differing) + mirror.behind <= BATCH
 
-    async def search(self, vector: Floats, k: int) -> list[str]:
+    async def search(self, direction: FloatArray, k: int) -> list[str]:
+        """About the `k` nearest, and those among which are the `k` nearest of what changed last, without order."""
         async with self._lock:
-            return await asyncio.to_thread(self._index.nearest, vector, k)
+            found = await asyncio.to_thread(self._index.nearest, direction.astype(np.float32), k)
+        waiting = [*self._changed, *self._differing]  # few, or `ready` was not
+        return [*found, *map(str, self._recent.nearest(direction, k)), *map(str, waiting)]
 
     async def close(self) -> None:
         self._task.cancel()
@@ -119,8 +135,14 @@ class Followed:
         if mirror is not self._mirror:
             await self._attach(mirror)
         mirror.refresh()
-        while self._changed:
-            batch = [self._changed.pop() for _ in range(min(BATCH, len(self._changed)))]
+        while self._changed or self._differing:
+            changed = [self._changed.pop() for _ in range(min(BATCH, len(self._changed)))]
+            more = BATCH - len(changed)
+            batch = [*changed, *(self._differing[-more:] if more else ())]
+            del self._differing[len(self._differing) - (len(batch) - len(changed)) :]
+            known, vectors, gone = _parts(changed, mirror)
+            self._recent.drop(gone)
+            self._recent.put(known, vectors)
             async with self._lock:
                 try:
                     await asyncio.to_thread(self._write, *_parts(batch, mirror))
@@ -134,25 +156,26 @@ class Followed:
         async with self._lock:
             known = await asyncio.to_thread(self._index.known)
         view = mirror.view()
-        changed = self._watch(mirror)  # from here on the mirror says what changes while the rest is compared
+        self._watch(mirror)  # from here on the mirror says what changes while the rest is compared
         keys = list(view.keys)
-        changed.update(key for key in known if key not in view.slots)
+        self._differing = [key for key in known if key not in view.slots]
         for at in range(0, len(keys), COMPARED):
             part = keys[at : at + COMPARED]
-            changed.update(key for key in part if not _same(known.get(str(key)), key, mirror))
+            self._differing += [key for key in part if not _same(known.get(str(key)), key, mirror)]
             await asyncio.sleep(0)
         self._mirror = mirror
         self.failed = ""
 
-    def _watch(self, mirror: VectorMirror | None) -> set[Value]:
-        """Be told of changes by this mirror and by no other; gives the set it fills."""
+    def _watch(self, mirror: VectorMirror | None) -> None:
+        """Be told of changes by this mirror and by no other."""
+        if mirror is self._watched:
+            return
         if self._watched is not None:
             watchers = self._watched.watchers
             watchers[:] = [each for each in watchers if each is not self._changed]
-        self._watched, self._changed = mirror, set()
+        self._watched = mirror
         if mirror is not None:
-            mirror.watchers.append(self._changed)
-        return self._changed
+            mirror.watchers.append(self._changed)  # with what another one said and is not written yet
 
     def _write(self, ids: list[str], vectors: npt.NDArray[np.int8], gone: list[str]) -> None:
         """On a worker thread."""
@@ -205,11 +228,12 @@ class Nearest:
         return followed
 
     async def found(
-        self, searches: Sequence[BoundSimilar], context: Context, deadline_ns: int
+        self, searches: Sequence[BoundSimilar], context_now: Callable[[], Context], deadline_ns: int
     ) -> dict[str, tuple[str, ...]]:
-        """What the indexes find for these searches, by name, before the deadline. Searches without an index, without a
-        session, or whose index failed are missing."""
-        asked = {}
+        """What the indexes find for these searches, by name, before the deadline: the most similar first, by exact
+        similarity. Searches without an index, without a session, or whose index failed are missing."""
+        asked: dict[str, _Asked] = {}
+        context = context_now()
         for search in searches:
             followed = self._followed.get(search.session.table)
             if followed is not None and not followed.ready:
@@ -217,21 +241,41 @@ class Nearest:
                 continue
             session = search.session.similarities(context) if followed is not None else None
             if followed is not None and session is not None:
-                vector = session.direction().astype(np.float32)
-                asked[search.name] = asyncio.create_task(followed.search(vector, int(search.k * OVERFETCH) + 1))
+                count = int(search.k * OVERFETCH) + 1
+                task = asyncio.create_task(followed.search(session.direction(), count))
+                asked[search.name] = _Asked(search, count, task)
         if not asked:
             return {}
         left_s = (deadline_ns - self._node.ports.clock.monotonic_ns()) / 2e9  # the rest is for deciding
-        await asyncio.wait(asked.values(), timeout=max(left_s, 0.0))
-        found = {}
-        for name, task in asked.items():
-            if task.done() and task.exception() is None:
-                found[name] = tuple(task.result())
+        await asyncio.wait([each.task for each in asked.values()], timeout=max(left_s, 0.0))
+        found, context = {}, context_now()  # rows may have moved meanwhile
+        for name, each in asked.items():
+            if each.task.done() and each.task.exception() is None:
+                found[name] = _best(each.task.result(), each.search.session.similarities(context), each.count)
                 continue
             self._node.observed.counters.add("index_missed")
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            each.task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return found
 
     async def close(self) -> None:
         for followed in self._followed.values():
             await followed.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A search that an index was asked for, and how many it shall find."""
+
+    search: BoundSimilar
+    count: int
+    task: asyncio.Task[list[str]]
+
+
+def _best(found: Sequence[str], session: Similarities | None, count: int) -> tuple[str, ...]:
+    """The `count` most similar of what was found, by exact similarity; those without a vector now are gone."""
+    if session is None:
+        return ()
+    slots = session.vectors.slots
+    there = [each for each in dict.fromkeys(found) if each in slots]
+    scores = session.scaled(np.array([slots[each] for each in there], np.int64))
+    return tuple(there[at] for at in top(scores, lambda index: there[index], count))

@@ -291,6 +291,66 @@ def test_while_an_index_is_filled_every_vector_is_searched(tmp_path, monkeypatch
     asyncio.run(test())
 
 
+class Blind(Broken):
+    """An index that finds the first ten it was told of, and nothing that came later."""
+
+    def __init__(self):
+        super().__init__(finds=[])
+        self.wrote = []
+
+    def write(self, ids, vectors, digests):
+        self.finds = self.finds or ids[:10]
+        self.wrote += ids
+
+    def delete(self, ids):
+        pass
+
+
+def test_what_changed_last_is_found_whatever_an_index_misses_and_before_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(nearest, "RECENT", 3)
+    items, index = slice_of(80), Blind()
+    seen, like = items[3]["item_id"], items[3]["title"]
+
+    async def test():
+        async with opened(tmp_path, retail(), items=items) as engine:
+            followed = engine.follow("item_vectors", index)
+            await until(lambda: followed.current)
+            position = await looked(engine, "eva", seen)
+
+            async def found():
+                answer = await page(engine, "eva", position=position)
+                told = await engine.explain(LOCAL, answer["decision_id"], "support", replay=True)
+                assert told["replay"]["verdict"] == "identical"
+                ((*ids_found,),) = told["request"]["found"].values()
+                return ids_found
+
+            async def put(item, title):
+                await engine.put_items(LOCAL, [{"item_id": item, "title": title}])
+                view = engine.node.tables.vectors["item_vectors"].view
+                await until(lambda: (item in view().slots) == bool(title) and not view().missing)
+
+            assert set(await found()) == set(index.finds)
+            followed._task.cancel()  # from here on nothing is written
+            await put("fresh", f"{like} too")
+            assert "fresh" in await found() and "fresh" not in index.wrote
+            followed._task = asyncio.create_task(followed._follow())
+            await until(lambda: followed.current and "fresh" in index.wrote)
+            assert "fresh" in await found()
+            changed = items[60]["item_id"]
+            assert changed not in await found()
+            await put(changed, f"{like} as well")
+            await until(lambda: followed.current)
+            assert {"fresh", changed} <= set(await found())
+            await put("fresh", "")  # a text that is gone has no vector
+            assert "fresh" not in await found()
+            for number in range(3):  # what changed before the last three the index has to find itself
+                await put(f"later{number}", f"{like} {number}")
+                await until(lambda: followed.current)
+            assert changed not in await found() and {"later0", "later2"} <= set(await found())
+
+    asyncio.run(test())
+
+
 class Failing(Broken):
     """An index whose first writes fail."""
 
