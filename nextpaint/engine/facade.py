@@ -1,6 +1,7 @@
 """The engine's table of contents: everything an edge can ask of a node, each call on behalf of a principal.
 
     ingest  put_items  put_rows      what enters
+    delete_items  delete_rows        what is taken away
     busy                             why nothing may enter just now
     decide  decide_page              what is decided
     explain  what_if  prepare  events_before   why, and what would have been otherwise
@@ -134,9 +135,22 @@ class Engine:
         """Item rows ({"item_id": ..., any columns of the item tables}); answered when durable and applied."""
         return await self._intake.items(principal, items, self.node.ports.clock.now_ms())
 
+    async def delete_items(self, principal: Principal, items: Sequence[Mapping[str, Any]]) -> Receipt:
+        """Take items ({"item_id": ...}) out of every item table; answered when durable and applied. Raises
+        InvalidInput where an item table has no rows to delete by key."""
+        return await self._intake.delete_items(principal, items, self.node.ports.clock.now_ms())
+
     async def put_rows(self, principal: Principal, table: str, rows: Sequence[Mapping[str, Any]]) -> Receipt:
         """Rows of a declared table. Raises NotFound for an unknown table, InvalidInput for one that statements
         write."""
+        return await self._intake.rows(principal, self._written(table), rows, self.node.ports.clock.now_ms())
+
+    async def delete_rows(self, principal: Principal, table: str, keys: Sequence[Mapping[str, Any]]) -> Receipt:
+        """Take rows of a declared table away by their keys; as `put_rows`, and InvalidInput where rows have no key."""
+        return await self._intake.delete_rows(principal, self._written(table), keys, self.node.ports.clock.now_ms())
+
+    def _written(self, table: str) -> Table:
+        """A declared table that is written from outside."""
         program = self.node.application.program
         declared = program.tables.get(table)
         if declared is None or table.startswith("_"):
@@ -148,7 +162,7 @@ class Engine:
                 where=f"table {table}",
                 cure="write to the tables it reads from",
             )
-        return await self._intake.rows(principal, declared, rows, self.node.ports.clock.now_ms())
+        return declared
 
     # ------------------------------------------------------------ decisions
 

@@ -305,6 +305,48 @@ class Intake:
         await self._node.applied(landing.seq)
         return receipt
 
+    async def delete_rows(
+        self, principal: Principal, table: Table, keys: Sequence[Mapping[str, Any]], now_ms: int
+    ) -> Receipt:
+        """Take rows of a table away, each by its key; answered when durable and applied. A key without a row is no
+        error. Raises InvalidInput for a table whose rows have no key, or come as changes."""
+        principal.require(INGEST)
+        self._check_deletable(table)
+        self.refuse_overload()
+        receipt, landing = Receipt(), _Landing(self._node)
+        records = []
+        for index, key in enumerate(keys):
+            try:
+                records.append(Record(_json(self._only_key(table, key)), None, now_ms))
+            except ValueError as error:
+                receipt.quarantined.append((index, redact(str(error))))
+        if records:
+            landing.append(Draft(table.name, EntryKind.INPUT, records))
+        self._quarantine_rows(table, keys, receipt, landing, now_ms)
+        await landing.close()
+        receipt.accepted = len(records)
+        receipt.position, receipt.seq = landing.position(), landing.seq
+        await self._node.applied(landing.seq)
+        return receipt
+
+    def _check_deletable(self, table: Table) -> None:
+        where = f"table {table.name}"
+        if not table.primary_key:
+            cure = "declare a PRIMARY KEY; rows of a stream stay"
+            raise InvalidInput(f"rows of {table.name} have no key to be deleted by", where=where, cure=cure)
+        if table.takes_images:
+            cure = f'write {{"op": "d", "before": {{...}}}} as a row of {table.name}'
+            raise InvalidInput(f"rows of {table.name} come as changes, deletions too", where=where, cure=cure)
+
+    def _only_key(self, table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The key that a row consists of; ValueError says what is wrong with it."""
+        value = self._columns(table, row)
+        key = self._key(table, value)
+        more = [name for name in value if name not in key]
+        if more:
+            raise ValueError(f"{more[0]} is no part of the key {', '.join(key)}: a row is deleted by its key alone")
+        return key
+
     def _row(self, table: Table, row: Mapping[str, Any], now_ms: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """The key and the value of one row, or change; ValueError says what is wrong with it."""
         if table.takes_images:
@@ -378,14 +420,30 @@ class Intake:
             landing.append(Draft(QUARANTINE_TOPIC, EntryKind.INPUT, records))
         self._node.observed.counters.add("quarantined", len(records))
 
-    async def items(self, principal: Principal, items: Sequence[Mapping[str, Any]], now_ms: int) -> Receipt:
-        """Items over all item tables of the application: each table takes the columns it has; answered when applied."""
+    def _item_tables(self) -> list[Table]:
         application = self._node.application
         tables = [application.program.tables[name] for name in application.item_tables]
         if not tables:
             raise NotFound(
                 "this application has no item tables", cure="declare a table keyed by the surfaces' item key"
             )
+        return tables
+
+    async def delete_items(self, principal: Principal, items: Sequence[Mapping[str, Any]], now_ms: int) -> Receipt:
+        """Take items out of all item tables of the application, each by its key; answered when applied."""
+        whole, tables = Receipt(accepted=len(items)), self._item_tables()
+        for table in tables:
+            self._check_deletable(table)
+        for table in tables:
+            receipt = await self.delete_rows(principal, table, items, now_ms)
+            whole.accepted, whole.quarantined = receipt.accepted, receipt.quarantined  # all have the same key
+            if receipt.seq >= whole.seq:
+                whole.seq, whole.position = receipt.seq, receipt.position
+        return whole
+
+    async def items(self, principal: Principal, items: Sequence[Mapping[str, Any]], now_ms: int) -> Receipt:
+        """Items over all item tables of the application: each table takes the columns it has; answered when applied."""
+        tables = self._item_tables()
         known = {name for table in tables for name in table.names}
         split: dict[str, list[Mapping[str, Any]]] = {table.name: [] for table in tables}
         places: dict[str, list[int]] = {table.name: [] for table in tables}  # which item each part is of

@@ -1,5 +1,5 @@
-"""Writing catalogue, price, stock and other declared tables. Answered when durable and applied: a decision that starts
-after the answer sees the rows."""
+"""Writing catalogue, price, stock and other declared tables, and deleting from them. Answered when durable and applied:
+a decision that starts after the answer sees the rows, or sees them no more."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from nextpaint.serve.collect import receipt_body
 from nextpaint.serve.http import Request, Response, Route, decode_json, json_response
 from nextpaint.serve.node import Node, Receipt
 
+ROWS = "/v1/tables/{table}/rows"
 BODY_BYTES_MAX = 8 * 1024 * 1024
 
 
@@ -28,6 +29,18 @@ class RowsRequest(msgspec.Struct, forbid_unknown_fields=True):
     rows: list[dict[str, Any]]
 
 
+class ItemKeys(msgspec.Struct, forbid_unknown_fields=True):
+    """Items by their key alone: {"item_id": ...}."""
+
+    items: list[dict[str, Any]]
+
+
+class RowKeys(msgspec.Struct, forbid_unknown_fields=True):
+    """Rows of one declared table by their key alone."""
+
+    rows: list[dict[str, Any]]
+
+
 class Items:
     """Handlers of the write routes."""
 
@@ -36,13 +49,15 @@ class Items:
 
     def routes(self) -> list[Route]:
         return [
-            self._route("/v1/items", self.put_items, "Write items: catalogue, price, stock", ItemsRequest),
-            self._route("/v1/tables/{table}/rows", self.put_rows, "Write rows of a declared table", RowsRequest),
+            self._route("PUT", "/v1/items", self.put_items, "Write items: catalogue, price, stock", ItemsRequest),
+            self._route("DELETE", "/v1/items", self.delete_items, "Take items away, by their key", ItemKeys),
+            self._route("PUT", ROWS, self.put_rows, "Write rows of a declared table", RowsRequest),
+            self._route("DELETE", ROWS, self.delete_rows, "Take rows of a declared table away, by their key", RowKeys),
         ]
 
-    def _route(self, path: str, handler: Any, summary: str, accepts: type) -> Route:
+    def _route(self, method: str, path: str, handler: Any, summary: str, accepts: type) -> Route:
         return Route(
-            "PUT",
+            method,
             path,
             handler,
             summary,
@@ -60,6 +75,15 @@ class Items:
         asked: RowsRequest = decode_json(request.body, RowsRequest)
         table = request.params["table"]
         return _answer(await self._node.put_rows(request.caller(), table, asked.rows), len(asked.rows))
+
+    async def delete_items(self, request: Request) -> Response:
+        asked: ItemKeys = decode_json(request.body, ItemKeys)
+        return _answer(await self._node.delete_items(request.caller(), asked.items), len(asked.items))
+
+    async def delete_rows(self, request: Request) -> Response:
+        asked: RowKeys = decode_json(request.body, RowKeys)
+        table = request.params["table"]
+        return _answer(await self._node.delete_rows(request.caller(), table, asked.rows), len(asked.rows))
 
 
 def _answer(receipt: Receipt, count: int) -> Response:

@@ -133,7 +133,9 @@ def test_a_body_beyond_the_limit_is_refused_and_costs_nobody_else_anything(live)
         "/v1/query", {"sql": "SELEC 1"}, 422, ""), ("POST", "/v1/query", {"sql": "SELECT nope FROM goods"}, 422,
         "nope"), ("PUT", "/v1/tables/nothing/rows", {"rows": [{"a": 1}]}, 404, "goods"), ("PUT",
         "/v1/tables/heat/rows", {"rows": [{"item_id": "g1", "heat": 1.0}]}, 422, "heat"), ("PUT", "/v1/items",
-        {"items": [{"item_id": "g1", "stok": 1}]}, 422, "stock"), ("GET", "/v1/decisions/0000", None, 404,
+        {"items": [{"item_id": "g1", "stok": 1}]}, 422, "stock"), ("DELETE", "/v1/items", {"items": [{"item_id": "g1",
+        "stock": 1}]}, 400, "key item_id"), ("DELETE", "/v1/tables/heat/rows", {"rows": [{"item_id": "g1"}]}, 422,
+        "heat"), ("GET", "/v1/decisions/0000", None, 404,
         "decision_id"), ("GET", "/v1/nothing", None, 404, ""),
     ],
 )  # fmt: skip

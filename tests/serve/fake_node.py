@@ -77,6 +77,15 @@ class FakeNode:
         self.rows.setdefault(table, []).extend(row for row in rows if "item_id" in row)
         return FakeReceipt(len(rows) - len(bad), 0, bad)
 
+    async def delete_items(self, principal, items):
+        return await self.delete_rows(principal, "items", items)
+
+    async def delete_rows(self, principal, table, keys):
+        receipt = await self.put_rows(principal, table, keys)
+        gone = {key.get("item_id") for key in keys}
+        self.rows[table] = [row for row in self.rows[table] if row["item_id"] not in gone]
+        return receipt
+
     async def decide(self, principal, surface, request):
         self.requests.append(request)
         if self.gate:

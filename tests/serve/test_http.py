@@ -72,6 +72,12 @@ def test_items_and_rows(live):
     assert live.http.put("/v1/tables/none/rows", json={"rows": []}).status_code == 404
     assert live.http.put("/v1/items", json={"items": [{}]}).status_code == 400
     assert live.http.put("/v1/items", json={"items": [7]}).status_code == 422
+    deleted = live.http.request("DELETE", "/v1/items", json={"items": [{"item_id": "1"}]})
+    assert deleted.json()["accepted"] == 1 and live.node.rows["items"] == []
+    rows = {"rows": [{"item_id": "1"}, {}]}
+    assert live.http.request("DELETE", "/v1/tables/inventory/rows", json=rows).json()["quarantined"]
+    assert live.node.rows["inventory"] == []
+    assert live.http.request("DELETE", "/v1/tables/inventory/rows", json={"keys": []}).status_code == 422
 
 
 def test_probes_and_description(live):
@@ -130,6 +136,7 @@ def test_keys_and_scopes(start, tmp_path):
         (live.http.post("/v1/track", json=TRACK, headers={"Authorization": f"Bearer {read}"}), 403),
         (live.http.post("/v1/query", json={"sql": "SELECT 1"}, headers={"Authorization": f"Bearer {write}"}), 403),
         (live.http.put("/v1/items", json={"items": []}, headers={"Authorization": f"Bearer {write}"}), 403),
+        (live.http.request("DELETE", "/v1/items", json={}, headers={"Authorization": f"Bearer {write}"}), 403),
         (live.http.post("/v1/decide/home", json={}), 401),
         (live.http.get("/metrics"), 401),
         (live.http.get("/v1/decisions/d1"), 401),
