@@ -37,13 +37,18 @@ class Reviewing:
         return None if row is None else _review(row["body"])
 
     def all(self, state: str = "") -> list[dict[str, Any]]:
-        """Reviews in a state ('' for all), those that wait longest first; at most `LISTED_MAX`."""
+        """Reviews in a state ('' for all), those that wait longest first; closed ones alone, the last closed first. At
+        most `LISTED_MAX`."""
         if state not in ("", OPEN, CLOSED):
             raise InvalidInput(f"there is no state {state[:40]!r}", where="query", cure=f"send {OPEN} or {CLOSED}")
         rows = self._node.tables.reading(self._node.ports.clock.now_ms()).rows(REVIEWS.name, ())
         found = [(str(row["decision_id"]), _review(row["body"])) for row in rows]
         wanted = [(key, each) for key, each in found if state in ("", each.state)]
-        return [each.told(key) for key, each in sorted(wanted, key=lambda one: (one[1].asked_ms, one[0]))[:LISTED_MAX]]
+        if state == CLOSED:
+            wanted.sort(key=lambda one: (-one[1].decided_ms, one[0]))
+        else:
+            wanted.sort(key=lambda one: (one[1].asked_ms, one[0]))
+        return [each.told(key) for key, each in wanted[:LISTED_MAX]]
 
     async def contest(self, record: DecisionRecord, contest: Contest, who: str) -> dict[str, Any]:
         """Ask a person to look at a decision; one that is open already stays as it was asked for first."""

@@ -73,6 +73,8 @@ def test_every_decision_of_a_significant_surface_is_in_the_queue_also_after_a_cr
             assert [each["decision_id"] for each in waiting] == [answers[0]["decision_id"], answers[2]["decision_id"]]
             assert {each["cause"] for each in waiting} == {"significant"}
             assert [each["outcome"] for each in engine.reviews(DESK, "closed")] == ["upheld"]
+            await engine.close_review(DESK, answers[0]["decision_id"], Finding("changed", "paid every bill so far"))
+            assert [each["outcome"] for each in engine.reviews(DESK, "closed")] == ["changed", "upheld"], "last first"
 
     asyncio.run(main_())
 

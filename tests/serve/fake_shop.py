@@ -76,6 +76,7 @@ class FakeShop:
         self.started = time.time()
         self.last = None
         self.targets = 250
+        self.reviewed = {}
         self.ruled = {"recall": {"surface": "*", "rule_id": "recall", "kind": "hide", "items": ["22423"], "by": 0,
                                  "owner": "Quality", "reason": HOSTILE, "expires_ms": None}}  # fmt: skip
 
@@ -192,6 +193,8 @@ class FakeShop:
         answer = explain(self.decisions[decision_id], view, titles)
         if replay:
             answer["replay"] = {"verdict": "identical", "differences": [], "from": "the first record"}
+        if decision_id in self.reviewed:
+            answer["review"] = self.reviewed[decision_id]
         return answer
 
     async def what_if(self, request):
@@ -263,6 +266,23 @@ class FakeShop:
     async def rules(self, request):
         return json_response({"rules": list(self.ruled.values())})
 
+    async def reviews(self, request):
+        wanted = [each for each in self.reviewed.values() if each["state"] == request.query()["state"]]
+        return json_response({"reviews": wanted})
+
+    async def contest(self, request):
+        name, now_ms = request.params["decision_id"], int(time.time() * 1000)
+        review = {"decision_id": name, "state": "open", "surface": "home_carousel", "cause": "contested",
+                  "reason": json.loads(request.body)["reason"], "asked_by": "shop", "asked_ms": now_ms,
+                  "rounds": 1}  # fmt: skip
+        self.reviewed[name] = review
+        return json_response(review)
+
+    async def close_review(self, request):
+        found, review = json.loads(request.body), self.reviewed[request.params["decision_id"]]
+        review |= {"state": "closed", **found, "decided_by": "desk", "decided_ms": int(time.time() * 1000)}
+        return json_response(review)
+
     async def put_rule(self, request):
         names, rule = request.params, json.loads(request.body)
         self.ruled[names["rule_id"]] = {"surface": names["surface"], "rule_id": names["rule_id"], **rule}
@@ -280,6 +300,9 @@ class FakeShop:
             Route("GET", "/v1/experiments", self.experiments, ""),
             Route("GET", "/v1/learning", self.learning, ""),
             Route("GET", "/v1/rules", self.rules, ""),
+            Route("GET", "/v1/reviews", self.reviews, ""),
+            Route("POST", "/v1/decisions/{decision_id}/contest", self.contest, "", body_bytes_max=65536),
+            Route("PUT", "/v1/reviews/{decision_id}", self.close_review, "", body_bytes_max=65536),
             Route("PUT", "/v1/rules/{surface}/{rule_id}", self.put_rule, "", body_bytes_max=65536),
             Route("DELETE", "/v1/rules/{surface}/{rule_id}", self.delete_rule, ""),
         ]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serve.fake_shop import FakeShop, Running
+from tests.serve.fake_shop import HOSTILE, FakeShop, Running
 
 webdriver = pytest.importorskip("selenium.webdriver")
 By = pytest.importorskip("selenium.webdriver.common.by").By
@@ -194,6 +194,34 @@ def test_a_rule_is_put_changed_and_taken_away_on_the_console(browser, address, s
     assert shop.ruled["pin-it"]["priority"] == 7, "what the form does not show is kept"
     click(browser, '[aria-label="Take rule pin-it away"]')
     until(browser, lambda: "pin-it" not in shop.ruled and "pin-it is gone" in words(browser, "#rules-said"))
+    assert complaints(browser) == []
+
+
+def test_a_decision_is_contested_on_its_page_and_a_person_closes_it_on_the_console(browser, address, shop):
+    opened(browser, f"{address}/shop")
+    until(browser, lambda: shop.decisions)
+    name = next(iter(shop.decisions))
+    opened(browser, f"{address}/why/{name}")
+    browser.execute_script("document.getElementById('contest-reason').value = arguments[0]", HOSTILE)
+    browser.execute_script("document.getElementById('contest').requestSubmit()")
+    until(browser, lambda: "waits for a person" in words(browser, "#contest-said"))
+    assert HOSTILE in words(browser, "#person-line") and shop.reviewed[name]["reason"] == HOSTILE
+    assert not browser.find_element(By.ID, "contest").is_displayed()
+    opened(browser, f"{address}/console")
+    until(browser, lambda: "1 waits for a person" in words(browser, "#reviews-line"))
+    assert HOSTILE in words(browser, "#reviews") and "asked by shop" in words(browser, "#reviews")
+    click(browser, f'[aria-label="Upheld {name}"]')
+    assert "Write what you found" in words(browser, "#reviews-said") and shop.reviewed[name]["state"] == "open"
+    browser.execute_script("document.querySelector('#reviews input').value = 'It is what was asked for.'")
+    click(browser, f'[aria-label="Changed {name}"]')
+    until(browser, lambda: "Nothing waits" in words(browser, "#reviews-line"))
+    review = shop.reviewed[name]
+    assert (review["state"], review["outcome"], review["note"]) == ("closed", "changed", "It is what was asked for.")
+    assert "It is what was asked for." in words(browser, "#reviews")
+    opened(browser, f"{address}/why/{name}")
+    assert "changed it: It is what was asked for." in words(browser, "#person-line")
+    assert browser.find_element(By.ID, "contest").is_displayed(), "it may be asked again"
+    assert browser.execute_script("return window.pwned") is None
     assert complaints(browser) == []
 
 

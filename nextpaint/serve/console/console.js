@@ -4,6 +4,7 @@ import { fallingEvent, latencyStacks, positionBars, sparkline } from "./charts.j
 import { createClient, freshId, keyOfThisTab } from "./client.js";
 import { $, count, h, ms, text } from "./dom.js";
 import { drawArms, drawExperiments, drawScore } from "./learning.js";
+import { reviewsBox } from "./reviews.js";
 import { rulesBox } from "./rules.js";
 import { sqlBox } from "./sql.js";
 import { stockControl } from "./stock.js";
@@ -20,6 +21,7 @@ const draw = {
 const sql = sqlBox(client, { box: $("sql"), run: $("run"), said: $("sql-said"), error: $("sql-error"), result: $("result") });
 const stock = stockControl(client);
 const rules = rulesBox(client);
+const reviews = reviewsBox(client);
 
 const COUNTERS = [["degraded", "degraded"], ["refused", "refused"], ["quarantined", "quarantined"], ["late", "late"], ["dead", "dead letters"], ["duplicates", "duplicates"]];
 const HOT = new Set(["refused", "quarantined", "dead", "degraded"]);
@@ -107,7 +109,7 @@ async function pollSlowly() {
   if (!document.hidden) {
     const reads = [
       client.call("GET", "/console/api/score").then(({ score }) => drawScore(score)), client.call("GET", "/v1/experiments").then(({ experiments }) => drawExperiments(experiments)),
-      client.call("GET", "/v1/learning").then(({ learners }) => drawArms(learners)), $("rule-form").hidden ? rules.read() : null,
+      client.call("GET", "/v1/learning").then(({ learners }) => drawArms(learners)), $("rule-form").hidden ? rules.read() : null, reviews.read(),
     ];
     await Promise.allSettled(reads);
   }

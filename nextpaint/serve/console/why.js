@@ -54,9 +54,30 @@ async function replay() {
   }
 }
 
+/** What a person was asked, and made of it. Only an open question cannot be asked again. */
+function drawReview(review) {
+  $("contest").hidden = review?.state === "open";
+  if (!review) return;
+  const when = (at) => new Date(at).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+  text($("person-line"), review.state === "open" ? `A person will look at it, asked ${when(review.asked_ms)}: ${review.reason}` : `A person looked at it ${when(review.decided_ms)} and ${review.outcome} it: ${review.note}`);
+}
+
+async function contest(event) {
+  event.preventDefault();
+  try {
+    drawReview(await client.call("POST", `${address}/contest`, { reason: $("contest-reason").value }));
+    text($("contest-said"), "It waits for a person now.");
+  } catch (error) {
+    text($("contest-said"), [error.message, error.where, error.cure].filter(Boolean).join(" · "));
+  }
+}
+
 $("replay").addEventListener("click", replay);
+$("contest").addEventListener("submit", contest);
 try {
-  draw(readRecord(await client.call("GET", `${address}?view=support`)));
+  const raw = await client.call("GET", `${address}?view=support`);
+  drawReview(raw.review ?? null);
+  draw(readRecord(raw));
 } catch (error) {
   $("notice").hidden = false;
   text($("notice"), error.status === 404 ? `There is no decision ${id} in this node.` : error.message);
