@@ -52,6 +52,14 @@ def sql_bench(repo_root, tmp_path, *options):
     )  # fmt: skip
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process says it itself")
+def test_the_peak_of_a_process_is_not_that_of_the_one_that_started_it(repo_root):
+    held = b"x" * (300 << 20)
+    command = [sys.executable, "-c", "from rig.peak_memory import peak_mb; print(peak_mb())"]
+    done = subprocess.run(command, cwd=repo_root / "bench", capture_output=True, text=True, timeout=60, check=True)
+    assert 1 < float(done.stdout) < 200, len(held)
+
+
 @pytest.mark.slow
 def test_the_sql_bench_measures_queries_and_leaves_nothing_behind(repo_root, tmp_path):
     done = sql_bench(repo_root, tmp_path, "--rows", "2000,6000", "--engines", "node", "--queries", "Q1,Q4,q2")

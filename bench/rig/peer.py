@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rig.peak_memory import peak_mb
+
 Row = tuple[Any, ...]
 LONGEST_CPU_S = 300
 NEVER = datetime(2026, 1, 1, tzinfo=UTC)  # a clock that stands still: watermarks follow events alone
@@ -106,7 +108,6 @@ def main(programs: dict[str, Program], cannot: dict[str, str]) -> int:
     programs[options.query](Inputs(options.inputs, options.rows), result)
     used = time.process_time() - start
     result.write()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"cpu_s": used, "peak_mb": peak, "start_s": start, "rows_out": result.count}), flush=True)
+    print(json.dumps({"cpu_s": used, "peak_mb": peak_mb(), "start_s": start, "rows_out": result.count}), flush=True)
     sys.stdout.flush()
     return 0

@@ -48,6 +48,7 @@ from nextpaint.record.codec import Record
 from nextpaint.serve.server import node_app, serve_app
 from nextpaint.stream.frame import Draft, EntryKind
 from rig.catalogue import FEATURES, filled, fitted
+from rig.peak_memory import peak_mb
 from rig.served import PATIENT
 
 SEARCHES, NEAREST = 30, 10  # of each kind of session
@@ -237,7 +238,7 @@ async def main(directory: Path, items: int) -> None:
     engine = await filled(directory, items, clock)
     interpreter.prepare()  # as `nextpaint run` does once it has started
     server = await serve_app(node_app(engine, Access(), settings=PATIENT), "127.0.0.1", 0)
-    filled_s, peak_gb = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    filled_s, peak_gb = time.process_time(), peak_mb() / 1e3
     print(json.dumps({"port": server.port, "filled_s": filled_s, "peak_gb": peak_gb, "empty_gb": empty_gb}), flush=True)
     served = ServedCatalogue(engine, clock)
     asked = asyncio.StreamReader()

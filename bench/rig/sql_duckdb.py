@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from rig.peak_memory import peak_mb
 
 _EXTRA = "dateTime: 'TIMESTAMP', extra: 'VARCHAR'"
 _STRUCTS = {
@@ -133,8 +136,7 @@ def main() -> None:
         with open(options.kept, "w") as file:
             for row in database.execute("SELECT * FROM result_rows").fetchall():
                 file.write(json.dumps([_plain(each) for each in row], default=str) + "\n")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"cpu_s": used, "peak_mb": peak, "start_s": start}))
+    print(json.dumps({"cpu_s": used, "peak_mb": peak_mb(), "start_s": start}))
 
 
 def _plain(value: object) -> object:

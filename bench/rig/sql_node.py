@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import resource
 import shutil
 import sys
 import time
@@ -30,6 +29,7 @@ from nextpaint.process.outputs import plain
 from nextpaint.record.codec import EncodedBatch
 from nextpaint.record.errors import NextpaintError
 from nextpaint.stream.frame import Draft, EntryKind
+from rig.peak_memory import peak_mb
 from rig.queries import QUERIES, TABLES, VIEWS, Query
 from rig.streams import written
 
@@ -96,7 +96,7 @@ async def measured(query: Query, inputs: Path, rows: int, data: Path, kept: Path
     used = time.process_time() - start
     report = {
         "start_s": start, "cpu_s": used, "dead": node.runner.dead, "late": sum(node.runner.late().values()),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_mb(),
     }  # fmt: skip
     if kept is not None:
         keep(node, query, kept)
