@@ -213,6 +213,10 @@ class JsonDecoder(ColumnTree):
 
     def decode(self, buffer: ByteArray, start: IntArray, length: npt.NDArray[np.int32]) -> Decoded:
         """All fields of the records at these places of `buffer`; a length of -1 is a record without a value: odd."""
+        return self._decoded(self.passed(buffer, start, length))
+
+    def passed(self, buffer: ByteArray, start: IntArray, length: npt.NDArray[np.int32]) -> Pass:
+        """What the kernel says of these records, for whoever makes other columns of it."""
         rows, nodes = len(start), len(self._nodes)
         words = np.empty((nodes, rows), np.int64)  # of what is absent they stay anything, see `_column`
         lengths, states = np.empty((nodes, rows), np.int32), np.zeros((nodes, rows), np.uint8)
@@ -223,7 +227,7 @@ class JsonDecoder(ColumnTree):
             buffer, start, length, self._name_array, self._node_array, words, reals, lengths, states, arena, flags,
             self._stack,
         )  # fmt: skip
-        return self._decoded(Pass(buffer, arena[:used], words, reals, lengths, states, flags != CLEAN))
+        return Pass(buffer, arena[:used], words, reals, lengths, states, flags != CLEAN)
 
     def _value(self, node: int, data: bytes) -> Any:
         return coerce(msgspec.json.decode(data), self._types[node])

@@ -29,6 +29,7 @@ from nextpaint.process.functions.evaluation import (
     lift,
     made,
 )
+from nextpaint.process.functions.json_places import at_path
 from nextpaint.record.columns import Value
 from nextpaint.record.types import INTEGER_BITS, INTEGERS, Kind, Type
 from nextpaint.sql.plan import Call
@@ -83,14 +84,13 @@ _EVERY = None  # the step `[*]` or `.*`
 Find = Callable[[Any], Any]
 
 
-def path_of(call: Call) -> tuple[Find, bool, bool]:
-    """The finder of a call's path, whether it is strict, and whether it names one place only."""
+def path_of(call: Call) -> tuple[tuple[str | int | None, ...], bool]:
+    """The steps of a call's path, and whether it is strict."""
     options = dict(call.options)
     text = str(options.get("path", "$")).strip()
     mode = re.match(r"(?i)(lax|strict)\s+", text)
     strict = bool(options.get("strict", True)) if mode is None else mode[1].lower() == "strict"
-    steps = parse_path(text if mode is None else text[mode.end() :])
-    return finder(steps), strict, _EVERY not in steps
+    return parse_path(text if mode is None else text[mode.end() :]), strict
 
 
 def parse_path(path: str) -> tuple[str | int | None, ...]:
@@ -152,7 +152,8 @@ def _find_every(value: Any, rest: tuple[str | int | None, ...]) -> Any:
 def build_json_value(call: Call, operands: tuple[Operand, ...]) -> Operand:
     """Arguments: text, then the default values (of ON EMPTY, of ON ERROR) that `on_empty`/`on_error` = DEFAULT ask
     for. Options: path, strict, on_empty and on_error (NULL, ERROR or DEFAULT). RETURNING is the call's type."""
-    find, strict, single = path_of(call)
+    steps, strict = path_of(call)
+    find, single = finder(steps), _EVERY not in steps
     convert = _returning(call.type)
     options = dict(call.options)
     on_empty, on_error = str(options.get("on_empty", "NULL")), str(options.get("on_error", "NULL"))
@@ -178,7 +179,8 @@ def build_json_value(call: Call, operands: tuple[Operand, ...]) -> Operand:
             return None
 
         run = lift(call.type, nullable, operands[:1])
-        return made(call.type, run, operands[:1], fallible=call.type.kind is not Kind.STRING)
+        usual = made(call.type, run, operands[:1], fallible=call.type.kind is not Kind.STRING)
+        return at_path(usual, operands[0], steps, nullable)
     empty = _otherwise(on_empty, defaults[:1], "is empty: the path leads to no scalar")
     error = _otherwise(on_error, defaults[-1:], "is an error: bad JSON, or the path leads to no scalar")
     inner = operands[0].run
@@ -248,7 +250,8 @@ def _mismatch(value: Any, type_: Type) -> Any:
 def build_json_query(call: Call, operands: tuple[Operand, ...]) -> Operand:
     """Options: path, strict, wrapper (WITHOUT, CONDITIONAL, UNCONDITIONAL), on_empty and on_error (NULL, ERROR,
     EMPTY ARRAY, EMPTY OBJECT). The result is text with sorted keys, or ARRAY<STRING> if that is the call's type."""
-    find, strict, _ = path_of(call)
+    steps, strict = path_of(call)
+    find = finder(steps)
     options = dict(call.options)
     wrapper = str(options.get("wrapper", "WITHOUT"))
     fallbacks: dict[str, Any] = {"NULL": None, "EMPTY ARRAY": [], "EMPTY OBJECT": {}}
@@ -307,7 +310,8 @@ def _written(value: Any) -> str:
 
 def build_json_exists(call: Call, operands: tuple[Operand, ...]) -> Operand:
     """Options: path, strict, on_error (TRUE, FALSE, UNKNOWN, ERROR). A member that is JSON null does not exist."""
-    find, strict, _ = path_of(call)
+    steps, strict = path_of(call)
+    find = finder(steps)
     on_error = str(dict(call.options).get("on_error", "FALSE"))
     answers = {"TRUE": True, "FALSE": False, "UNKNOWN": None}
     if on_error not in answers and on_error != "ERROR":
