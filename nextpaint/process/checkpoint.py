@@ -24,7 +24,7 @@ from nextpaint.process.runner import Runner
 from nextpaint.process.state import Snapshot
 from nextpaint.record.errors import ReplayError
 
-MAGIC = b"NPCKPT05"
+MAGIC = b"NPCKPT06"
 DIRECTORY = "checkpoints"
 SLICE_ROWS = 1024  # about 2 ms of encoding and hashing between two steps
 _BLOCK = struct.Struct(">II")

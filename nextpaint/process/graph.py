@@ -30,7 +30,6 @@ from nextpaint.process.operators.time_sort import SortByTime
 from nextpaint.process.operators.together import BoughtTogether
 from nextpaint.process.operators.values import ConstantRows
 from nextpaint.process.operators.vectors import TextVectors
-from nextpaint.process.operators.window_join import WindowJoin
 from nextpaint.process.operators.window_rank import WindowTopN
 from nextpaint.process.operators.window_table import window_table
 from nextpaint.process.sources import Explode, Exploding, Source
@@ -195,7 +194,7 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.LookupJoin: ("lookup", LookupJoin),
     plan.Join: ("join", choice.join),
     plan.IntervalJoin: ("interval", IntervalJoin),
-    plan.WindowJoin: ("window_join", WindowJoin),
+    plan.WindowJoin: ("window_join", choice.window_join),
     plan.Expand: ("expand", Expand),
     plan.ChangeLog: ("changelog", ChangesAsRows),
     plan.Match: ("match", PatternMatch),

@@ -1,8 +1,8 @@
-"""TUMBLE, HOP and CUMULATE: one state row per window and key (end, start, key fields, accumulators), fired in order of
-end and then of key when the watermark passes.
+"""TUMBLE, HOP, CUMULATE, and rows that carry their window: one state row per window and key (end, start, key fields,
+accumulators), fired in order of end and then of key when the watermark passes.
 
-A row is in several windows of its key. The first is found by a note of where that of the key was last, each other one
-by a link from the one before; notes and links are hints, checked against what stands there, so nothing keeps them.
+A row may be in several windows of its key. The first is found by a note of where that of the key was last, each other
+one by a link from the one before; notes and links are hints, checked against what stands there, so nothing keeps them.
 """
 
 from __future__ import annotations
@@ -50,16 +50,19 @@ from nextpaint.process.kernels.timers import COUNT, first_slot, first_time, pop,
 from nextpaint.record.compiled import inner, kernel
 
 Words = npt.NDArray[np.int64]
-TUMBLE, HOP, CUMULATE = range(3)
-KIND, SIZE, STEP, OFFSET, TIME, TIME_FIELD, KEYS, LINK = range(8)
+TUMBLE, HOP, CUMULATE, GIVEN = range(4)
+KIND, SIZE, STEP, OFFSET, TIME, TIME_FIELD, KEYS, LINK = range(8)  # GIVEN: TIME has the start, OFFSET the end
 NEXT_WINDOW, KEY_LOW, KEY_HIGH, LINKS = range(4)  # links of a row: a slot plus one; the hash of its key alone
 NOTES = 4096
 INNER, COUNTED = 10, 11  # of the cursor: windows of the row that are done, and whether any was open
 
 
 @inner
-def _bounds(window: Any, time: int) -> Any:
-    """(first start, first end, windows) that hold a time; see `operators.window.windows_of`."""
+def _bounds(window: Any, rows: Any, at: int) -> Any:
+    """(first start, first end, windows) that hold a row; see `operators.window.windows_of`."""
+    time = rows[at, window[TIME]]
+    if window[KIND] == GIVEN:
+        return time, rows[at, window[OFFSET]], 1
     size, step, offset = window[SIZE], window[STEP], window[OFFSET]
     if window[KIND] == HOP:
         last = time - (time - offset) % step
@@ -117,7 +120,7 @@ def _row_taken(
         cursor[LATE] += 1
         cursor[ROW] += 1
         return True
-    begin, end, count = _bounds(window, rows[at, window[TIME]])
+    begin, end, count = _bounds(window, rows, at)
     packed = rows[at].ctypes.data
     state = absorb_keys(hash_begun(), rows, at, keys)
     key = hash_ended(state)

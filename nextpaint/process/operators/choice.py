@@ -15,6 +15,7 @@ from nextpaint.process.operators import (
     typed_temporal,
     typed_top,
     typed_window,
+    typed_window_join,
 )
 from nextpaint.process.operators.arrival_over import ArrivalOver
 from nextpaint.process.operators.dedup import FirstArrival, FirstRow, LastRow
@@ -29,6 +30,7 @@ from nextpaint.process.operators.top import TopN
 from nextpaint.process.operators.updated_sessions import UpdatedSessions
 from nextpaint.process.operators.updated_windows import UpdatedWindows
 from nextpaint.process.operators.window import WindowAggregation
+from nextpaint.process.operators.window_join import WindowJoin
 from nextpaint.process.state import State
 from nextpaint.record.types import Field
 from nextpaint.sql import plan
@@ -62,8 +64,12 @@ def windowed(
     identity: str, node: plan.WindowedAggregate, sources: Sequence[Operator], state: State
 ) -> WindowAggregation:
     """Aggregation of rows that carry their window."""
-    made = WindowAggregation if node.input.schema.changes is plan.Changes.APPEND else UpdatedWindows
-    return made(identity, node, sources, state)
+    if node.input.schema.changes is not plan.Changes.APPEND:
+        return UpdatedWindows(identity, node, sources, state)
+    program = typed_window.fitting(node)
+    if program is None:
+        return WindowAggregation(identity, node, sources, state)
+    return typed_window.TypedWindow(identity, node, sources, state, program)
 
 
 def session(identity: str, node: plan.WindowAggregate, sources: Sequence[Operator], state: State) -> SessionAggregation:
@@ -85,6 +91,12 @@ def temporal(identity: str, node: plan.TemporalJoin, sources: Sequence[Operator]
 def join(identity: str, node: plan.Join, sources: Sequence[Operator], state: State) -> Join:
     """Regular joins."""
     made = typed_join.TypedJoin if typed_join.fitting(node) else Join
+    return made(identity, node, sources, state)
+
+
+def window_join(identity: str, node: plan.WindowJoin, sources: Sequence[Operator], state: State) -> WindowJoin:
+    """Joins of rows of the same window."""
+    made = typed_window_join.TypedWindowJoin if typed_window_join.fitting(node) else WindowJoin
     return made(identity, node, sources, state)
 
 

@@ -1,4 +1,5 @@
-"""TUMBLE, HOP and CUMULATE on typed state: what `WindowAggregation` does, a batch at a time in a kernel."""
+"""TUMBLE, HOP, CUMULATE and windows of windows on typed state: what `WindowAggregation` does, a batch at a time in a
+kernel."""
 
 from __future__ import annotations
 
@@ -20,15 +21,20 @@ from nextpaint.sql.plan import WindowAggregate, WindowedAggregate, WindowKind
 _KINDS = {WindowKind.TUMBLE: windows.TUMBLE, WindowKind.HOP: windows.HOP, WindowKind.CUMULATE: windows.CUMULATE}
 
 
-def fitting(node: WindowAggregate) -> TypedAggregates | None:
+def _window_columns(node: WindowAggregate | WindowedAggregate) -> tuple[int, ...]:
+    """The columns that say to which windows a row belongs: its time, or start and end of its window."""
+    return (node.time,) if isinstance(node, WindowAggregate) else (node.start, node.end)
+
+
+def fitting(node: WindowAggregate | WindowedAggregate) -> TypedAggregates | None:
     """The node's aggregates as a program, or None where its keys, values or functions need the general operator."""
-    if node.window.zone:
+    if node.window.zone if isinstance(node, WindowAggregate) else node.zone:
         return None  # wall-clock times are looked up row by row
     types = node.input.schema.types
     results = [each.type for each in node.aggregates]
     if not keyable([types[each] for each in node.keys]) or not packable([*types, *results, *results]):
         return None
-    return typed_aggregates(node.aggregates, types, (*node.keys, node.time), len(node.keys) + 2, lead=2)
+    return typed_aggregates(node.aggregates, types, (*node.keys, *_window_columns(node)), len(node.keys) + 2, lead=2)
 
 
 class TypedWindow(WindowAggregation):
@@ -37,20 +43,20 @@ class TypedWindow(WindowAggregation):
     _windows: TypedCell
 
     def __init__(
-        self, identity: str, node: WindowAggregate, sources: Sequence[Operator], state: State, program: TypedAggregates
-    ) -> None:
+        self, identity: str, node: WindowAggregate | WindowedAggregate, sources: Sequence[Operator], state: State,
+        program: TypedAggregates,
+    ) -> None:  # fmt: skip
         self._program = program
         super().__init__(identity, node, sources, state)
         keys = len(node.keys)
         packing = program.packing
         self._key_fields = packing.keys(range(2, 2 + keys))
-        place = 2 + program.inputs.index(node.time)
-        window = node.window
-        self._window = np.array(
-            [_KINDS[window.kind], window.size, window.step, window.offset, packing.at[place], place, 2 + keys,
-             self._windows.link_at],
-            np.int64,
-        )  # fmt: skip
+        places = [2 + program.inputs.index(each) for each in _window_columns(node)]
+        if isinstance(node, WindowAggregate):
+            window = [_KINDS[node.window.kind], node.window.size, node.window.step, node.window.offset]
+        else:
+            window = [windows.GIVEN, 0, 0, packing.at[places[1]]]
+        self._window = np.array([*window, packing.at[places[0]], places[0], 2 + keys, self._windows.link_at], np.int64)
         self._notes = np.zeros(windows.NOTES, np.int64)
         self._timeline = Timeline(self._clock, self._windows.packing.width, program.result_width)
 

@@ -46,13 +46,18 @@ class WindowJoin(Operator):
         self._padding = tuple((None,) * len(each.fields) for each in inputs)
         self._nested = tuple(any(type_.is_nested for type_ in each.types) for each in inputs)
         self._condition = Condition(node.residual, joined, identity)
-        self._rows = state.cell(identity, "rows", decimals=any(each.has_decimals for each in joined))
+        self._made(state)
         self._times = WindowTimes(node.zone)
         self._clock = EventClock(state, identity, 2)
         self._sources = tuple(sources)
         self._last_seq, self._ordinal = -1, 0
         self._windows: dict[int, list[tuple[int, int, int, int, int]]] = {}  # by end
         self._ends: list[int] = []
+
+    def _made(self, state: State) -> None:
+        """Make the cells."""
+        types = (*self.node.left.schema.types, *self.node.right.schema.types)
+        self._rows = state.cell(self.id, "rows", decimals=any(each.has_decimals for each in types))
 
     def restore(self) -> None:
         self._clock.restore()
@@ -163,8 +168,7 @@ class WindowJoin(Operator):
         windows: dict[tuple[int, int], Sides] = {}
         for port, source in enumerate(self._sources):
             wanted: Select = {index: known[column] for index, column in self.columns_at(port, known).items()}
-            rows = [self._rows.get(place) for place in self._places(port)]
-            rows = [row for row in rows if all(row[index] == value for index, value in wanted.items())]
+            rows = [row for row in self._waiting(port) if all(row[at] == value for at, value in wanted.items())]
             for row in [*rows, *(frozen(each.row) for each in source.pending(wanted, as_of))]:
                 window = self._window(port, row)
                 if self._times.fires(window[0]) > self._clock.watermark:
@@ -173,5 +177,7 @@ class WindowJoin(Operator):
             Change(INSERT, row) for window in sorted(windows) for row in self._joined(windows[window], (0, None, as_of))
         ]
 
-    def _places(self, port: int) -> list[tuple[int, int, int, int, int]]:
-        return sorted(place for places in self._windows.values() for place in places if place[2] == port)
+    def _waiting(self, port: int) -> list[Row]:
+        """The rows of a side, those of a window in the order they came in."""
+        places = sorted(place for places in self._windows.values() for place in places if place[2] == port)
+        return [self._rows.get(place) for place in places]

@@ -99,6 +99,54 @@ def test_times_before_1970_and_many_windows() -> None:
     assert len(run.outputs) > 10_000
 
 
+CARRIED = (STRING, BIGINT, DOUBLE, BOOLEAN, TIMESTAMP, TIMESTAMP)
+
+
+def windowed(keys: tuple[int, ...], zone: str = "") -> plan.WindowedAggregate:
+    """An aggregation of rows that carry start and end of their window."""
+    scan = Scan(Schema(tuple(Field(f"c{at}", each) for at, each in enumerate(CARRIED))), "t")
+    fields = tuple(Field(f"k{at}", CARRIED[at]) for at in keys)
+    fields += tuple(Field(name, TIMESTAMP) for name in ("window_start", "window_end", "window_time"))
+    fields += tuple(Field(f"a{at}", each.type) for at, each in enumerate(AGGREGATES))
+    return plan.WindowedAggregate(Schema(fields), scan, 4, 5, keys, AGGREGATES, zone=zone)
+
+
+def carried(chance: random.Random, time: int) -> tuple[Any, ...]:
+    """Windows of several lengths, some of which end at the same time."""
+    end = time - time % 1_000 + chance.choice((0, 1_000, 1_000, 5_000))
+    return (*row(chance, time)[:4], end - chance.choice((1_000, 2_000, 10_000)), end)
+
+
+@pytest.mark.parametrize("keys", [(0,), (0, 1), (3,), (1,), ()])
+def test_windows_of_windows_equal_the_general_operator(keys: tuple[int, ...]) -> None:
+    for seed in range(4):
+        chance = random.Random(seed)
+        planned = windowed(keys)
+        run = Both(
+            [CARRIED],
+            lambda sources, state, planned=planned: WindowAggregation("windowed/1", planned, sources, state),
+            lambda sources, state, planned=planned: choice.windowed("windowed/1", planned, sources, state),
+            ["_windows"],
+        )
+        assert isinstance(run.typed, TypedWindow)
+        rows, marks = timed(chance, 150, lambda time, chance=chance: carried(chance, time))
+        marks.append((rows[-1][1] + 1, MAX_WATERMARK if seed % 2 else marks[-1][1]))
+        for each in batches(CARRIED, rows, marks, chance, 12):
+            run.step(each)
+            if chance.random() < 0.1:
+                run.upstream[0].changes = [Change(INSERT, carried(chance, 120_000)) for _ in range(3)]
+                run.live({}, 0)
+                run.live({0: "a"} if keys[:1] == (0,) else {}, 0)
+            if chance.random() < 0.1:
+                run.reload()
+        assert run.outputs
+
+
+def test_windows_of_windows_by_wall_clock_stay_general() -> None:
+    assert fitting(windowed((0,))) is not None
+    assert fitting(windowed((0,), "Europe/Vienna")) is None
+
+
 def test_what_does_not_fit_stays_general() -> None:
     assert fitting(node(WINDOWS[0], (2,))) is None, "a float is no key"
     assert fitting(node(WINDOWS[0], (0,))) is not None
