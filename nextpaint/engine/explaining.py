@@ -32,6 +32,7 @@ from nextpaint.record.errors import NotFound, Overloaded, ReplayError
 
 SIGNING_KEY = "signing.key"  # in the data directory; see govern/signing
 EVENTS_LISTED = 20
+RECORD_KEPT = "This record is kept as long as the node's ledger is: nothing deletes it by itself."
 KEPT_S = 120.0  # how long the state of the last what-if question waits for the next
 PREPARED_BEHIND_MAX = 2_000  # records that wait to be applied: a busy node prepares nothing for questions to come
 SUPPOSED_AT_ONCE = 4  # what-if questions waiting for the one that runs: each reads up to a minute of the ledger again
@@ -62,6 +63,7 @@ class Explaining:
         estimated = self.estimated(record.decision_id)
         if estimated is not None and view != "user":
             answer["estimated_propensities"] = msgspec.to_builtins(estimated)
+        answer["kept"] = RECORD_KEPT
         review = self._reviewing.of(record.decision_id)
         if review is not None:
             answer["review"] = review.told(record.decision_id)

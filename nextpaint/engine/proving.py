@@ -92,4 +92,4 @@ def _problems(stored: Stored, view: Mapping[str, Any]) -> list[str]:
     return [f"decision {name}: {', '.join(differing)} is not what the ledger says"] if differing else []
 
 
-BESIDE = frozenset({"replay", "estimated_propensities", "review", "signature"})  # in a view, but not of its record
+BESIDE = frozenset({"replay", "estimated_propensities", "review", "kept", "signature"})  # not of a view's record

@@ -38,6 +38,7 @@ def test_a_contested_decision_waits_for_a_person_and_the_finding_is_beside_it(tm
             assert again == opened_, "it waits already: who asked first is on record"
             assert [each["decision_id"] for each in engine.reviews(DESK, "open")] == [name]
             user = await engine.explain(LOCAL, name, "user")
+            assert "as long as the node's ledger" in user["kept"]
             assert user["text"].endswith("A person will look at this decision.")
             closed = await engine.close_review(
                 DESK, name, Finding("changed", "the shelf was wrong: a voucher was sent")
