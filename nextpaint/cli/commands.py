@@ -22,6 +22,7 @@ from nextpaint.engine.recomputation import Recomputation, decisions_of
 from nextpaint.engine.registry import ModelFiles, check_models
 from nextpaint.engine.replay import DECISIONS_TOPIC, Replay
 from nextpaint.govern.access import create_key
+from nextpaint.govern.paper import attached
 from nextpaint.govern.signing import KEY_BYTES, Signer
 from nextpaint.govern.signing import checked as checked_signature
 from nextpaint.ports import ReadOnlyDisk, SystemClock, SystemRandom
@@ -202,7 +203,8 @@ def signer(options: argparse.Namespace) -> int:
 
 def _said(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
+        data = path.read_bytes()
+        return json.loads(attached(data) if data.startswith(b"%PDF-") else data)
     except (OSError, ValueError) as error:
         raise InvalidInput(f"the view cannot be read: {error}", where=str(path)) from error
 

@@ -20,6 +20,7 @@ from nextpaint.engine.recomputation import Recomputation
 from nextpaint.engine.registry import ModelFiles
 from nextpaint.engine.replay import DECISIONS_TOPIC
 from nextpaint.engine.supposing import LAST_VIEW, Change, Source, Supposing
+from nextpaint.govern.paper import on_paper
 from nextpaint.ports import SystemClock
 from nextpaint.record.errors import InvalidInput, NotFound
 
@@ -40,7 +41,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--purpose", default="", help="what it is read for; goes on record with who read it")
     parser.add_argument("--person", metavar="ID", help="instead of a decision: a userId, or anonymous:ID")
     parser.add_argument("--export", type=Path, metavar="FILE",
-                        help="write the view as JSON, or all that is kept about the person")  # fmt: skip
+                        help="write the view as JSON, or into FILE.pdf as a PDF with the JSON attached; or all that is "
+                        "kept about the person")  # fmt: skip
     parser.add_argument("--reads", action="store_true",
                         help="who read the decision, or any without one; needs --data")  # fmt: skip
     parser.add_argument("--data", type=Path, help="read this data directory instead of asking a node")
@@ -67,7 +69,10 @@ def run(options: argparse.Namespace) -> int:
         asked = {"view": options.view, "purpose": options.purpose, **({"replay": "1"} if options.replay else {})}
         answer = ask(options, "GET", f"/v1/decisions/{options.decision}?{urlencode(asked)}")
     if options.export is not None:
-        options.export.write_text(json.dumps(answer, indent=1))
+        if options.export.suffix == ".pdf":
+            options.export.write_bytes(on_paper(answer))
+        else:
+            options.export.write_text(json.dumps(answer, indent=1))
         print(f"{options.export}: the {options.view}'s view of {options.decision}")
     print(answer.pop("text", None) or json.dumps(answer, indent=2))
     if "replay" in answer:

@@ -8,11 +8,13 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from nextpaint.govern.access import DECIDE, READ
+from nextpaint.govern.paper import on_paper
 from nextpaint.record.errors import InvalidInput
 from nextpaint.serve.http import Later, Request, Response, Route, decode_json, json_response
 from nextpaint.serve.node import Node
 
 REQUEST_BYTES_MAX = 256 * 1024
+PDF = b"application/pdf"
 VIEWS = ("user", "support", "regulator")
 
 
@@ -54,7 +56,8 @@ class Decisions:
                 "GET",
                 "/v1/decisions/{decision_id}",
                 self.explain,
-                "Why a decision was made (?view=user|support|regulator, ?replay=1, ?purpose=what it is read for)",
+                "Why a decision was made (?view=user|support|regulator, ?replay=1, ?purpose=what it is read for, "
+                "?format=json|pdf)",
                 scope=READ,
                 tags=("decide",),
             ),
@@ -90,8 +93,11 @@ class Decisions:
             raise InvalidInput(f"view {view[:40]!r} is unknown", where="query", cure="use " + ", ".join(VIEWS))
         replay = query.get("replay", "0") not in ("0", "false", "")
         decision, purpose = request.params["decision_id"], query.get("purpose", "")
+        kind = query.get("format", "json")
+        if kind not in ("json", "pdf"):
+            raise InvalidInput(f"format {kind[:40]!r} is unknown", where="query", cure="use json or pdf")
         record = await self._node.explain(request.caller(), decision, view, replay, purpose)
-        return json_response(record)
+        return json_response(record) if kind == "json" else Response(on_paper(record), content_type=PDF)
 
 
 def _fields(asked: DecideRequest) -> dict[str, Any]:

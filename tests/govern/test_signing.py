@@ -12,6 +12,7 @@ from nextpaint.cli import main
 from nextpaint.engine.node import NodeSettings
 from nextpaint.govern import signing
 from nextpaint.govern.access import LOCAL
+from nextpaint.govern.paper import on_paper
 from nextpaint.govern.signing import Signer, checked
 from nextpaint.record.errors import InvalidInput, NextpaintError
 from tests.engine.shop import GOODS, asked, click, corner, opened
@@ -73,6 +74,9 @@ def test_the_regulator_gets_a_signed_view_that_needs_no_ledger(tmp_path, capsys,
     assert main(["verify", "--view", str(path), "--signer", public]) == 0
     assert "is signed by this key" in capsys.readouterr().out
     assert main(["verify", str(data), "--view", str(path), "--signer", public]) == 0, "and it is what the ledger says"
+    paper = tmp_path / "view.pdf"
+    paper.write_bytes(on_paper(view))
+    assert main(["verify", str(data), "--view", str(paper), "--signer", public]) == 0, "the same view, attached"
     path.write_text(json.dumps({**view, "profiled": not view["profiled"]}))
     assert main(["verify", "--view", str(path), "--signer", public]) == 1
     assert "changed after it was signed" in capsys.readouterr().out

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from nextpaint.govern.access import Access, create_key
+from nextpaint.govern.paper import attached
 from nextpaint.ports.random import SystemRandom
 from nextpaint.record.errors import NextpaintError
 from nextpaint.serve.app import HttpSettings
@@ -78,6 +79,13 @@ def test_items_and_rows(live):
     assert live.http.request("DELETE", "/v1/tables/inventory/rows", json=rows).json()["quarantined"]
     assert live.node.rows["inventory"] == []
     assert live.http.request("DELETE", "/v1/tables/inventory/rows", json={"keys": []}).status_code == 422
+
+
+def test_a_decision_is_explained_as_json_or_on_paper(live):
+    paper = live.http.get("/v1/decisions/d1?view=support&format=pdf")
+    assert paper.headers["content-type"] == "application/pdf" and paper.content.startswith(b"%PDF-1.7")
+    assert json.loads(attached(paper.content)) == live.http.get("/v1/decisions/d1?view=support").json()
+    assert live.http.get("/v1/decisions/d1?format=docx").status_code == 422
 
 
 def test_probes_and_description(live):
