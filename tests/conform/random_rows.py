@@ -83,7 +83,8 @@ class Rows:
             if self.chance.random() < 0.5:
                 old = live[self.chance.choice(list(live))]
                 new = [old[0], *row[1:]]
-                made += [["-U", *old], ["+U", *new]]
+                if new != old:  # a table by key says nothing of an update that changes nothing, a file of changes does
+                    made += [["-U", *old], ["+U", *new]]
                 live[old[0]] = new
             if self.chance.random() < 0.2:
                 old = live.pop(self.chance.choice(list(live)))
