@@ -8,8 +8,8 @@ that alternate between the engines. CPU time of whole processes, never time that
 makes them durable in its ledger, applies them with checkpoints on and appends or materialises the result. Flink runs at
 parallelism 1 with object reuse and checkpoints, the better of mini-batching on and off by the cost of an event,
 reads the same JSON lines from a file and writes to a sink that discards (`blackhole`), which is in its favour; both
-sizes run in a JVM that has run both before, so that most of what is compiled counts as start-up. Its cost is read with
-a heap of 4 GB, its memory is the peak under the smallest heap that costs at most a tenth more CPU. First the results of
+sizes run in a JVM that has run both before, and the CPU of its compiler does not count: it is start-up, and more than
+what the job takes. The cost is read with a heap of 4 GB, memory is the peak under the smallest heap that costs at most a tenth more CPU. First the results of
 both are compared as multisets: a query whose rows differ has no ratio. FAIL and status 1 for a bar missed: the ratio of
 Q1 to Q5 and of the median Nexmark query, and a quarter of Flink's memory.
 
@@ -17,7 +17,7 @@ DuckDB's batch on the same lines is the limit of a vectorised engine. bytewax, Q
 Pathway and clink run once, between smaller sizes where every row is Python, and have no figure unless their rows are
 ours; what one of them cannot say is said. They live in .venv-sql, made on demand from requirements/sql-peers.txt.
 
-With --fresh Flink is also read with a JVM of its own for each size: then what it compiles between the two counts.
+With --fresh Flink is also read with a JVM of its own for each size: then code that is not compiled yet counts.
 
 Every query is read once before any is read twice. With --data what was read stays in DIR/readings.jsonl, and a bench
 that was stopped goes on there; --again ENGINE,... measures those engines anew, --table only prints what there is.

@@ -43,7 +43,8 @@ class FlinkSession:
     """
 
     def __init__(self, python: str, heap_mb: int, path: Callable[[str, int], Path]) -> None:
-        options = {"JVM_ARGS": f"-Xmx{heap_mb}m", "FLINK_ENV_JAVA_OPTS": f"-Xmx{heap_mb}m"}
+        given = f"-Xmx{heap_mb}m -XX:-UseDynamicNumberOfCompilerThreads"  # whose CPU is then not lost with them
+        options = {"JVM_ARGS": given, "FLINK_ENV_JAVA_OPTS": given}
         self.directory = tempfile.mkdtemp(prefix="flink-checkpoints-")
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
