@@ -6,7 +6,8 @@
 The second has five retrievers, four filters, five features, exploration, diversity and a record, by weights and by 100
 trees, and prints CPU and latency by stage, what was degraded, memory, how soon a changed item is found, the recall of
 the search, and ratios to the echo endpoint and to LightGBM; see `rig.large`. It measures for 30 seconds, from half a
-million items on for 240: a million take 3 GB and ten minutes. `--index` lets a usearch index follow, and measures that.
+million items on for 240: a million take 3 GB and ten minutes. `--index` lets an index of clusters follow (`--index
+usearch` a graph), and measures that.
 
 The first: CPU by stage in the process, then over HTTP beside the echo endpoint.
 

@@ -233,10 +233,10 @@ class Large:
                 return asked
         return GIVEN_UP_S
 
-    def follow(self) -> None:
-        """Let a usearch index follow the vectors; meanwhile decide, ten times a second."""
+    def follow(self, kind: str) -> None:
+        """Let an index follow the vectors; meanwhile decide, ten times a second."""
         before_gb, cpu_ns, began = self._node.ask("memory")["gb"], self._node.cpu_ns(), time.perf_counter()
-        self._node.ask("follow")
+        self._node.ask(f"follow {kind}")
         taken, told = list[float](), 0
         while not (found := self._node.ask("index"))["current"]:
             if found["failed"]:
@@ -250,7 +250,7 @@ class Large:
             time.sleep(0.1)
         cpu_s = (self._node.cpu_ns() - cpu_ns) / 1e9
         p50, p99 = np.percentile(taken, [50, 99])
-        print(f"\nusearch index of all vectors: made in {time.perf_counter() - began:.0f} s, {cpu_s:.0f} s of CPU with "
+        print(f"\n{kind} index of all vectors: made in {time.perf_counter() - began:.0f} s, {cpu_s:.0f} s of CPU with "
               f"{len(taken)} decisions meanwhile (p50 {p50:.1f}, p99 {p99:.1f}, most {max(taken):.1f} ms), "
               f"{self._node.ask('memory')['gb'] - before_gb:.2f} GB", flush=True)  # fmt: skip
 
@@ -292,7 +292,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--items", type=int, default=0, help="made-up items; without it the retail blueprint decides")
     parser.add_argument("--candidates", type=int, nargs="+", choices=CANDIDATES, default=list(CANDIDATES))
     parser.add_argument("--events", type=float, default=EVENTS_PER_S, help="single events a second that come in")
-    parser.add_argument("--index", action="store_true", help="measure a usearch index as well")
+    parser.add_argument("--index", choices=("clusters", "usearch"), nargs="?", const="clusters", default="",
+                        help="measure an index in memory as well: of clusters, or a graph")  # fmt: skip
     parser.set_defaults(seconds=None)
 
 
@@ -320,7 +321,7 @@ async def measure(options: argparse.Namespace, directory: Path) -> None:
         await large.findable("every vector searched")
         searched(node.ask("search"))
         if options.index:
-            large.follow()
+            large.follow(options.index)
             searched(node.ask("search"))
             for count in options.candidates:
                 await large.decisions(f"page_{count}", f"{TREES} trees, index", seconds)

@@ -7,7 +7,7 @@ Prints one JSON line when it answers, and one for each line on its input:
     stages              of the decisions since the last time: milliseconds by stage, candidates, how many were degraded
     memory              gigabytes that the process holds now
     delete ITEM         takes an item out of its table, as a connector does: a record without a value
-    follow              lets a usearch index follow the vectors
+    follow KIND         lets an index in memory follow the vectors
     index               how far it is: vectors written, whether all are, how often the index was gone around
     promote             fits trees and puts them in force
     search              the exact search, and the index where one follows, beside an exhaustive one
@@ -34,6 +34,7 @@ import numpy as np
 import uvloop
 
 from nextpaint.cli import interpreter
+from nextpaint.cli.indexing import index_of
 from nextpaint.decide import Decider, DecisionRecord
 from nextpaint.decide.codec import decoded
 from nextpaint.engine.facade import Engine
@@ -108,10 +109,8 @@ class ServedCatalogue:
                 record = Record(key, None, self._engine.node.ports.clock.now_ms())
                 await self._engine.node.appended(Draft("catalog", EntryKind.INPUT, [record]))
                 return {}
-            case ["follow"]:
-                from nextpaint.connect.usearch_index import UsearchIndex
-
-                index = UsearchIndex()
+            case ["follow", kind]:
+                index = index_of("item_vectors", {"kind": kind})
                 self._index = self._engine.follow("item_vectors", index), index
                 return {}
             case ["index"]:
@@ -176,7 +175,7 @@ class ServedCatalogue:
         if self._index is not None:
             index, count = self._index[1], NEAREST * 5 // 4
             found.append(
-                ("usearch", lambda one: [vectors.slots[key] for key in index.nearest(one.astype(np.float32), count)])
+                ("index", lambda one: [vectors.slots[key] for key in index.nearest(one.astype(np.float32), count)])
             )
         return found
 

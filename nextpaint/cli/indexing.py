@@ -1,7 +1,8 @@
 """The indexes of `[index.TABLE]` in nextpaint.toml: which system searches a table of vectors.
 
     [index.item_vectors]
-    kind = "usearch"                      # in memory
+    kind = "clusters"                     # in memory: searches the nearest `probes` clusters (64)
+    # kind = "usearch"                    # in memory, a graph
     # kind = "qdrant",   location = "http://qdrant:6333", api_key_env = "QDRANT_KEY", collection = "items"
     # kind = "pgvector", dsn_env = "VECTORS_DSN",         collection = "items"
 
@@ -14,6 +15,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nextpaint.connect.cluster_index import PROBES, ClusterIndex
 from nextpaint.connect.pgvector_index import PgvectorIndex
 from nextpaint.connect.qdrant_index import QdrantIndex
 from nextpaint.connect.usearch_index import UsearchIndex
@@ -29,6 +31,14 @@ def index_of(table: str, settings: Mapping[str, Any]) -> VectorIndex:
     if make is None:
         raise InvalidInput(f"kind is {kind!r}"[:80], where=where, cure=f"write one of {', '.join(_KINDS)}")
     return make(table, settings, where)
+
+
+def _clusters(table: str, settings: Mapping[str, Any], where: str) -> VectorIndex:
+    probes = settings.get("probes", PROBES)
+    if type(probes) is not int or probes < 1:
+        cure = "write how many clusters a search goes through, 1 or more"
+        raise InvalidInput(f"probes is {probes!r}"[:80], where=where, cure=cure)
+    return ClusterIndex(probes)
 
 
 def _qdrant(table: str, settings: Mapping[str, Any], where: str) -> VectorIndex:
@@ -53,6 +63,7 @@ def _secret(name: str, where: str) -> str:
 
 
 _KINDS: dict[str, Callable[[str, Mapping[str, Any], str], VectorIndex]] = {
+    "clusters": _clusters,
     "usearch": lambda table, settings, where: UsearchIndex(),
     "qdrant": _qdrant,
     "pgvector": _pgvector,

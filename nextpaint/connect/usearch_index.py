@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nextpaint.connect.signed_bytes import as_bytes
 from nextpaint.record.errors import InvalidInput
 
 CONNECTIVITY = 16
 EXPANSION_ADD = 64
 EXPANSION_SEARCH = 1024
-PEAK = 127
 
 
 class UsearchIndex:
@@ -50,7 +50,7 @@ class UsearchIndex:
         self.delete(ids)
         numbers = np.arange(self._next, self._next + len(ids), dtype=np.uint64)
         self._next += len(ids)
-        self._index.add(numbers, _as_bytes(vectors), threads=1)
+        self._index.add(numbers, as_bytes(vectors), threads=1)
         for number, id_, digest in zip(numbers.tolist(), ids, digests, strict=True):
             self._number[id_], self._id[number], self._digest[id_] = number, id_, digest
 
@@ -64,19 +64,8 @@ class UsearchIndex:
     def nearest(self, vector: npt.NDArray[np.float32], k: int) -> list[str]:
         if not self._number:
             return []
-        found = self._index.search(_as_bytes(vector[None])[0], min(k, len(self._number)), threads=1)
+        found = self._index.search(as_bytes(vector[None])[0], min(k, len(self._number)), threads=1)
         return [self._id[number] for number in found.keys.tolist() if number in self._id]
 
     def close(self) -> None:
         self._index = None
-
-
-def _as_bytes(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
-    """Directions as signed bytes, shape (n, dimensions): as they are where they are that already, else by row to a
-    largest component of 127."""
-    rounded = np.rint(vectors)
-    peaks = np.abs(vectors).max(axis=1, keepdims=True)
-    scaled = (rounded != vectors).any(axis=1, keepdims=True) | (peaks > PEAK)
-    if scaled.any():
-        rounded = np.where(scaled, np.rint(vectors / np.maximum(peaks, np.finfo(np.float32).tiny) * PEAK), rounded)
-    return rounded.astype(np.int8)

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from nextpaint.cli.indexing import index_of
-from nextpaint.connect import usearch_index
+from nextpaint.connect.cluster_index import ClusterIndex
 from nextpaint.connect.pgvector_index import PgvectorIndex
 from nextpaint.connect.qdrant_index import QdrantIndex
+from nextpaint.connect.signed_bytes import as_bytes
 from nextpaint.connect.usearch_index import UsearchIndex
 from nextpaint.engine import nearest
 from nextpaint.engine.nearest import digest_of
@@ -35,6 +36,10 @@ def missing(module, extra):
 def usearch(tmp_path):
     missing("usearch", "usearch")
     yield UsearchIndex()
+
+
+def clusters(tmp_path):
+    yield ClusterIndex()
 
 
 def qdrant(tmp_path):
@@ -71,7 +76,10 @@ def pgvector(tmp_path):
 OTHERS = [pytest.param(make, id=make.__name__, marks=pytest.mark.slow) for make in (qdrant, pgvector)]
 
 
-@pytest.fixture(params=[pytest.param(usearch, id="usearch"), *OTHERS])
+IN_MEMORY = [pytest.param(make, id=make.__name__) for make in (clusters, usearch)]
+
+
+@pytest.fixture(params=[*IN_MEMORY, *OTHERS])
 def index(request, tmp_path):
     yield from request.param(tmp_path)
 
@@ -385,15 +393,16 @@ def test_an_index_that_begins_again_watches_the_table_once(tmp_path, monkeypatch
     asyncio.run(test())
 
 
-def test_usearch_takes_bytes_as_they_are_and_other_vectors_by_their_direction():
+def test_indexes_in_memory_take_bytes_as_they_are_and_other_vectors_by_their_direction():
     whole = np.array([[3, -127, 0], [1, 2, 3]], np.float32)
-    assert np.array_equal(usearch_index._as_bytes(whole), whole.astype(np.int8))
+    assert np.array_equal(as_bytes(whole), whole.astype(np.int8))
     other = np.array([[0.5, -1.0, 0.25], [254, 127, -300], [3, 2, 1], [0, 0, 0]], np.float32)
-    assert usearch_index._as_bytes(other).tolist() == [[64, -127, 32], [108, 54, -127], [3, 2, 1], [0, 0, 0]]
+    assert as_bytes(other).tolist() == [[64, -127, 32], [108, 54, -127], [3, 2, 1], [0, 0, 0]]
 
 
 def test_a_section_that_names_no_index_is_refused():
     for settings, said in (
+        ({"kind": "clusters", "probes": 0}, "probes is 0"), ({"kind": "clusters", "probes": "few"}, "probes is 'few'"),
         ({}, "kind is None"), ({"kind": "faiss"}, "kind is 'faiss'"), ({"kind": "qdrant"}, "location is missing"),
         ({"kind": "pgvector"}, "dsn_env is missing"), ({"kind": "pgvector", "dsn_env": "NO_SUCH_DSN"}, "NO_SUCH_DSN"),
     ):  # fmt: skip
