@@ -3,7 +3,8 @@
 A turn runs waiting decisions, then slices of un-applied records, then gives the loop back so that sockets are
 read. With both waiting, decisions get at most `DECISION_SHARE` of the thread and applying the rest; with one waiting
 it gets all. Most of a small slice is what it costs whatever is in it, so a slice is not sized by a cost per record: its
-size grows while full slices take less than `SLICE_MS`, and shrinks in proportion when one took longer.
+size grows while full slices take less than `SLICE_MS`, and shrinks in proportion when one took longer. The busier the
+thread, the longer slices may be: what they cost whatever is in them is what a busy thread can save.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from nextpaint.ports import Clock
 from nextpaint.record.runs import Run
 
 SLICE_MS = 3.0  # a decision waits at most this long for a slice to end
+SLICE_MS_BUSY = 12.0  # the same on a thread that has no time to lose: a record of 120 costs half of one of 30
 DECIDE_MS_MAX = 48.0  # decisions of one turn; then sockets are read
 PRESSED_MS, PRESSED_FOR_MS = 15.0, 50.0  # every decision waited longer than the first, for as long as the second
 CROWDED_MS, CROWDED_FOR_MS = 30.0, 100.0
@@ -25,10 +27,11 @@ CATCH_UP_MS = 8.0  # a slice while thousands of records wait and no decision did
 SLICES_MS_MIN = 4.0  # slices of one turn at least, when records wait
 DECISION_SHARE = 0.7  # applying keeps 30 % of the thread even when decisions alone could fill it
 PATIENCE_MS = 8.0  # how long a few records may wait for more; a decision reads them at most this much later
-PATIENCE_MS_MAX = 24.0  # the same on a thread that has no time to lose: it applies more at once, and so for less
-BUSY_FROM, BUSY_TO = 0.5, 0.85  # shares of the thread between which patience grows
+PATIENCE_MS_MAX = 32.0  # the same on a busy thread: it applies more at once, and so for less
+BUSY_FROM, BUSY_TO = 0.5, 0.85  # shares of the thread between which patience, company and slices grow
 BUSY_WINDOW_MS = 250.0
 COMPANY = 48  # records that are worth a slice at once: at 30 the fixed cost is a third of the whole
+COMPANY_BUSY = 160  # the same on a busy thread
 SLICE_RECORDS = 64  # what a slice takes at first
 SLICE_RECORDS_MAX = 4096
 GROWTH_MAX = 1.5  # of a slice's size at once: one slice of cheap records says little about the next
@@ -89,6 +92,7 @@ class Turns:
         self._busy_ns = 0  # of the present window: turns, and what kept them waiting
         self._window_ns = 0  # when it began
         self._patience_ns = int(PATIENCE_MS * 1e6)
+        self._slice_ms, self._company = SLICE_MS, COMPANY
         self.hurried: Callable[[], bool] = lambda: False  # whether somebody waits for a record to be applied
         self.decided: Callable[[], None] = lambda: None  # called after a decision: answers that are due leave
         self.between: Callable[[], None] = lambda: None  # called after a slice, not timed as a part of it
@@ -177,20 +181,22 @@ class Turns:
         self._measure(self._turned_ns - self._lag_ns)
 
     def _measure(self, since_ns: int) -> None:
-        """How busy the thread is, and so how patient."""
+        """How busy the thread is, and so how patient, and how much it applies at once."""
         now = self._clock.monotonic_ns()
         self._busy_ns += now - since_ns
         passed_ns = now - self._window_ns
         if passed_ns < BUSY_WINDOW_MS * 1e6:
             return
-        share = (self._busy_ns / passed_ns - BUSY_FROM) / (BUSY_TO - BUSY_FROM)
-        self._patience_ns = int((PATIENCE_MS + (PATIENCE_MS_MAX - PATIENCE_MS) * min(max(share, 0.0), 1.0)) * 1e6)
+        share = min(max((self._busy_ns / passed_ns - BUSY_FROM) / (BUSY_TO - BUSY_FROM), 0.0), 1.0)
+        self._patience_ns = int((PATIENCE_MS + (PATIENCE_MS_MAX - PATIENCE_MS) * share) * 1e6)
+        self._slice_ms = SLICE_MS + (SLICE_MS_BUSY - SLICE_MS) * share
+        self._company = int(COMPANY + (COMPANY_BUSY - COMPANY) * share)
         self._busy_ns, self._window_ns = 0, now
 
     def _ready(self) -> bool:
         """Whether a slice is due. The fixed cost of a slice is that of several records, so on a busy node a few records
         wait a moment for company; on a quiet one, or when somebody waits for them, they do not."""
-        if len(self._records) >= COMPANY or self._records.at_switch:
+        if len(self._records) >= self._company or self._records.at_switch:
             return True
         return len(self._records) > 0 and (
             self._waited or self._clock.monotonic_ns() - self._sliced_ns >= self._patience_ns or self.hurried()
@@ -253,7 +259,7 @@ class Turns:
         """What a slice took says how many records the next may hold."""
         self.longest_slice_ms = max(self.longest_slice_ms, spent_ms)
         behind = not self._decided_ns and len(self._records) >= SLICE_RECORDS_MAX
-        allowed_ms = CATCH_UP_MS if behind else SLICE_MS
+        allowed_ms = max(self._slice_ms, CATCH_UP_MS if behind else 0.0)
         if spent_ms > allowed_ms:
             self._size = max(1, int(taken * allowed_ms / spent_ms))
         elif taken >= self._size:
