@@ -27,7 +27,7 @@ from nextpaint.process.functions.evaluation import (
 )
 from nextpaint.record.columns import AnyArray
 from nextpaint.record.types import INTEGER_BITS, INTEGERS, Kind, Type
-from nextpaint.sql.plan import Call
+from nextpaint.sql.plan import Call, ColumnRef, Expr
 
 Convert = Callable[[Any], Any]
 
@@ -79,9 +79,14 @@ def _nested(source: Type, target: Type) -> Convert | None:
     if source.kind is Kind.ROW:
         if len(source.fields) != len(target.fields):
             raise TypeError(f"a {source} cannot be cast to {target}: the number of fields differs")
-        parts = [_optional(old.type, new.type) for old, new in zip(source.fields, target.fields, strict=True)]
+        pairs = [(old.type, new.type) for old, new in zip(source.fields, target.fields, strict=True)]
+        if all(_stays(*pair) for pair in pairs):
+            return None
+        parts = [_optional(*pair) for pair in pairs]
         return lambda row: tuple([part(value) for part, value in zip(parts, row, strict=True)])
     assert source.element is not None and target.element is not None
+    if _stays(source.element, target.element) and (source.key is None or _stays(source.key, target.key)):
+        return None
     element = _optional(source.element, target.element)
     if source.kind is Kind.ARRAY:
         return lambda values: [element(value) for value in values]
@@ -90,12 +95,24 @@ def _nested(source: Type, target: Type) -> Convert | None:
     return lambda entries: {key(name): element(value) for name, value in entries.items()}
 
 
+def _stays(source: Type, target: Type | None) -> bool:
+    return target is not None and (source.kind is Kind.NULL or converter(source, target) is None)
+
+
 def _optional(source: Type, target: Type) -> Convert:
     """A converter that keeps None."""
     convert = None if source.kind is Kind.NULL else converter(source, target)
     if convert is None:
         return lambda value: value
     return lambda value: None if value is None else convert(value)
+
+
+def copied(expr: Expr) -> int | None:
+    """The column an expression gives the values of, as they are: a reference, or a cast that changes nothing but names
+    and types."""
+    while isinstance(expr, Call) and expr.function == "CAST" and converter(expr.args[0].type, expr.type) is None:
+        expr = expr.args[0]
+    return expr.index if isinstance(expr, ColumnRef) else None
 
 
 def text_of(source: Type) -> Convert:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nextpaint.process.functions.casts import copied
 from nextpaint.process.functions.compile import Evaluation, Evaluator, Failures, compile_expr, predicate
 from nextpaint.process.operators.protocol import (
     ROW,
@@ -91,6 +92,8 @@ class Project(Operator):
         ]
         picks = [pick for pick in self._picks if isinstance(pick, int)]
         self._only_picks = picks if len(picks) == len(self._picks) else []
+        copies = [copied(expr) for expr in node.exprs]
+        self._row_picks = [copy for copy in copies if copy is not None] if None not in copies else []
         self._source = sources[0]
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
@@ -140,8 +143,8 @@ class Project(Operator):
         """These changes projected, evaluated at ledger time `as_of`; failing rows are left out."""
         if not changes:
             return []
-        if self._only_picks:
-            return [Change(change.kind, tuple([change.row[pick] for pick in self._only_picks])) for change in changes]
+        if self._row_picks:
+            return [Change(change.kind, tuple([change.row[pick] for pick in self._row_picks])) for change in changes]
         batch, failures = batch_of(self._source, changes), Failures()
         rows = batch.with_columns(self._columns(Evaluation(batch.columns, len(batch), as_of, failures))).rows()
         return [
