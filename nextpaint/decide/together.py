@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -120,8 +119,7 @@ class BoundTogether:
             rows: Sequence[Any] = context.rows(self.index, (item,))
             for row in rows:
                 other = row["other"]
-                share = row["n"] / sqrt(row["baskets"] * row["other_baskets"])
-                scores[other] = scores.get(other, 0.0) + weight * share
+                scores[other] = scores.get(other, 0.0) + weight * row["share"]
         return scores
 
 

@@ -34,7 +34,6 @@ from nextpaint.process.operators.stateless import ChangesAsRows, Filter, Forward
 from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.time_sort import SortByTime
-from nextpaint.process.operators.together import BoughtTogether
 from nextpaint.process.operators.top import TopN
 from nextpaint.process.operators.window import WindowAggregation
 from nextpaint.process.operators.window_join import WindowJoin
@@ -520,17 +519,10 @@ class LiveReading:
 
     def rows(self, table: str, prefix: Row) -> list[dict[str, Value]]:
         if table in self._tables.together:
-            return self._bought_together(self._tables.together[table], prefix[0])
+            return self._tables.together[table].rows(prefix[0])
         live = self._tables.live[table]
         found = live.rows(tuple(prefix), self.time_ms)
         return [dict(zip(live.table.names, found[key], strict=True)) for key in sorted(found, key=_ordered)]
-
-    def _bought_together(self, index: BoughtTogether, item: Value) -> list[dict[str, Value]]:
-        baskets = index.baskets_with(item)
-        return [
-            {"other": other, "n": count, "baskets": baskets, "other_baskets": index.baskets_with(other)}
-            for other, count in index.best(item)
-        ]
 
     def keyed(self, table: str, column: str, keys: Sequence[Value]) -> Column:
         return self._tables.live[table].mirror().take(column, keys, self.time_ms)

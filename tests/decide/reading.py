@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
@@ -52,7 +53,7 @@ TABLES: dict[str, Table] = {
         table("by_category", ["category"], category=STRING, margin=DOUBLE),
     )
 }
-_TOGETHER = table("_together_orders", ["item", "other"], item=STRING, other=STRING, n=BIGINT)
+_TOGETHER = table("_together_orders", ["item", "other"], item=STRING, other=STRING, share=DOUBLE)
 _FADING = {("trending", "heat"): 120 * MINUTE_MS, ("category_interest", "heat"): 10 * MINUTE_MS}
 PERSONAL = {"category_interest", "recent", "carts", "_seen_impressions", "_bought_orders"}
 
@@ -204,7 +205,7 @@ def shop(items: int = 40, seed: int = 7, dimensions: int = DIMENSIONS) -> FakeRe
         reading.vector_rows[item] = np.rint(127 * vector / np.abs(vector).max())
         for other in range(items):
             if other != index and chance.random() < min(0.2, 30 / items):
-                counted = {"n": 1 + (index + other) % 5, "baskets": 20 + index, "other_baskets": 20 + other}
+                counted = {"share": (1 + (index + other) % 5) / math.sqrt((20 + index) * (20 + other))}
                 reading.put("_together_orders", item=item, other=f"i{other:03d}", **counted)
     return reading
 

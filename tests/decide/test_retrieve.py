@@ -62,7 +62,7 @@ class TestBoughtTogether:
             ("i001", "i011", 9, 16, 81),
             ("i002", "i011", 1, 1, 81),
         ]:
-            reading.put("_together_orders", item=item, other=other, n=n, baskets=own, other_baskets=theirs)
+            reading.put("_together_orders", item=item, other=other, share=n / (own * theirs) ** 0.5)
         visit(reading, "s1", ("i001", 2.0, 30), ("i002", 1.0, 0))
         surface = HOME.but("test", retrieve=[BoughtTogether("orders", to="recent.items", k=9)], limit=9, **PLAIN)
         batch = decider(surface)._bound["test"].retrieve[0].run(Candidates.none(), _context(reading))
@@ -86,7 +86,7 @@ class TestBoughtTogether:
     def test_as_a_feature_it_is_the_score_and_zero_without_a_shared_basket(self):
         reading = shop()
         reading.data["_together_orders"].clear()
-        reading.put("_together_orders", item="i001", other="i002", n=1, baskets=4, other_baskets=9)
+        reading.put("_together_orders", item="i001", other="i002", share=1 / 6)
         visit(reading, "s1", ("i001", 1.0, 0))
         surface = HOME.but("test", **{**PLAIN, "features": {"t": BoughtTogether("orders")}}, retrieve=[Given("items")])
         found = decide(decider(surface), reading, ("s1",), "test", items=["i002", "i003"])

@@ -8,6 +8,7 @@ A basket is all rows of one basket key. Each item counts once per basket; pairs 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 
 from nextpaint.process.operators.protocol import Operator, StepContext
 from nextpaint.process.state import State
@@ -34,9 +35,10 @@ class BoughtTogether(Operator):
         self.pairs = state.cell(identity, "pairs")
         self._others: dict[Value, dict[Value, int]] = {}
         self._best: dict[Value, list[tuple[Value, int]]] = {}  # asked for since its counts last changed
+        self._rows: dict[Value, list[dict[str, Value]]] = {}  # asked for since any basket changed
 
     def restore(self) -> None:
-        self._others, self._best = {}, {}
+        self._others, self._best, self._rows = {}, {}, {}
         found = self._others
         for page in self.pairs.pages:
             for (item, other), count in page.items():
@@ -52,6 +54,18 @@ class BoughtTogether(Operator):
             others = sorted(self._others.get(item, {}).items(), key=lambda each: (-each[1], each[0]))
             best = self._best[item] = others[: self._others_max]
         return best
+
+    def rows(self, item: Value) -> list[dict[str, Value]]:
+        """`best` as rows: `other`, and `share`, the cosine of their binary basket vectors: baskets with both, by the
+        root of the product of those with each. Do not change them."""
+        rows = self._rows.get(item)
+        if rows is None:
+            baskets = self.baskets_with(item)
+            rows = self._rows[item] = [
+                {"other": other, "share": count / sqrt(baskets * self.baskets_with(other))}
+                for other, count in self.best(item)
+            ]
+        return rows
 
     def baskets_with(self, item: Value) -> int:
         count: int = self.support.get(item, 0)
@@ -70,6 +84,7 @@ class BoughtTogether(Operator):
         held: tuple[Value, ...] = self._baskets.get(basket, ())
         if item in held or len(held) >= BASKET_MAX:
             return
+        self._rows.clear()
         if not held:
             self._remember(basket)
         for other in held:
