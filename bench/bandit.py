@@ -36,7 +36,7 @@ import pyarrow.parquet as pq
 from nextpaint.decide import EpsilonGreedy, Examination, Flat, LinTS, Moment, Reward, ThompsonSampling
 from nextpaint.decide.arms import arms_told
 from nextpaint.decide.binder import Binder
-from nextpaint.decide.candidates import Candidates
+from nextpaint.decide.candidates import Candidates, Features
 from nextpaint.decide.context import Context
 from nextpaint.decide.evaluation import Logged, evaluate
 from nextpaint.decide.lesson import explored_rows
@@ -114,12 +114,10 @@ class Ours:
         spec = LearnerSpec(10**9, 0, half_life_ms, width)
         self._learner = Learning("bench", self._policy.learner.name, spec, State())
         self._world, self._now = world, 0
-        ids = np.empty(ITEMS, object)
         self._items = Whole()
-        ids[:] = self._items.keys
-        slots = np.arange(ITEMS)
-        one = {"one": Column(DOUBLE, np.ones(ITEMS))}
-        self._candidates = Candidates(ids, slots, np.ones(ITEMS), np.zeros(ITEMS, np.int64), one)
+        one = Features.of({"one": Column(DOUBLE, np.ones(ITEMS))})
+        sources = np.zeros(ITEMS, np.int64)
+        self._candidates = Candidates(np.arange(ITEMS), np.ones(ITEMS), sources, self._items.keys, one)
 
     def whole(self, _table: str) -> Whole:
         return self._items

@@ -52,9 +52,9 @@ def measured(rows: int) -> None:
     built = time.process_time() - began
     chance = np.random.default_rng(8)
     queries = [matrix[chance.integers(rows, size=3)].sum(axis=0).astype(np.float64) for _ in range(SEARCHES)]
-    table.nearest(queries[0], K)
+    table.near(queries[0], K)
     began = time.process_time()
-    exact = [table.nearest(query, K) for query in queries]
+    exact = [table.near(query, K) for query in queries]
     scan_ms = (time.process_time() - began) / SEARCHES * 1000
     began = time.process_time()
     found = [index.nearest(query.astype(np.float32), int(K * 1.25)) for query in queries]

@@ -171,7 +171,7 @@ class ServedCatalogue:
 
     def _searches(self, vectors: Vectors) -> list[tuple[str, Callable[[FloatArray], Any]]]:
         """Each search by its name: rows that it gives for a session."""
-        found: list[tuple[str, Callable[[FloatArray], Any]]] = [("exact", lambda one: vectors.nearest(one, NEAREST))]
+        found: list[tuple[str, Callable[[FloatArray], Any]]] = [("exact", lambda one: vectors.near(one, NEAREST))]
         if self._index is not None:
             index, count = self._index[1], NEAREST * 5 // 4
             found.append(
@@ -195,7 +195,7 @@ def _sessions(vectors: Vectors, alike: int) -> FloatArray:
     for _ in range(SEARCHES):
         seeds = draw.integers(0, len(vectors.keys), SEEDS)
         if alike:
-            seeds[1:] = draw.choice(vectors.nearest(vectors.matrix[seeds[0]].astype(np.float64), alike), SEEDS - 1)
+            seeds[1:] = draw.choice(vectors.near(vectors.matrix[seeds[0]].astype(np.float64), alike), SEEDS - 1)
         made.append((vectors.matrix[seeds] / vectors.norms[seeds][:, None] * 0.5 ** np.arange(SEEDS)[:, None]).sum(0))
     return np.array(made)
 

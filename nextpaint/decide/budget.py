@@ -51,24 +51,28 @@ class Paths:
 
 
 class Costs:
-    """Expected nanoseconds per (surface, stage); 0 until measured, so a new stage is tried."""
+    """Expected nanoseconds per surface and stage; 0 until measured, so a new stage is tried."""
 
     def __init__(self) -> None:
-        self._expected: dict[tuple[str, str], float] = {}
+        self._surfaces: dict[str, dict[str, float]] = {}
+
+    def of(self, surface: str) -> dict[str, float]:
+        """Expected nanoseconds by stage, of one surface."""
+        return self._surfaces.setdefault(surface, {})
 
     def expected_ns(self, surface: str, *stages: str) -> float:
         """What these stages cost together."""
-        expected = self._expected
-        return sum(expected.get((surface, stage), 0.0) for stage in stages)
+        expected = self.of(surface)
+        return sum(expected.get(stage, 0.0) for stage in stages)
 
     def observe(self, surface: str, stage: str, ns: int) -> None:
-        key = (surface, stage)
-        before = self._expected.get(key)
-        self._expected[key] = float(ns) if before is None else before + SMOOTHING * (ns - before)
+        expected = self.of(surface)
+        before = expected.get(stage)
+        expected[stage] = float(ns) if before is None else before + SMOOTHING * (ns - before)
 
     def skipped(self, surface: str, stage: str) -> None:
-        key = (surface, stage)
-        self._expected[key] = self._expected.get(key, 0.0) * FORGETTING
+        expected = self.of(surface)
+        expected[stage] = expected.get(stage, 0.0) * FORGETTING
 
 
 @dataclass(slots=True)

@@ -129,27 +129,17 @@ class Context:
         """Candidates for `ids` (unique, best first), shape of scores (len(ids),). Ids that are not in the items table
         are dropped and counted."""
         slots = self.items.slots
-        found = [slots.get(each, -1) for each in ids]
-        held = np.array(found, np.int64)
+        held = np.array([slots.get(each, -1) for each in ids], np.int64)
         values = np.zeros(len(ids), np.float64) if scores is None else np.asarray(scores, np.float64)
-        names = np.empty(len(ids), object)
-        names[:] = ids
-        if -1 in found:
-            known = held >= 0
-            self.unknown += len(found) - int(known.sum())
-            held, names, values = held[known], names[known], values[known]
-        return Candidates(names, held, values, np.zeros(len(held), np.int64))
+        return self.found_at(held, values)
 
     def found_at(self, slots: IntArray, scores: FloatArray) -> Candidates:
         """As `found`, for items whose slots are known (-1: not in the items table); both of shape (n,)."""
         known = slots >= 0
-        if not bool(known.all()):
+        if not known.all():
             self.unknown += len(slots) - int(known.sum())
             slots, scores = slots[known], scores[known]
-        keys = self.items.keys
-        names = np.empty(len(slots), object)
-        names[:] = list(map(keys.__getitem__, slots.tolist()))
-        return Candidates(names, slots, scores, np.zeros(len(slots), np.int64))
+        return Candidates(slots, scores, np.zeros(len(slots), np.int64), self.items.keys)
 
     def rows(self, table: str, prefix: tuple[Any, ...]) -> Sequence[Row]:
         """The rows of `table` whose first key columns equal `prefix`, ordered by the rest of the key."""

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from nextpaint.decide.binder import Binder
-from nextpaint.decide.candidates import Candidates, FloatArray
+from nextpaint.decide.candidates import Candidates, Features, FloatArray
 from nextpaint.decide.context import Context
 from nextpaint.decide.expression import Expression, number
 from nextpaint.decide.facts import Fact
@@ -69,9 +69,9 @@ class BoundFeature:
         return self.of if isinstance(self.of, Fact) else None
 
     def read(self, candidates: Candidates, context: Context) -> Column:
-        """One DOUBLE per candidate, shape (n,)."""
+        """One number per candidate, shape (n,)."""
         if isinstance(self.of, Fact):
-            return _finite(self.of.read(candidates, context))
+            return self.of.read(candidates, context)
         if isinstance(self.of, Expression):
             return _computed(self.of, candidates, context)
         if isinstance(self.of, BoundSession):
@@ -83,7 +83,7 @@ class BoundFeature:
             raise ValueError(
                 f"feature {self.name!r}: {self.source} gave shape {values.shape} for {len(candidates)} candidates"
             )
-        return _finite(Column(DOUBLE, values))
+        return Column(DOUBLE, values)
 
     def ages_ms(self, candidates: Candidates, context: Context) -> list[int | None]:
         """Per candidate, how long ago its newest fact last changed; None where there is none or it is a function's."""
@@ -150,19 +150,9 @@ def _computed(expression: Expression, candidates: Candidates, context: Context) 
         valid = np.ones(len(candidates), np.bool_) if column.valid is None else column.valid.copy()
         valid[failed] = False
         column = Column(column.type, column.values, valid)
-    return _finite(column)
+    return column
 
 
 def read_features(features: tuple[BoundFeature, ...], candidates: Candidates, context: Context) -> Candidates:
     """The candidates with every feature read."""
-    return candidates.with_features({each.name: each.read(candidates, context) for each in features})
-
-
-def _finite(column: Column) -> Column:
-    values: FloatArray = column.values.astype(np.float64)
-    valid = np.isfinite(values)
-    if column.valid is not None:
-        valid &= column.valid
-    if bool(valid.all()):
-        return Column(DOUBLE, values)
-    return Column(DOUBLE, np.where(valid, values, 0.0), valid)
+    return candidates.with_features(Features.of({each.name: each.read(candidates, context) for each in features}))

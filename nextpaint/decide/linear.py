@@ -161,14 +161,9 @@ def contexts(candidates: Candidates, scales: dict[str, float]) -> FloatArray:
     """The context of each candidate, shape (n, features + 1): scaled features in order, then 1."""
     x = np.ones((len(candidates), len(scales) + 1))
     for index, (name, scale) in enumerate(scales.items()):
-        x[:, index] = _zero_for_null(candidates.features[name]) / scale if scale > 0.0 else 0.0
+        x[:, index] = candidates.features[name].values / scale if scale > 0.0 else 0.0
     return x
 
 
 def _largest(column: Column) -> float:
-    return float(np.abs(_zero_for_null(column)).max(initial=0.0))
-
-
-def _zero_for_null(column: Column) -> FloatArray:
-    values: FloatArray = column.values
-    return values if column.valid is None else np.where(column.valid, values, 0.0)
+    return float(np.abs(column.values).max(initial=0.0))

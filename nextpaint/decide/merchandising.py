@@ -165,7 +165,7 @@ def apply(rules: Sequence[InForce], page: Candidates, context: Context) -> tuple
     marks = Marks()
     for each in rules:
         matched = _matched(each.rule, page, context)
-        keys = [str(key) for key in page.ids[matched].tolist()]
+        keys = page.take(matched).keys()
         if each.rule.kind == "pin":
             pinned = _pin(each, keys, context)
             keys = [pinned] if pinned else []
@@ -244,8 +244,9 @@ def _moved(each: InForce, page: Candidates, matched: Mask, context: Context) -> 
         order = np.argsort(target, kind="stable")
     after = page.take(order)
     places = {key: place for place, key in enumerate(after.keys(), start=1)}
+    keys = page.keys()
     for row in np.flatnonzero(matched).tolist():
-        key = str(page.ids[row])
+        key = keys[row]
         place = places.get(key, 0)
         if place != row + 1 and min(row + 1, place or row + 1) <= context.limit:
             context.moved(each.rule_id, _why(each), key, (row + 1, place))

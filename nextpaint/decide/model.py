@@ -26,7 +26,6 @@ from nextpaint.decide.rank import BoundWeighted, Weighted
 from nextpaint.decide.requirements import Needs
 from nextpaint.decide.reward import Reward
 from nextpaint.models.ranking import Ranker
-from nextpaint.record.columns import Column
 from nextpaint.record.errors import ReplayError
 from nextpaint.record.types import BOOLEAN, DOUBLE, STRING, TIMESTAMP, Field
 from nextpaint.sql.plan import Table
@@ -183,8 +182,8 @@ class Chosen:
 
 def matrix_of(ranker: Ranker, candidates: Candidates) -> FloatArray:
     """The model's features of each candidate, shape (n, k), NULL as NaN."""
-    columns = [_nan_for_null(candidates.features[name]) for name in ranker.features]
-    return np.column_stack(columns) if columns else np.empty((len(candidates), 0))
+    features = candidates.features
+    return np.ascontiguousarray(features.nulls_as(np.nan)[features.rows(ranker.features)].T)
 
 
 def scored(ranker: Ranker, matrix: FloatArray) -> FloatArray:
@@ -205,8 +204,3 @@ def mismatch(ranker: Ranker, features: Sequence[str]) -> str:
     if not missing:
         return ""
     return f"it needs {', '.join(missing)}; the surface has {', '.join(features) or 'no features'}"
-
-
-def _nan_for_null(column: Column) -> FloatArray:
-    values: FloatArray = column.values
-    return values if column.valid is None else np.where(column.valid, values, np.nan)

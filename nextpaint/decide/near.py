@@ -62,7 +62,7 @@ def _groups(first: _Group, second: _Group) -> list[_Group]:
     """Both as one batch where features were read for both or for neither, else each for itself."""
     if not second[0] or not first[0]:
         return [first if first[0] else second]
-    if first[1].features.keys() != second[1].features.keys():
+    if first[1].features.names != second[1].features.names:
         return [first, second]
     return [(first[0] + second[0], concatenated([first[1], second[1]]))]
 
@@ -105,7 +105,8 @@ def _outranked(context: Context, outcome: Outcome) -> list[_Entry]:
     batch = outcome.ranked
     end = context.limit + NEAR_MAX
     outscored = 0
-    for row, (slot, key) in enumerate(zip(batch.slots[:end].tolist(), batch.ids[:end].tolist(), strict=True)):
+    best = batch.head(end)
+    for row, (slot, key) in enumerate(zip(best.slots.tolist(), best.keys(), strict=True)):
         if slot in shown:
             continue
         cause = "rule" if key in moved else "rank" if outcome.explored is None else "explore"

@@ -15,19 +15,39 @@ from nextpaint.decide.candidates import FloatArray
 from nextpaint.record.columns import IntArray
 
 
+def settled(found: FloatArray, key_of: Callable[[int], str], count: int) -> tuple[IntArray, FloatArray]:
+    """What a kernel found best first (row 0 places, row 1 scores, all that equal the last included), equal scores in
+    the order of their keys and cut to `count`: (places, scores). `key_of(place)` is asked only on ties."""
+    places: IntArray = found[0].astype(np.int64)
+    scores: FloatArray = found[1]
+    runs = _runs(scores)
+    if runs:
+        held = places.tolist()
+        for start, end in runs:
+            held[start:end] = sorted(held[start:end], key=key_of)
+        places = np.array(held, np.int64)
+    return places[:count], scores[:count]
+
+
 def best_first(scores: FloatArray, key_of: Callable[[int], str]) -> IntArray:
     """Indices that sort by (score descending, key ascending). `key_of(i)` is the key of `scores[i]`, asked only on
     ties."""
     order: IntArray = (-scores).argsort(kind="stable")
-    ordered = scores[order]
-    equal = ordered[1:] == ordered[:-1]
-    if equal.any():  # runs of equal scores, each put in the order of its keys
-        padded = np.zeros(len(equal) + 2, np.int8)
-        padded[1:-1] = equal
-        edges = padded[1:] - padded[:-1]
-        for start, end in zip((edges == 1).nonzero()[0].tolist(), (edges == -1).nonzero()[0].tolist(), strict=True):
-            order[start : end + 1] = sorted(order[start : end + 1].tolist(), key=key_of)
+    for start, end in _runs(scores[order]):
+        order[start:end] = sorted(order[start:end].tolist(), key=key_of)
     return order
+
+
+def _runs(ordered: FloatArray) -> list[tuple[int, int]]:
+    """Where equal scores stand: (first, one past the last) of each run of more than one."""
+    equal = ordered[1:] == ordered[:-1]
+    if not equal.any():
+        return []
+    padded = np.zeros(len(equal) + 2, np.int8)
+    padded[1:-1] = equal
+    edges = padded[1:] - padded[:-1]
+    starts, ends = (edges == 1).nonzero()[0].tolist(), (edges == -1).nonzero()[0].tolist()
+    return [(start, end + 1) for start, end in zip(starts, ends, strict=True)]
 
 
 def top(scores: FloatArray, key_of: Callable[[int], str], count: int) -> IntArray:

@@ -27,7 +27,8 @@ from nextpaint.decide.binder import Binder
 from nextpaint.decide.candidates import Candidates, FloatArray
 from nextpaint.decide.context import Context
 from nextpaint.decide.requirements import Needs
-from nextpaint.record.columns import Column
+from nextpaint.process.kernels.candidates import loudest, raise_to_largest, weigh
+from nextpaint.record.columns import IntArray
 
 
 class Weighted:
@@ -93,34 +94,35 @@ class BoundWeighted:
     def scales(self, candidates: Candidates) -> dict[str, float]:
         """Per feature the largest absolute value over the batch, or the value it counts in full from if that is larger;
         0.0 where there is neither."""
-        full = dict(self.full)
-        return {
-            name: float(np.abs(_zero_for_null(candidates.features[name])).max(initial=full.get(name, 0.0)))
-            for name, _ in self.weights
-        }
+        full, names = dict(self.full), [name for name, _ in self.weights]
+        scales = np.array([full.get(name, 0.0) for name in names], np.float64)
+        raise_to_largest(candidates.features.matrix, candidates.features.rows(names), scales)
+        return dict(zip(names, scales.tolist(), strict=True))
 
     def scores(self, candidates: Candidates, scales: Mapping[str, float]) -> FloatArray:
         """Scores under given scales, shape (n,)."""
         total = np.zeros(len(candidates), np.float64)
-        for name, weight in self.weights:
-            scale = scales[name]
-            if scale > 0.0:
-                total += weight * (_zero_for_null(candidates.features[name]) / scale)
+        weigh(candidates.features.matrix, *_weighted(candidates, dict(self.weights), scales), total)
         return total
 
 
 def spoke_most(candidates: Candidates, weights: Mapping[str, float], scales: Mapping[str, float]) -> list[str]:
     """Per candidate the feature with the largest contribution (of equal ones the first declared), '' where none is
     above zero."""
-    names = list(weights)
-    shares = np.zeros((len(names), len(candidates)), np.float64)
-    for row, name in enumerate(names):
-        scale = scales.get(name, 0.0)
-        if scale > 0.0 and name in candidates.features:
-            shares[row] = weights[name] * (_zero_for_null(candidates.features[name]) / scale)
-    best = shares.argmax(axis=0)
-    spoken = (shares.max(axis=0) > 0.0).tolist()
-    return [names[row] if spoke else "" for row, spoke in zip(best.tolist(), spoken, strict=True)]
+    held = {name: weight for name, weight in weights.items() if name in candidates.features.names}
+    found = np.full(len(candidates), -1, np.int64)
+    loudest(candidates.features.matrix, *_weighted(candidates, held, scales), found)
+    names = [*held, ""]  # -1 is the last
+    return [names[index] for index in found.tolist()]
+
+
+def _weighted(
+    candidates: Candidates, weights: Mapping[str, float], scales: Mapping[str, float]
+) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Rows of the features' matrix, their weights and scales, as kernels take them."""
+    rows = candidates.features.rows(list(weights))
+    divided = np.array([scales.get(name, 0.0) for name in weights], np.float64)
+    return rows, np.array(list(weights.values()), np.float64), divided
 
 
 def contributions(
@@ -149,8 +151,3 @@ def totals(
                 for total, value in zip(sums, column, strict=True)
             ]
     return sums
-
-
-def _zero_for_null(column: Column) -> FloatArray:
-    values: FloatArray = column.values
-    return values if column.valid is None else np.where(column.valid, values, 0.0)

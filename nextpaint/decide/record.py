@@ -173,9 +173,10 @@ def matrix_hash(candidates: Candidates) -> str:
     """128-bit BLAKE2b, hex, of the candidates' ids in order and each feature's values (little-endian float64, NULL =
     NaN)."""
     digest = blake2b(_ENCODER.encode(candidates.keys()), digest_size=16)
-    for name, column in candidates.features.items():
-        values = column.values if column.valid is None else np.where(column.valid, column.values, np.nan)
-        # -0.0 and 0.0 are one number: adding 0.0 makes them one pattern.
+    features = candidates.features
+    # -0.0 and 0.0 are one number: adding 0.0 makes them one pattern.
+    matrix = np.ascontiguousarray(features.nulls_as(np.nan) + 0.0, "<f8")
+    for name, values in zip(features.names, matrix, strict=True):
         digest.update(name.encode() + b"\0")
-        digest.update(np.ascontiguousarray(values + 0.0, "<f8").data)
+        digest.update(values.data)
     return digest.hexdigest()

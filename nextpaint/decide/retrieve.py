@@ -16,7 +16,7 @@ import numpy as np
 from nextpaint.decide.binder import Binder
 from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.context import Context
-from nextpaint.decide.order import top
+from nextpaint.decide.order import settled, top
 from nextpaint.decide.requirements import Needs
 from nextpaint.decide.session import BoundSession, SessionVector
 from nextpaint.decide.stage import Stage
@@ -63,10 +63,14 @@ class BoundSimilar:
             return abstain(context, f"nothing recent in {self.session.path}")
         keys = cast(Sequence[str], session.vectors.keys)  # those of the items table, which are STRING (binder)
         found = context.request.found.get(self.name)
-        near = session.nearest(self.k) if found is None else _rows_of(found, session.vectors.slots)
-        scores = session.scaled(near)
-        best = top(scores, lambda index: keys[near[index]], self.k)
-        return context.found_at(context.places(self.session.table, context.items_table)[near[best]], scores[best])
+        if found is None:
+            rows, scores = settled(session.nearest(self.k), keys.__getitem__, self.k)
+        else:
+            proposed = _rows_of(found, session.vectors.slots)
+            scores = session.scores(proposed)
+            best = top(scores, lambda index: keys[proposed[index]], self.k)
+            rows, scores = proposed[best], scores[best]
+        return context.found_at(context.places(self.session.table, context.items_table)[rows], scores)
 
 
 def _rows_of(found: Sequence[str], slots: Mapping[Value, int]) -> IntArray:

@@ -44,14 +44,17 @@ class Diversify:
 
     def _diversify(self, candidates: Candidates, context: Context) -> Candidates:
         cells = context.column(context.items_table, self.by).values
-        slots = candidates.slots.tolist()
+        slots = candidates.slots
         used: dict[object, int] = {}
         page: list[int] = []
         waiting: list[int] = []
-        for index, slot in enumerate(slots):
+        values: list[object] = []
+        for index in range(len(slots)):
             if len(page) == context.limit:
                 break
-            value = cells[slot]
+            if index == len(values):
+                values += cells[slots[index : index + context.limit]].tolist()  # a page's worth at a time
+            value = values[index]
             count = used.get(value, 0)
             if value is not None and count >= self.at_most:
                 waiting.append(index)
@@ -60,9 +63,10 @@ class Diversify:
             page.append(index)
         if not waiting:
             return candidates
+        keys = candidates.head(context.limit).keys()
         for place, index in enumerate(waiting, start=len(page) + 1):
             if index < context.limit and place != index + 1:
-                why = f"{self.by} {cells[slots[index]]} already {times(self.at_most)}"
-                context.moved(self.label, why, candidates.ids[index], (index + 1, place))
+                why = f"{self.by} {values[index]} already {times(self.at_most)}"
+                context.moved(self.label, why, keys[index], (index + 1, place))
         rest = np.arange(len(page) + len(waiting), len(slots))
         return candidates.take(np.concatenate([np.array([*page, *waiting], np.int64), rest]))

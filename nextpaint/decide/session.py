@@ -7,13 +7,12 @@ abstains, a zero vector would be similar to nothing and everything.
 Similarities follow from dot products between items: s . x = sum of c_i * (v_i . x). Item vectors are integers, so those
 dot products are exact; the sum over seeds is taken in a fixed order, in float64: the same bits on every machine,
 whatever the order of rows in the table. They are computed for the rows that are asked for. Which rows are nearest is
-found by one pass over all of them with a rounded session (`process.reading.Vectors.nearest`), wide enough to lose none.
+found by one pass over all of them with a rounded session (`process.kernels.nearest`), wide enough to lose none.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from nextpaint.decide.binder import Binder
 from nextpaint.decide.candidates import Candidates, FloatArray
 from nextpaint.decide.context import Context, ListPath
 from nextpaint.decide.requirements import Needs, VectorTable
+from nextpaint.process.kernels.best import best
 from nextpaint.process.kernels.decay import decay_array
 from nextpaint.process.reading import Vectors
 from nextpaint.record.columns import Column, IntArray
@@ -64,30 +64,34 @@ class SessionVector:
 
 @dataclass(frozen=True)
 class Similarities:
-    """The session among the vectors. `length`: the session's own (> 0). `strength`, in (0, 1]: the faded weights of the
-    session's events together, at most 1."""
+    """The session among the vectors: the direction sum of coefficients[i] * vectors.matrix[seeds[i]]. `length`: its own
+    (> 0). `strength`, in (0, 1]: the faded weights of the session's events together, at most 1. `every`: the score of
+    each row, where vectors know it."""
 
     vectors: Vectors
     seeds: IntArray
-    coefficients: tuple[float, ...]
+    coefficients: FloatArray
     length: float
     strength: float
+    every: FloatArray | None
 
-    def scaled(self, rows: IntArray) -> FloatArray:
-        """Cosine similarity times the session's length, so the same order for less work; shape (rows,)."""
-        total = np.zeros(len(rows))
-        for dots, coefficient in zip(self.vectors.dots(rows, self.seeds).T, self.coefficients, strict=True):
-            total += dots * coefficient
-        return np.asarray(total / self.vectors.norms[rows], np.float64)
+    def scores(self, rows: IntArray) -> FloatArray:
+        """Cosine similarity times the session's length, so the same order for less work; shape (rows,). Of a row below
+        0 it says nothing."""
+        if self.every is not None:
+            return self.every[rows]
+        return self.vectors.scores(rows, self.seeds, self.coefficients)
 
-    def nearest(self, count: int) -> IntArray:
-        """Rows, ascending, among which are the `count` best and their equals."""
-        return self.vectors.nearest(self.direction(), count)
+    def nearest(self, count: int) -> FloatArray:
+        """The `count` best and their equals: row 0 rows, row 1 their scores, best first."""
+        if self.every is not None:
+            return np.asarray(best(self.every, np.ones(len(self.every), np.bool_), max(count, 1)), np.float64)
+        return self.vectors.nearest(self.seeds, self.coefficients, count)
 
     def direction(self) -> FloatArray:
         """The session as a vector, shape (dimensions,)."""
         direction = np.zeros(self.vectors.matrix.shape[1])
-        for row, coefficient in zip(self.seeds.tolist(), self.coefficients, strict=True):
+        for row, coefficient in zip(self.seeds.tolist(), self.coefficients.tolist(), strict=True):
             direction += self.vectors.matrix[row] * coefficient
         return direction
 
@@ -111,11 +115,8 @@ class BoundSession:
         if found is None:
             return Column(DOUBLE, np.zeros(len(candidates)), np.zeros(len(candidates), np.bool_))
         rows = context.places(context.items_table, self.table)[candidates.slots]
-        valid = rows >= 0
-        cosines = np.zeros(len(candidates))
-        cosines[valid] = found.scaled(rows[valid]) / found.length * found.strength
-        values = np.rint(cosines * RESOLUTION) / RESOLUTION
-        return Column(DOUBLE, values, None if bool(valid.all()) else valid)
+        cosines = found.scores(rows) / found.length * found.strength
+        return Column(DOUBLE, np.rint(cosines * RESOLUTION) / RESOLUTION, rows >= 0)  # NULL without a vector
 
     def latest_ms(self, context: Context) -> int | None:
         """Event time of the newest event of the session."""
@@ -128,14 +129,11 @@ class BoundSession:
         if not seeds:
             return None
         rows = np.array([slot for slot, _ in seeds], np.int64)
-        coefficients = tuple(coefficient for _, coefficient in seeds)
-        square = 0.0
-        for dots, coefficient in zip(vectors.dots(rows, rows), coefficients, strict=True):
-            projected = 0.0
-            for dot, other in zip(dots.tolist(), coefficients, strict=True):
-                projected += dot * other
-            square += coefficient * projected
-        return Similarities(vectors, rows, coefficients, sqrt(square), strength) if square > 0.0 else None
+        coefficients = np.array([coefficient for _, coefficient in seeds], np.float64)
+        length = vectors.length(rows, coefficients)
+        if not length > 0.0:
+            return None
+        return Similarities(vectors, rows, coefficients, length, strength, vectors.every_score(rows, coefficients))
 
     def _seeds(self, context: Context, vectors: Vectors) -> tuple[list[tuple[int, float]], float]:
         """(slot, coefficient) of the heaviest recent items that have a vector, heaviest first (ties: key), and the

@@ -14,12 +14,12 @@ import numpy as np
 from nextpaint.decide.binder import SUBJECT, Binder
 from nextpaint.decide.candidates import Candidates
 from nextpaint.decide.context import Context
-from nextpaint.decide.order import top
+from nextpaint.decide.order import settled
 from nextpaint.decide.requirements import Needs
 from nextpaint.decide.retrieve import abstain
 from nextpaint.decide.stage import Stage
-from nextpaint.process.kernels.best import best
-from nextpaint.record.columns import BoolArray, Column
+from nextpaint.process.kernels.best import best, restrict
+from nextpaint.record.columns import BoolArray
 
 
 @dataclass(frozen=True)
@@ -137,38 +137,30 @@ def _top(stage: Top, wheres: Sequence[_Where]) -> Stage:
     def best_of(candidates: Candidates, context: Context) -> Candidates:
         keys = cast(Sequence[str], context.whole(stage.table).keys)
         scores = context.column(stage.table, stage.by)
-        usable = _usable(scores)
+        usable = np.ones(len(scores), np.bool_) if scores.valid is None else scores.valid.copy()
         for where in wheres:
             wanted = where.values(context)
             if not wanted:
                 return abstain(context, f"no {where.name} of interest yet")
-            usable = usable & _allowed(where, stage.table, wanted, context)
-        held = best(np.ascontiguousarray(scores.values, np.float64), usable, max(stage.k, 1))
-        values = scores.values[held].astype(np.float64, copy=False)
-        passing = top(values, lambda index: keys[held[index]], stage.k)
-        if not len(passing):
+            _restrict(usable, where, stage.table, wanted, context)
+        found = best(np.ascontiguousarray(scores.values, np.float64), usable, max(stage.k, 1))
+        places, values = settled(found, keys.__getitem__, stage.k)
+        if not len(places):
             return abstain(context, f"{stage.table} has no matching item")
-        places = held[passing]
         if stage.table != context.items_table:
             places = context.places(stage.table, context.items_table)[places]
-        return context.found_at(places, values[passing])
+        return context.found_at(places, values)
 
     return best_of
 
 
-def _allowed(where: _Where, table: str, wanted: frozenset[object], context: Context) -> BoolArray:
-    """Per slot of the top table: whether column `where.name` holds a wanted value."""
+def _restrict(usable: BoolArray, where: _Where, table: str, wanted: frozenset[object], context: Context) -> None:
+    """Leaves usable those slots of the top table whose column `where.name` holds a wanted value."""
     codes, code_of = context.whole(where.table).codes(where.name)
-    accepted = np.zeros(len(code_of) + 1, np.bool_)  # the last: no value, code -1
+    accepted = np.zeros(len(code_of), np.bool_)
     accepted[[code for value, code in code_of.items() if value in wanted]] = True
-    passing: BoolArray = accepted[codes]
-    if where.table == table:
-        return passing
-    places = context.places(table, where.table)
-    return passing[places] & (places >= 0) if len(codes) else np.zeros(len(places), np.bool_)
+    places = _OWN if where.table == table else context.places(table, where.table)
+    restrict(usable, places, codes, accepted)
 
 
-def _usable(column: Column) -> BoolArray:
-    """Rows with a number: not NULL (as deleted slots are), not NaN, not infinite."""
-    finite: BoolArray = np.isfinite(column.values.astype(np.float64, copy=False))
-    return finite if column.valid is None else finite & column.valid
+_OWN = np.empty(0, np.int64)  # every slot of the top table is its own

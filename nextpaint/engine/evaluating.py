@@ -175,10 +175,7 @@ def _shown(record: DecisionRecord, log: _Log, outcomes: Outcomes) -> tuple[list[
 
 def _values(explored: Explored) -> FloatArray:
     """Feature values of the pool, NULL as 0, with the ranker's score, shape (n, k)."""
-    columns = [explored.pool.scores]
-    for column in explored.pool.features.values():
-        columns.append(column.values if column.valid is None else np.where(column.valid, column.values, 0.0))
-    return np.column_stack(columns)
+    return np.column_stack([explored.pool.scores, explored.pool.features.matrix.T])
 
 
 def _arrays(log: _Log) -> Logged:

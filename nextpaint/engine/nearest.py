@@ -277,5 +277,5 @@ def _best(found: Sequence[str], session: Similarities | None, count: int) -> tup
         return ()
     slots = session.vectors.slots
     there = [each for each in dict.fromkeys(found) if each in slots]
-    scores = session.scaled(np.array([slots[each] for each in there], np.int64))
+    scores = session.scores(np.array([slots[each] for each in there], np.int64))
     return tuple(there[at] for at in top(scores, lambda index: there[index], count))

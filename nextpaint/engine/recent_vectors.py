@@ -58,4 +58,4 @@ class RecentVectors:
         """Items among which are the `count` nearest of these, in no order."""
         size = len(self._keys)
         view = Vectors(self._keys, self._rows, self._matrix[:size], self._norms[:size], 0)
-        return [self._keys[row] for row in view.nearest(direction, count).tolist()]
+        return [self._keys[row] for row in view.near(direction, count).tolist()]

@@ -19,7 +19,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nextpaint.process.kernels.nearest import dots, nearest
+from nextpaint.process.kernels.nearest import against, near, nearest, square
+from nextpaint.process.known_dots import KnownDots
 from nextpaint.record.columns import Column, Value
 
 Row = Mapping[str, Value]
@@ -49,7 +50,8 @@ class Vectors:
     of summation, on any machine.
 
     `keys[i]` owns row i of `matrix`, int8 of shape (rows, dimensions); `norms[i]` is its Euclidean length (float64,
-    > 0). A row without a vector yet is not listed. `missing`: how many rows of the table wait for theirs.
+    > 0). A row without a vector yet is not listed. `missing`: how many rows of the table wait for theirs. `known`: dot
+    products that are kept, where somebody tells them of changes.
     """
 
     keys: Sequence[Value]
@@ -57,28 +59,32 @@ class Vectors:
     matrix: npt.NDArray[np.int8]
     norms: FloatArray
     missing: int
+    known: KnownDots | None = None
 
-    def dots(self, rows: npt.NDArray[np.int64], others: npt.NDArray[np.int64]) -> FloatArray:
-        """Dot products of each of `rows` with each of `others`, shape (rows, others)."""
-        return np.asarray(dots(self.matrix, rows, others), np.float64)
+    def nearest(self, seeds: npt.NDArray[np.int64], coefficients: FloatArray, count: int) -> FloatArray:
+        """The `count` rows nearest to the direction sum of coefficients[i] * matrix[seeds[i]], with all that equal the
+        last of them, best first. Row 0: which they are; row 1: their exact scores, `direction . row / norm`. None where
+        the direction is zero."""
+        return np.asarray(nearest(self.matrix, self.norms, seeds, coefficients, count), np.float64)
 
-    def nearest(self, direction: FloatArray, count: int) -> npt.NDArray[np.int64]:
+    def near(self, direction: FloatArray, count: int) -> npt.NDArray[np.int64]:
         """Rows, ascending, among which are the `count` of largest `direction . row / norm`, with all that equal the
-        last of them.
+        last of them; none where the direction is zero."""
+        return np.asarray(near(self.matrix, self.norms, direction, count), np.int64)
 
-        One pass: the direction is rounded to whole multiples of a unit, u, at most 8,191 of them. A rounded score
-        differs from the exact one by at most u/2 for each component of the row's direction, whose absolute values add
-        up to sqrt(dimensions) at most. So whatever could be among the best lies within u sqrt(dimensions) of the last
-        rounded best, and is given.
-        """
-        peak = float(np.abs(direction).max(initial=0.0))
-        dimensions = len(direction)
-        if not len(self.norms) or not peak > 0.0 or count <= 0:
-            return np.empty(0, np.int64)
-        steps = min(8_191, (2**31 - 1) // (128 * dimensions))  # 128 * steps * dimensions fits in 32 bits
-        query = np.rint(direction / peak * steps).astype(np.int16)
-        slack = sqrt(dimensions) * 1.0001  # in units; the little more is for the rounding of the arithmetic itself
-        return np.asarray(nearest(self.matrix, self.norms, query, count, slack), np.int64)
+    def scores(self, rows: npt.NDArray[np.int64], seeds: npt.NDArray[np.int64], coefficients: FloatArray) -> FloatArray:
+        """The exact scores of `rows`, shape (rows,), in the bits of `nearest`; 0 for a row below 0."""
+        scores = np.empty(len(rows))
+        against(self.matrix, self.norms, rows, seeds, coefficients, scores)
+        return scores
+
+    def every_score(self, seeds: npt.NDArray[np.int64], coefficients: FloatArray) -> FloatArray | None:
+        """The exact score of each row, in the bits of `nearest`, where that is cheaper than a search."""
+        return None if self.known is None else self.known.scores(self.matrix, self.norms, seeds, coefficients)
+
+    def length(self, seeds: npt.NDArray[np.int64], coefficients: FloatArray) -> float:
+        """The length of that direction."""
+        return sqrt(max(square(self.matrix, seeds, coefficients), 0.0))
 
 
 class Learned(Protocol):

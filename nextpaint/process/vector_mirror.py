@@ -12,6 +12,7 @@ from itertools import islice
 import numpy as np
 
 from nextpaint.process.backlog import Backlog
+from nextpaint.process.known_dots import KnownDots
 from nextpaint.process.operators.vectors import TextVectors
 from nextpaint.process.places import Moves, Places, Slotted
 from nextpaint.process.reading import Vectors
@@ -34,6 +35,7 @@ class VectorMirror:
         self._places: dict[int, Places] = {}
         self._matrix = np.zeros((0, 0), np.int8)
         self._norms = np.zeros(0)
+        self._dots = KnownDots()
         self.watchers: list[set[Value]] = []  # told which items have another vector, or none
 
     @property
@@ -82,6 +84,7 @@ class VectorMirror:
         slots = np.array([self._slot(item) for item in kept], np.int64)
         self._matrix[slots] = rows[directed]
         self._norms[slots] = np.sqrt(squares[directed].astype(np.float64))
+        self._dots.changed(self._matrix[: len(self.keys)], slots)
         for watcher in self.watchers:
             watcher.update(kept)
 
@@ -134,6 +137,7 @@ class VectorMirror:
         del self.slots[item]
         self.moves.note(item)
         self.moves.note(moved)
+        self._dots.changed(self._matrix[:last], np.array([slot, last], np.int64))
 
     def places_in(self, other: Slotted) -> IntArray:
         """For each row the slot of the same key in another mirror, -1 where there is none."""
@@ -152,4 +156,5 @@ class VectorMirror:
         """The vectors as they are now; valid until the next step."""
         self.refresh()
         size = len(self.keys)
-        return Vectors(self.keys, self.slots, self._matrix[:size], self._norms[:size], self._source.missing)
+        matrix, norms = self._matrix[:size], self._norms[:size]
+        return Vectors(self.keys, self.slots, matrix, norms, self._source.missing, self._dots)

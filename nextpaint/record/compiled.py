@@ -109,6 +109,11 @@ def inner(function: F) -> F:
     return cast(F, njit(nogil=True, error_model="numpy", _nrt=False)(function))
 
 
+def making(function: F) -> F:
+    """`inner`, of kernels that allocate: it makes arrays itself."""
+    return cast(F, njit(nogil=True, error_model="numpy")(function))
+
+
 # Memory by address, for parts of kernels: an array handed to a part costs reference counting, a number does not.
 # Kernels take arrays and pass on `array.ctypes.data`; they keep addresses inside what they were given.
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextpaint.decide.candidates import Candidates
+from nextpaint.decide.candidates import Candidates, Features
 from nextpaint.decide.rank import BoundWeighted, Weighted, contributions, spoke_most
 from nextpaint.record.columns import Column
 from nextpaint.record.types import DOUBLE
@@ -15,9 +15,9 @@ RANK = BoundWeighted((("sim", 0.5), ("heat", 0.3), ("price", -0.2)))
 
 def batch(rows):
     columns = {name: Column.of(DOUBLE, [row[i] for row in rows]) for i, name in enumerate(["sim", "heat", "price"])}
-    ids = np.array([f"i{index:03d}" for index in range(len(rows))], object)
+    names = [f"i{index:03d}" for index in range(len(rows))]
     zeros = np.zeros(len(rows), np.int64)
-    return Candidates(ids, np.arange(len(rows)), zeros.astype(np.float64), zeros, columns)
+    return Candidates(np.arange(len(rows)), zeros.astype(np.float64), zeros, names, Features.of(columns))
 
 
 @given(VALUES)
@@ -63,11 +63,11 @@ def test_a_feature_nobody_has_counts_nothing():
 def test_what_fades_counts_as_little_as_is_left():
     features = {"interest": [0.25, 0.0], "trend": [3.0, 6.0]}
     both = Candidates(
-        np.array(["a", "b"], object),
         np.arange(2),
         np.zeros(2),
         np.zeros(2, np.int64),
-        {name: Column(DOUBLE, np.array(values)) for name, values in features.items()},
+        ["a", "b"],
+        Features.of({name: Column(DOUBLE, np.array(values)) for name, values in features.items()}),
     )
     ranker = BoundWeighted((("interest", 1.0), ("trend", 1.0)), (("interest", 1.0),))
     scales = ranker.scales(both)

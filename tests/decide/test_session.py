@@ -23,7 +23,7 @@ def similarities(reading, subjects=("s1",)):
     found = SESSION.similarities(context(reading, subjects))
     if found is None:
         return None
-    every = found.scaled(np.arange(len(found.vectors.keys)))
+    every = found.scores(np.arange(len(found.vectors.keys)))
     return dict(zip(found.vectors.keys, (every / found.length).tolist(), strict=True))
 
 

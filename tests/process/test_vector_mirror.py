@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nextpaint.process.known_dots import KnownDots
 from nextpaint.process.operators.protocol import StepContext
 from nextpaint.process.operators.vectors import TextVectors, content_key
 from nextpaint.process.reading import Vectors
@@ -37,12 +38,12 @@ def matrices(most=60):
 
 @settings(max_examples=150)
 @given(matrices(), st.integers(1, 12), st.data())
-def test_among_the_nearest_are_the_best_and_their_equals(matrix, count, data):
+def test_near_a_direction_are_the_best_and_their_equals(matrix, count, data):
     size, width = matrix.shape
     weights = st.floats(-3, 3, allow_nan=False).map(lambda each: round(each, 3))
     direction = np.array(data.draw(st.lists(weights, min_size=width, max_size=width)))
     vectors = vectors_of(matrix)
-    found = vectors.nearest(direction, count)
+    found = vectors.near(direction, count)
     assert found.tolist() == sorted(set(found.tolist()))
     if not direction.any():
         assert len(found) == 0
@@ -63,16 +64,74 @@ def test_a_pass_keeps_little_more_than_what_was_asked_for():
     vectors = vectors_of(matrix[order])
     direction = matrix[0].astype(np.float64) / 7
     scores = (vectors.matrix @ direction) / vectors.norms
-    found = vectors.nearest(direction, 50)
+    found = vectors.near(direction, 50)
     assert set(np.argsort(-scores)[:50].tolist()) <= set(found.tolist())
     assert len(found) < 100
 
 
-@given(matrices(20))
-def test_dot_products_are_exact(matrix):
-    rows, others = np.arange(len(matrix)), np.arange(0, len(matrix), 2)
-    wide = matrix.astype(np.int64)
-    assert vectors_of(matrix).dots(rows, others).tolist() == (wide @ wide[others].T).tolist()
+def sessions(size):
+    """Some rows and how much each counts, as a session's seeds."""
+    weights = st.floats(-3, 3, allow_nan=False).map(lambda each: round(each, 3))
+    return st.lists(st.tuples(st.integers(0, size - 1), weights), min_size=1, max_size=5)
+
+
+def as_arrays(seeds):
+    return np.array([row for row, _ in seeds], np.int64), np.array([weight for _, weight in seeds], np.float64)
+
+
+def exact_scores(matrix, seeds):
+    """Signed squares of direction . row / norm, exactly: ordered as the scores are."""
+    direction = [sum(Fraction(w) * int(matrix[row][at]) for row, w in seeds) for at in range(matrix.shape[1])]
+    dots = [sum(a * b for a, b in zip(direction, row, strict=True)) for row in matrix.tolist()]
+    squares = [sum(each * each for each in row) for row in matrix.tolist()]
+    return any(direction), [(1 if dot >= 0 else -1) * dot * dot / size for dot, size in zip(dots, squares, strict=True)]
+
+
+@settings(max_examples=150)
+@given(matrices(), st.integers(1, 12), st.data())
+def test_the_nearest_are_the_best_and_their_equals(matrix, count, data):
+    seeds = data.draw(sessions(len(matrix)))
+    points, exact = exact_scores(matrix, seeds)
+    rows, scores = vectors_of(matrix).nearest(*as_arrays(seeds), count)
+    if not points:
+        return  # in floating point a zero direction may be a tiny one
+    assert len(set(rows.tolist())) == len(rows) >= min(count, len(matrix))
+    assert scores.tolist() == sorted(scores.tolist(), reverse=True)
+    last = sorted(exact, reverse=True)[min(count, len(matrix)) - 1]
+    better = {row for row, each in enumerate(exact) if each > last and not close(each, last)}
+    assert better <= set(rows.tolist())
+    assert all(exact[int(row)] >= last or close(exact[int(row)], last) for row in rows)
+
+
+def close(one, other):
+    """Whether two scores may be equal, or in the other order, once rounded."""
+    return abs(float(one) - float(other)) <= 1e-9 * max(1.0, abs(float(other)))
+
+
+@given(matrices(30), st.data())
+def test_scores_of_rows_are_those_of_the_nearest_bit_for_bit(matrix, data):
+    seeds = as_arrays(data.draw(sessions(len(matrix))))
+    rows, scores = vectors_of(matrix).nearest(*seeds, len(matrix))
+    again = vectors_of(matrix).scores(rows.astype(np.int64), *seeds)
+    assert again.tobytes() == scores.tobytes()
+    directions = (matrix[seeds[0]] * seeds[1][:, None]).sum(0)
+    chosen = matrix[rows.astype(np.int64)]
+    expected = (chosen @ directions) / np.linalg.norm(chosen.astype(float), axis=1)
+    np.testing.assert_allclose(scores, expected, rtol=1e-9, atol=1e-9)
+    assert vectors_of(matrix).scores(np.array([-1]), *seeds).tolist() == [0.0]
+    assert abs(vectors_of(matrix).length(*seeds) - np.linalg.norm(directions)) <= 1e-6
+
+
+def test_a_pass_over_rows_each_better_than_all_before_finds_the_best():
+    chance = np.random.default_rng(3)
+    matrix = chance.integers(-127, 128, (20_000, 64)).astype(np.int8)
+    matrix = matrix[np.argsort(matrix @ matrix[0].astype(np.int64))]
+    vectors = vectors_of(matrix)
+    seeds, weights = np.array([19_999, 5], np.int64), np.array([0.3, 0.01])
+    direction = matrix[19_999] * 0.3 + matrix[5] * 0.01
+    expected = (matrix @ direction) / vectors.norms
+    rows, scores = vectors.nearest(seeds, weights, 50)
+    assert set(rows.astype(int).tolist()) == set(np.argsort(-expected)[:50].tolist()) and len(scores) == 50
 
 
 def test_the_longest_vectors_overflow_nothing():
@@ -80,9 +139,10 @@ def test_the_longest_vectors_overflow_nothing():
         matrix = np.full((3, width), -128, np.int8)
         matrix[1] = 127
         vectors = vectors_of(matrix)
-        assert vectors.nearest(np.full(width, -1.0), 1).tolist() == [0, 2]
-        assert vectors.nearest(np.full(width, 1e300), 1).tolist() == [1]
-        assert vectors.dots(np.array([0]), np.array([2])).tolist() == [[128.0 * 128 * width]]
+        rows, scores = vectors.nearest(np.array([0]), np.array([1.0]), 1)
+        assert rows.tolist() == [0, 2] and scores.tolist() == [128.0 * 128 * width / vectors.norms[0]] * 2
+        assert vectors.nearest(np.array([1]), np.array([1e300]), 1)[0].tolist() == [1]
+        assert vectors.length(np.array([0]), np.array([1.0])) == vectors.norms[0]
 
 
 class Shop:
@@ -125,9 +185,10 @@ def test_a_mirror_that_follows_equals_a_fresh_one(changes, every):
             NO_TIMES,
         )
         if number % every == 0:
-            mirror.view()
+            assert_kept_scores_are_those_of_a_search(mirror.view())
             mirror.places_in(shop)
     view = mirror.view()
+    assert_kept_scores_are_those_of_a_search(view)
     wanted = {}
     for item, key in operator.texts.items():
         vector = operator.vector(item)
@@ -142,6 +203,26 @@ def test_a_mirror_that_follows_equals_a_fresh_one(changes, every):
     assert {key: view.slots.get(key, -1) for key in shop.keys} == dict(
         zip(shop.keys, Followed(shop).of(mirror), strict=True)
     )
+
+
+def assert_kept_scores_are_those_of_a_search(view):
+    """Of a session of the first and the last row."""
+    rows = np.arange(len(view.keys))
+    if len(rows):
+        session = np.array([rows[0], rows[-1]]), np.array([0.75, 0.1])
+        assert view.every_score(*session).tobytes() == view.scores(rows, *session).tobytes()
+
+
+def test_no_dot_products_are_kept_of_a_large_catalogue():
+    matrix = np.ones((6_000, 2), np.int8)
+    kept, norms, session = KnownDots(), np.ones(6_000), (np.array([1]), np.array([0.5]))
+    assert kept.scores(matrix, norms, *session) is None
+    assert kept.scores(matrix[:5_000], norms[:5_000], *session).tolist() == [1.0] * 5_000
+    kept.changed(matrix, np.array([5_500]))
+    assert kept.scores(matrix, norms, *session) is None
+    matrix[7] = 3
+    kept.changed(matrix[:400], np.array([7]))
+    assert kept.scores(matrix[:400], norms[:400], *session).tolist() == [3.0 if row == 7 else 1.0 for row in range(400)]
 
 
 class Followed:

@@ -6,22 +6,35 @@ from typing import Any
 
 import numpy as np
 
-from nextpaint.process.kernels.nearest import sift
+from nextpaint.process.kernels.nearest import best_first, sift
 from nextpaint.record.compiled import kernel
 
 
-@kernel("int64[::1](const float64[::1], const boolean[::1], int64)", allocates=True)
+@kernel("float64[:, ::1](const float64[::1], const boolean[::1], int64)", allocates=True)
 def best(values: Any, usable: Any, count: int) -> Any:
-    """Places, ascending, of the `count` largest usable values, with all that equal the least of them; every usable one
-    where there are fewer. `count` > 0; usable values are numbers."""
+    """The `count` largest usable values, with all that equal the least of them; every usable one where there are fewer.
+    Row 0: their places; row 1: the values, largest first, equal ones in the order of places. `count` > 0. Values that
+    are no numbers are not usable."""
     heap = np.full(count, -np.inf)
     for at in range(len(values)):
-        if usable[at] and values[at] > heap[0]:
+        if usable[at] and values[at] > heap[0] and values[at] < np.inf:
             sift(heap, count, values[at])
     places = np.empty(len(values), np.int64)
+    found = np.empty(len(values))
     held = 0
     for at in range(len(values)):
-        if usable[at] and values[at] >= heap[0]:
+        if usable[at] and values[at] >= heap[0] and -np.inf < values[at] < np.inf:
             places[held] = at
+            found[held] = values[at]
             held += 1
-    return places[:held].copy()
+    return best_first(places[:held], found[:held], count)
+
+
+@kernel("void(boolean[::1], const int64[::1], const int64[::1], const boolean[::1])")
+def restrict(usable: Any, places: Any, codes: Any, accepted: Any) -> None:
+    """Leaves usable what has an accepted code. A row's code is that of its place, below 0 for none; without `places`
+    every row is its own."""
+    for at in range(len(usable)):
+        place = places[at] if len(places) else at
+        code = codes[place] if place >= 0 else -1
+        usable[at] = usable[at] and code >= 0 and accepted[code]

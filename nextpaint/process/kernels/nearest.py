@@ -1,7 +1,8 @@
 """Dot products of quantised vectors: whole rows of signed bytes, exact in integers, so in any order and on any machine.
 
 `nearest` is one pass over the matrix, 15 ms of CPU for a million rows of 512 bytes: what it costs is reading them. It
-keeps the best so far, so that nothing of the size of the matrix is made beside it.
+keeps the best so far, so that nothing of the size of the matrix is made beside it. Sums over seeds are taken in their
+order, in float64: the same bits on every machine.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nextpaint.record.compiled import inner, kernel
+from nextpaint.record.compiled import inner, kernel, making
 
 
 @inner
@@ -30,6 +31,21 @@ def sift(heap: Any, count: int, value: float) -> None:
     heap[at] = value
 
 
+@making
+def best_first(places: Any, values: Any, count: Any) -> Any:
+    """The `count` largest, with all that equal the last of them: row 0 places, row 1 values, largest first, equal ones
+    in the order given."""
+    order = np.argsort(-values, kind="mergesort")
+    size = min(count, len(order))
+    while 0 < size < len(order) and values[order[size]] == values[order[size - 1]]:
+        size += 1
+    found = np.empty((2, size))
+    for index in range(size):
+        found[0, index] = places[order[index]]
+        found[1, index] = values[order[index]]
+    return found
+
+
 @inner
 def _kept(rows: Any, scores: Any, size: int, least: float) -> Any:
     """Moves what reaches `least` to the front; how many that are."""
@@ -42,19 +58,52 @@ def _kept(rows: Any, scores: Any, size: int, least: float) -> Any:
     return kept
 
 
-@kernel("int64[::1](const int8[:, ::1], const float64[::1], const int16[::1], int64, float64)", allocates=True)
-def nearest(matrix: Any, norms: Any, query: Any, count: int, slack: float) -> Any:
-    """Rows, ascending, whose score query . row / norm lies at most `slack` below the `count`-th best of all; every row
-    where there are fewer. `count` > 0; query . row fits in 32 bits."""
-    size = len(matrix)
+@inner
+def _dot(matrix: Any, row: Any, other: Any) -> Any:
+    total = np.int32(0)
+    for at in range(matrix.shape[1]):
+        total = np.int32(total + np.int32(matrix[row, at]) * np.int32(matrix[other, at]))
+    return total
+
+
+@inner
+def _against(matrix: Any, norms: Any, row: Any, seeds: Any, coefficients: Any) -> Any:
+    """The session's dot product with a row's direction, summed in the order of the seeds."""
+    total = 0.0
+    for index in range(len(seeds)):
+        total += _dot(matrix, row, seeds[index]) * coefficients[index]
+    return total / norms[row]
+
+
+@making
+def _search(matrix: Any, norms: Any, direction: Any, count: Any) -> Any:
+    """Rows, ascending, among which are the `count` of largest direction . row / norm, with all that equal the last of
+    them; none for a zero direction.
+
+    One pass: the direction is rounded to whole multiples of a unit, u, at most 8,191 of them. A rounded score differs
+    from the exact one by at most u/2 for each component of the row's direction, whose absolute values add up to
+    sqrt(dimensions) at most. So whatever could be among the best lies within u sqrt(dimensions) of the last rounded
+    best, and is given.
+    """
+    size, dimensions = matrix.shape
     count = min(count, size)
+    peak = 0.0
+    for at in range(dimensions):
+        peak = max(peak, abs(direction[at]))
+    if not peak > 0.0 or count <= 0:
+        return np.empty(0, np.int64)
+    steps = min(8_191, (2**31 - 1) // (128 * dimensions))  # 128 * steps * dimensions fits in 32 bits
+    slack = np.sqrt(dimensions) * 1.0001  # in units; the little more is for the rounding of the arithmetic itself
+    query = np.empty(dimensions, np.int16)
+    for at in range(dimensions):
+        query[at] = np.int16(np.rint(direction[at] / peak * steps))
     heap = np.full(count, -np.inf)
     rows = np.empty(4 * count + 64, np.int64)
     scores = np.empty(len(rows))
     held = 0
     for row in range(size):
         total = np.int32(0)
-        for at in range(len(query)):
+        for at in range(dimensions):
             total = np.int32(total + np.int32(matrix[row, at]) * np.int32(query[at]))
         score = total / norms[row]
         if score < heap[0] - slack:
@@ -69,20 +118,79 @@ def nearest(matrix: Any, norms: Any, query: Any, count: int, slack: float) -> An
         held += 1
         if score > heap[0]:
             sift(heap, count, score)
-    held = _kept(rows, scores, held, heap[0] - slack) if count else 0
+    held = _kept(rows, scores, held, heap[0] - slack)
     return rows[:held].copy()
 
 
-@kernel("float64[:, ::1](const int8[:, ::1], const int64[::1], const int64[::1])", allocates=True)
-def dots(matrix: Any, rows: Any, others: Any) -> Any:
-    """The dot product of each of `rows` with each of `others`, shape (rows, others)."""
-    found = np.empty((len(rows), len(others)))
+@kernel("int64[::1](const int8[:, ::1], const float64[::1], const float64[::1], int64)", allocates=True)
+def near(matrix: Any, norms: Any, direction: Any, count: int) -> Any:
+    """Rows, ascending, among which are the `count` nearest to a direction and their equals."""
+    return _search(matrix, norms, direction, count)
+
+
+@kernel(
+    "float64[:, ::1](const int8[:, ::1], const float64[::1], const int64[::1], const float64[::1], int64)",
+    allocates=True,
+)
+def nearest(matrix: Any, norms: Any, seeds: Any, coefficients: Any, count: int) -> Any:
+    """The `count` rows nearest to the direction sum of coefficients[i] * matrix[seeds[i]], with all that equal the last
+    of them, best first, equal ones in the order of rows. Row 0: which they are; row 1: their exact scores, direction .
+    row / norm. None where the direction is zero."""
+    direction = np.zeros(matrix.shape[1])
+    for index in range(len(seeds)):
+        for at in range(len(direction)):
+            direction[at] += matrix[seeds[index], at] * coefficients[index]
+    rows = _search(matrix, norms, direction, count)
+    exact = np.empty(len(rows))
+    for index in range(len(rows)):
+        exact[index] = _against(matrix, norms, rows[index], seeds, coefficients)
+    return best_first(rows, exact, count)
+
+
+@kernel(
+    "void(const int8[:, ::1], const float64[::1], const int64[::1], const int64[::1], const float64[::1], float64[::1])"
+)
+def against(matrix: Any, norms: Any, rows: Any, seeds: Any, coefficients: Any, scores: Any) -> None:
+    """The exact scores of `rows`, as `nearest` gives them; of a row below 0, which is none, 0."""
     for index in range(len(rows)):
         row = rows[index]
-        for place in range(len(others)):
-            other = others[place]
-            total = np.int32(0)
-            for at in range(matrix.shape[1]):
-                total = np.int32(total + np.int32(matrix[row, at]) * np.int32(matrix[other, at]))
-            found[index, place] = total
-    return found
+        scores[index] = _against(matrix, norms, row, seeds, coefficients) if row >= 0 else 0.0
+
+
+@kernel("float64(const int8[:, ::1], const int64[::1], const float64[::1])")
+def square(matrix: Any, seeds: Any, coefficients: Any) -> Any:
+    """The direction's dot product with itself: coefficients by their dot products, in the order of the seeds."""
+    total = 0.0
+    for index in range(len(seeds)):
+        projected = 0.0
+        for other in range(len(seeds)):
+            projected += _dot(matrix, seeds[index], seeds[other]) * coefficients[other]
+        total += coefficients[index] * projected
+    return total
+
+
+@kernel("void(const int8[:, ::1], int64, int32[::1])")
+def make_line(matrix: Any, row: int, line: Any) -> None:
+    """The dot product of a row with each row."""
+    for other in range(len(matrix)):
+        line[other] = _dot(matrix, row, other)
+
+
+@kernel("void(const int8[:, ::1], const int64[::1], const int64[::1], int32[:, ::1])")
+def follow_lines(matrix: Any, lines: Any, rows: Any, dots: Any) -> None:
+    """Brings the lines up to date in these rows, as far as those are still there."""
+    for line in lines:
+        for row in rows:
+            if row < len(matrix) and line < len(matrix):
+                dots[line, row] = _dot(matrix, line, row)
+
+
+@kernel("void(const int32[:, ::1], const float64[::1], const int64[::1], const float64[::1], float64[::1])")
+def lines_scores(dots: Any, norms: Any, seeds: Any, coefficients: Any, scores: Any) -> None:
+    """The exact score of every row, in the bits of `against`; `scores` are zero before."""
+    for index in range(len(seeds)):
+        coefficient = coefficients[index]
+        for row in range(len(scores)):
+            scores[row] += dots[seeds[index], row] * coefficient
+    for row in range(len(scores)):
+        scores[row] /= norms[row]
