@@ -191,6 +191,29 @@ def test_slices_grow_while_they_are_short_and_shrink_when_one_is_long():
     assert max(dear[3:]) <= 10
 
 
+def test_the_busier_the_thread_the_longer_a_slice_may_be():
+    """Records come by the thousand and decisions all the time, so that nothing but the share of the thread counts."""
+
+    async def largest(busy):
+        spent_ns, sizes = [0], []
+
+        def apply(runs):
+            sizes.append(sum(map(len, runs)))
+            spent_ns[0] += 900_000 + 50_000 * sizes[-1]
+
+        turns = Turns(SimpleNamespace(monotonic_ns=lambda: spent_ns[0]), apply, lambda switch: None, lambda: None)
+        spent_ns[0] += 300_000_000
+        turns._measure(0 if busy else spent_ns[0])
+        turns._decided_ns = 1
+        turns.extend(gathered([Arriving(seq, 0, "t", None, None, seq == 0) for seq in range(3_000)]))
+        while turns.waiting_records:
+            turns._slice()
+        return max(sizes[:-1])
+
+    assert asyncio.run(largest(busy=False)) < 70  # 3 ms and what one growth overshoots
+    assert 150 < asyncio.run(largest(busy=True)) < 330
+
+
 def test_a_busy_thread_lets_records_wait_longer_for_company_and_a_quiet_one_does_not():
     clock = SimulatedClock()
     turns = Turns(clock, lambda records: None, lambda switch: None, lambda: None)
