@@ -76,8 +76,8 @@ def test_what_does_not_recompute_is_named_counted_and_logged(tmp_path, monkeypat
 
                 def otherwise(features, candidates, context):
                     made = read(features, candidates, context)
-                    values = made.features["heat"].values
-                    values += 0.125
+                    heat = made.features["heat"]
+                    heat.values[slice(None) if heat.valid is None else heat.valid] += 0.125
                     return made
 
                 broken.setattr("nextpaint.decide.pipeline.read_features", otherwise)
