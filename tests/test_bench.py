@@ -60,6 +60,15 @@ def test_the_peak_of_a_process_is_not_that_of_the_one_that_started_it(repo_root)
     assert 1 < float(done.stdout) < 200, len(held)
 
 
+def test_the_compiler_of_a_jvm_is_told_by_the_names_of_its_threads(monkeypatch, repo_root):
+    monkeypatch.syspath_prepend(repo_root / "bench")
+    flink = importlib.import_module("rig.sql_flink")
+    used = " ".join(["S", "1"] + ["0"] * 9 + [str(3 * flink.TICKS), str(flink.TICKS)] + ["0"] * 20)
+    assert flink.cpu(f"17 (C2 CompilerThre) {used}") == ("C2 CompilerThre", 4.0)
+    assert "C2 CompilerThre".startswith(flink.COMPILER)
+    assert not "GC Thread#0".startswith(flink.COMPILER)
+
+
 @pytest.mark.slow
 def test_the_sql_bench_measures_queries_and_leaves_nothing_behind(repo_root, tmp_path):
     done = sql_bench(repo_root, tmp_path, "--rows", "2000,6000", "--engines", "node", "--queries", "Q1,Q4,q2")
