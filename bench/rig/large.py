@@ -198,7 +198,8 @@ class Large:
         print(f"\nfindable, {ROUNDS} items each, {how}, while events come in; seconds from sending the change")
         for name, each in (await taken).items():
             kept = f"to be under {FINDABLE_MAX_S:g}: {'held' if max(each) < FINDABLE_MAX_S else 'MISSED'}"
-            print(f"  {name:16} p50 {np.median(each):.3f}, most {max(each):.3f}, {kept}", flush=True)
+            late = f"most {max(each):.3f}, {kept}, number {int(np.argmax(each)) + 1} of {len(each)} took longest"
+            print(f"  {name:16} p50 {np.median(each):.3f}, {late}", flush=True)
 
     def _rounds(self) -> dict[str, list[float]]:
         found: dict[str, list[float]] = {"new item": [], "changed title": [], "deleted item": []}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import islice
 
 import msgspec
@@ -43,14 +43,20 @@ class VectorWork:
         self._durable: set[str] = set()  # those of them that are durable
         self.failed: str | None = None
 
-    def poke(self, sources: list[TextVectors], now_ms: int) -> None:
+    def poke(self, sources: Collection[TextVectors], now_ms: int) -> None:
+        """Start a piece of work, as `start` does, when nothing durable waits to be applied: a text that still waits
+        though its vector is durable came back after the vector was applied (a title that changed to and fro), and is
+        computed again."""
+        self._sent -= self._durable
+        self._durable.clear()
+        self.start(sources, now_ms)
+
+    def start(self, sources: Collection[TextVectors], now_ms: int) -> None:
         """Start a piece of work if any text waits and none is being computed. With texts that all have their vectors,
         as after a start, the first piece is an empty one: it loads the model before an item needs it.
 
-        Called when nothing durable waits to be applied: a text that still waits though its vector is durable came back
-        after the vector was applied (a title that changed to and fro), and is computed again."""
-        self._sent -= self._durable
-        self._durable.clear()
+        Called between slices too: under steady traffic a node may not be idle for seconds, and a new item is not to
+        wait for that."""
         if self._busy or self.failed:
             return
         waiting = (each for source in sources for each in source.waiting() if each[0] not in self._sent)

@@ -288,6 +288,8 @@ class Node:
 
     def _after_slice(self) -> None:
         self.ports.workers.deliver_due()
+        if self._vectors is not None and not self._closing:
+            self._vectors.start(self.runner.graph.vectors.values(), self.ports.clock.now_ms())
         self._checkpoint()
         self.tables.catch_up()
         self.ceiling.look(self.runner, self.ports.clock.now_ms())
@@ -433,7 +435,7 @@ class Node:
         if self._closing:
             return
         if self._vectors is not None:
-            self._vectors.poke(list(self.runner.graph.vectors.values()), self.ports.clock.now_ms())
+            self._vectors.poke(self.runner.graph.vectors.values(), self.ports.clock.now_ms())
         self._checkpoint()
         if self._tick is None:
             self._tick = self.loop.call_later(self.settings.tick_ms / 1000, self._on_tick)
