@@ -1,6 +1,7 @@
 """A live server on an ephemeral port, in its own thread and loop, over the fake node."""
 
 import asyncio
+import contextlib
 import importlib.util
 import socket
 import sys
@@ -63,7 +64,8 @@ class LiveNode:
 
     def close(self):
         self.http.close()
-        self.call(self._stop.set)
+        with contextlib.suppress(RuntimeError):  # a test that stopped it itself: the loop may be closed by now
+            self.call(self._stop.set)
         self._thread.join(10)
         assert not self._thread.is_alive()
         self.node.close()
