@@ -183,7 +183,7 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.Union: ("union", Union),
     plan.OverAggregate: ("over", choice.over),
     plan.WindowTable: ("window_table", window_table),
-    plan.WindowedAggregate: ("windowed", choice.windowed),
+    plan.WindowedAggregate: ("windowed", choice.window),
     plan.Rank: ("top", choice.top),
     plan.Deduplicate: ("dedup", choice.deduplication),
     plan.Conflicts: ("conflicts", ConflictingRows),

@@ -47,6 +47,11 @@ def kind_of(type_: Type) -> int | None:
     return {"i": WORD, "f": REAL}.get(type_.dtype.kind)
 
 
+def kinds_of(types: Iterable[Type]) -> tuple[int, ...]:
+    """How fields of these types are held, as far as they are words: whoever asks made sure that all are."""
+    return tuple(kind for each in types if (kind := kind_of(each)) is not None)
+
+
 def packable(types: Sequence[Type]) -> bool:
     """Can rows of these types be packed?"""
     return len(types) <= FIELDS_MAX and all(kind_of(each) is not None for each in types)

@@ -20,7 +20,7 @@ from nextpaint.process.kept import Kept
 from nextpaint.process.kernels import members
 from nextpaint.process.kernels.paged import REAL, WORD
 from nextpaint.process.state import Immutable, Key, State
-from nextpaint.process.typed import Shape, TypedCell, kind_of, packable
+from nextpaint.process.typed import Shape, TypedCell, kind_of, kinds_of, packable
 from nextpaint.record.columns import BoolArray, Column, RowColumn, Value
 from nextpaint.record.types import BOOLEAN, Kind, Type
 from nextpaint.sql.plan import Aggregate
@@ -59,7 +59,7 @@ def kept_by(aggregate: Aggregate, argument: Type | None) -> Member | None:
     kind = kind_of(argument) if argument is not None else None
     if aggregate.function == "LAST_N" and argument is not None:
         if argument.kind is Kind.ROW and packable([each.type for each in argument.fields]):
-            kinds = tuple(kind for each in argument.fields if (kind := kind_of(each.type)) is not None)
+            kinds = kinds_of(each.type for each in argument.fields)
             return Member(members.LISTED, aggregate.parameter, kinds, row=True)
         return Member(members.LISTED, aggregate.parameter, (kind,)) if kind is not None else None
     if aggregate.function == "DECAYED_COUNT":

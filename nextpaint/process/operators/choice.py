@@ -50,20 +50,10 @@ def group(
     return made
 
 
-def window(identity: str, node: plan.WindowAggregate, sources: Sequence[Operator], state: State) -> WindowAggregation:
-    """TUMBLE, HOP, CUMULATE."""
-    if node.input.schema.changes is not plan.Changes.APPEND:
-        return UpdatedWindows(identity, node, sources, state)
-    program = typed_window.fitting(node)
-    if program is None:
-        return WindowAggregation(identity, node, sources, state)
-    return typed_window.TypedWindow(identity, node, sources, state, program)
-
-
-def windowed(
-    identity: str, node: plan.WindowedAggregate, sources: Sequence[Operator], state: State
+def window(
+    identity: str, node: plan.WindowAggregate | plan.WindowedAggregate, sources: Sequence[Operator], state: State
 ) -> WindowAggregation:
-    """Aggregation of rows that carry their window."""
+    """TUMBLE, HOP, CUMULATE, and aggregation of rows that carry their window."""
     if node.input.schema.changes is not plan.Changes.APPEND:
         return UpdatedWindows(identity, node, sources, state)
     program = typed_window.fitting(node)

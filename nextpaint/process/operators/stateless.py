@@ -5,7 +5,7 @@ A row whose expression fails leaves the stream here and goes to the dead-letter 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -37,6 +37,9 @@ CHANGES = {
 }
 
 
+Predicate = Callable[[Evaluation], BoolArray]
+
+
 def bury(batch: Batch, failures: Failures, operator: str, context: StepContext) -> BoolArray:
     """Send failed rows to the context's dead rows; gives the mask of the others."""
     rows = batch.rows()
@@ -45,6 +48,15 @@ def bury(batch: Batch, failures: Failures, operator: str, context: StepContext) 
     alive = np.ones(len(batch), np.bool_)
     alive[list(failures.rows)] = False
     return alive
+
+
+def passing(batch: Batch, keep: Predicate, operator: str, context: StepContext) -> Batch:
+    """The rows for which a predicate is TRUE; those on which it fails are buried."""
+    failures = Failures()
+    mask = keep(Evaluation(batch.columns, len(batch), context.clock(batch.seq), failures))
+    if failures.rows:
+        mask = mask & bury(batch, failures, operator, context)
+    return batch if mask.all() else batch.take(mask)
 
 
 def batch_of(operator: Operator, changes: Sequence[Change]) -> Batch:
@@ -64,11 +76,7 @@ class Filter(Operator):
         batch = inputs[0]
         if not len(batch):
             return batch
-        failures = Failures()
-        mask = self._keep(Evaluation(batch.columns, len(batch), context.clock(batch.seq), failures))
-        if failures.rows:
-            mask = mask & bury(batch, failures, self.id, context)
-        return batch if mask.all() else batch.take(mask)
+        return passing(batch, self._keep, self.id, context)
 
     def pending(self, select: Select, as_of: int) -> list[Change]:
         return self.through(self._source.pending(select, as_of), as_of)

@@ -11,7 +11,7 @@ from nextpaint.process.kernels import latest
 from nextpaint.process.operators.dedup import FirstArrival, LastRow
 from nextpaint.process.operators.protocol import Operator, StepContext
 from nextpaint.process.state import State
-from nextpaint.process.typed import TypedCell, keyable, kind_of, packable
+from nextpaint.process.typed import TypedCell, keyable, kinds_of, packable
 from nextpaint.process.typed_chains import Emitted
 from nextpaint.record.columns import INSERT, Batch, Column
 from nextpaint.record.types import BIGINT
@@ -39,7 +39,7 @@ class TypedLastRow(LastRow):
         self._emitted = Emitted(packing.width, 0, 2)
 
     def _made(self, node: Deduplicate, state: State) -> TypedCell:
-        kinds = [kind for each in self._order if (kind := kind_of(self.types[each])) is not None]
+        kinds = kinds_of(self.types[each] for each in self._order)
         place = [self._order.index(each) for each in range(len(kinds))]
 
         def row(fields: Sequence[Any]) -> tuple[Any, ...]:
@@ -85,7 +85,7 @@ class TypedFirstArrival(FirstArrival):
     _seen: TypedCell
 
     def _made(self, node: Deduplicate, state: State) -> TypedCell:
-        kinds = [kind for each in node.partition if (kind := kind_of(self.types[each])) is not None]
+        kinds = kinds_of(self.types[each] for each in node.partition)
         return state.add(TypedCell(f"{self.id}/typed", kinds, len(kinds), (lambda _: 1, lambda _: ())))
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:

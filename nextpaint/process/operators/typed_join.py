@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from nextpaint.process.functions.compile import Evaluation, Failures, predicate
+from nextpaint.process.functions.compile import predicate
 from nextpaint.process.kernels import both_inputs, joining, timeline
 from nextpaint.process.kernels.paged import WORD
 from nextpaint.process.operators.join import LEFT, RIGHT, Join
 from nextpaint.process.operators.protocol import Operator, Row, StepContext
 from nextpaint.process.operators.sides import Entry, JoinSide
-from nextpaint.process.operators.stateless import bury
+from nextpaint.process.operators.stateless import passing
 from nextpaint.process.state import State
-from nextpaint.process.typed import FIELDS_MAX, Packing, TypedCell, keyable, kind_of, packable
+from nextpaint.process.typed import FIELDS_MAX, Packing, TypedCell, keyable, kinds_of, packable
 from nextpaint.process.typed_chains import Chains, Emitted
 from nextpaint.record.columns import Batch
 from nextpaint.record.types import Type
@@ -28,10 +28,6 @@ from nextpaint.sql.plan import Join as JoinNode
 from nextpaint.sql.plan import JoinKind
 
 _GIVES = {JoinKind.SEMI: joining.SEMI, JoinKind.ANTI: joining.ANTI}
-
-
-def _kinds(types: Iterable[Type]) -> tuple[int, ...]:
-    return tuple(kind for each in types if (kind := kind_of(each)) is not None)
 
 
 def fitting(node: JoinNode) -> bool:
@@ -43,7 +39,7 @@ def fitting(node: JoinNode) -> bool:
         and (node.residual is None or node.kind is JoinKind.INNER)
         and all(packable(types) and len(types) + joining.COUNTED <= FIELDS_MAX for types, _ in sides)
         and all(keyable(each) for each in keys)
-        and _kinds(keys[LEFT]) == _kinds(keys[RIGHT])
+        and kinds_of(keys[LEFT]) == kinds_of(keys[RIGHT])
     )
 
 
@@ -51,7 +47,7 @@ class TypedSide(JoinSide):
     """One side: a typed cell, columns -> times, matches, seq, ordinal. Derived: rows chained by join key."""
 
     def __init__(self, name: str, types: Sequence[Type], keys: Sequence[int], nulls_match: Sequence[bool]) -> None:
-        kinds = _kinds(types)
+        kinds = kinds_of(types)
         self.cell = TypedCell(name, (*kinds, WORD, WORD, WORD, WORD), len(kinds), links=2, hashed=range(len(kinds)))
         super().__init__(self.cell, keys, nulls_match)
         self.given = Packing(kinds)
@@ -142,13 +138,4 @@ class TypedJoin(Join):
             ]
         kinds = emitted.told[:count, 0].astype(np.int8)
         made = Batch(tuple(columns), kinds, emitted.told[:count, 1].copy())
-        return made if self._passes is None else self._passing(made, context)
-
-    def _passing(self, pairs: Batch, context: StepContext) -> Batch:
-        """The pairs that meet the further condition."""
-        assert self._passes is not None
-        failures = Failures()
-        mask: Any = self._passes(Evaluation(pairs.columns, len(pairs), context.clock(pairs.seq), failures))
-        if failures.rows:
-            mask = mask & bury(pairs, failures, self.id, context)
-        return pairs if mask.all() else pairs.take(mask)
+        return made if self._passes is None else passing(made, self._passes, self.id, context)

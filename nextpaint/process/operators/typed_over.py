@@ -15,7 +15,7 @@ from nextpaint.process.kernels.paged import TRUTH, WORD
 from nextpaint.process.operators.over import Frame, Held, OverAggregation
 from nextpaint.process.operators.protocol import Operator, Row, StepContext
 from nextpaint.process.state import State
-from nextpaint.process.typed import FIELDS_MAX, Packing, TypedCell, keyable, kind_of, packable
+from nextpaint.process.typed import FIELDS_MAX, Packing, TypedCell, keyable, kinds_of, packable
 from nextpaint.process.typed_aggregates import TypedAggregates, typed_aggregates
 from nextpaint.process.typed_timeline import Timeline, Timers
 from nextpaint.record.columns import INSERT, Batch
@@ -127,7 +127,7 @@ class TypedOver(OverAggregation):
 
     def _cells(self, state: State) -> None:
         node, program = self.node, self._program
-        kinds = _kinds(node.input.schema.types)
+        kinds = kinds_of(node.input.schema.types)
         partition = [kinds[each] for each in node.partition]
         self._key_packing = Packing(partition)
 
@@ -216,10 +216,6 @@ class TypedOver(OverAggregation):
     def waiting_rows(self) -> Iterator[tuple[Held, Row]]:
         """All rows that have not fired."""
         return self._held.items()
-
-
-def _kinds(types: Sequence[Any]) -> list[int]:
-    return [kind for each in types if (kind := kind_of(each)) is not None]
 
 
 def _slots(rows: Sequence[Sequence[Any]]) -> npt.NDArray[np.int64]:

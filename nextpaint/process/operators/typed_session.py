@@ -12,7 +12,7 @@ from nextpaint.process.kernels.paged import WORD
 from nextpaint.process.operators.protocol import Operator, StepContext
 from nextpaint.process.operators.session import SessionAggregation
 from nextpaint.process.state import State
-from nextpaint.process.typed import TypedLists, keyable, kind_of, packable
+from nextpaint.process.typed import TypedLists, keyable, kinds_of, packable
 from nextpaint.process.typed_aggregates import TypedAggregates, typed_aggregates
 from nextpaint.process.typed_timeline import Timeline
 from nextpaint.record.columns import INSERT, Batch, Column
@@ -50,7 +50,7 @@ class TypedSession(SessionAggregation):
         self._timeline = Timeline(self._clock, self._sessions.packing.width, program.result_width)
 
     def _made(self, node: WindowAggregate, state: State) -> TypedLists:
-        kinds = [kind for each in node.keys if (kind := kind_of(node.input.schema.types[each])) is not None]
+        kinds = kinds_of(node.input.schema.types[each] for each in node.keys)
         program = self._program
 
         def session(fields: Sequence[Any]) -> tuple[Any, ...]:

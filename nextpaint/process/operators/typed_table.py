@@ -13,7 +13,7 @@ from nextpaint.process.kernels.paged import WORD
 from nextpaint.process.operators.protocol import Operator, Row, StepContext
 from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.state import State
-from nextpaint.process.typed import FIELDS_MAX, TypedCell, keyable, kind_of, packable
+from nextpaint.process.typed import FIELDS_MAX, TypedCell, keyable, kinds_of, packable
 from nextpaint.process.typed_chains import Emitted
 from nextpaint.record.columns import Batch, Column, IntArray
 from nextpaint.record.types import BIGINT, Field
@@ -39,7 +39,7 @@ class QuietTable(MaterialisedTable):
         super().__init__(identity, fields, key, sources, state)
 
     def _made(self, state: State) -> TypedCell:
-        kinds = [kind for each in self._order if (kind := kind_of(self.types[each])) is not None]
+        kinds = kinds_of(self.types[each] for each in self._order)
         keys = len(self.key)
         place = [self._order.index(each) + (self._order.index(each) >= keys) for each in range(len(kinds))]
         self._place = place

@@ -13,18 +13,14 @@ from nextpaint.process.kernels.paged import TRUTH, WORD
 from nextpaint.process.operators.protocol import Operator, Row, Select, StepContext
 from nextpaint.process.operators.temporal import LEFT, TemporalJoin
 from nextpaint.process.state import State
-from nextpaint.process.typed import FIELDS_MAX, TypedCell, TypedLists, keyable, kind_of, packable
+from nextpaint.process.typed import FIELDS_MAX, TypedCell, TypedLists, keyable, kinds_of, packable
 from nextpaint.process.typed_timeline import Timeline, Words
 from nextpaint.record.columns import Batch, Column, IntArray, Value
-from nextpaint.record.types import BOOLEAN, Type
+from nextpaint.record.types import BOOLEAN
 from nextpaint.sql.plan import TemporalJoin as TemporalNode
 
 _INDEX_SLACK = 4_096
 _WAITING = 3  # fields of a waiting row before its columns: seq, ordinal, kind
-
-
-def _kinds(types: Sequence[Type]) -> tuple[int, ...]:
-    return tuple(kind for each in types if (kind := kind_of(each)) is not None)
 
 
 def fitting(node: TemporalNode) -> bool:
@@ -36,7 +32,7 @@ def fitting(node: TemporalNode) -> bool:
         and packable(left)
         and packable(right)
         and keyable(right_keys)
-        and _kinds(left_keys) == _kinds(right_keys)
+        and kinds_of(left_keys) == kinds_of(right_keys)
         and len(left) + _WAITING <= FIELDS_MAX
         and len(right) + len(right_keys) + 2 <= FIELDS_MAX
     )
@@ -68,7 +64,7 @@ class TypedTemporalJoin(TemporalJoin):
         self._empty = np.empty((0, waiting.width), np.int64), np.empty((0, version.width), np.int64)
 
     def _cells(self, node: TemporalNode, state: State) -> tuple[TypedCell, TypedLists]:
-        keys = _kinds([node.right.schema.types[each] for each in node.right_keys])
+        keys = kinds_of([node.right.schema.types[each] for each in node.right_keys])
 
         def version(fields: Sequence[Any]) -> tuple[Any, ...]:
             return fields[0], None if fields[1] else tuple(fields[2:])
@@ -78,14 +74,14 @@ class TypedTemporalJoin(TemporalJoin):
 
         waiting = TypedCell(
             f"{self.id}/waiting",
-            (WORD, WORD, WORD, *_kinds(node.left.schema.types)),
+            (WORD, WORD, WORD, *kinds_of(node.left.schema.types)),
             2,
             (left, _unwritten),
             placed=True,
             links=temporal.LINKS,
         )
         versions = TypedLists(
-            f"{self.id}/typed", (*keys, WORD, TRUTH, *_kinds(node.right.schema.types)), len(keys),
+            f"{self.id}/typed", (*keys, WORD, TRUTH, *kinds_of(node.right.schema.types)), len(keys),
             (version, _unwritten),
         )  # fmt: skip
         return state.add(waiting), state.add(versions)

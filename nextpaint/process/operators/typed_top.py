@@ -17,7 +17,7 @@ from nextpaint.process.operators.protocol import Operator, Row, StepContext
 from nextpaint.process.operators.top import TopN
 from nextpaint.process.ranking import Place, Ranking
 from nextpaint.process.state import State
-from nextpaint.process.typed import FIELDS_MAX, TypedCell, keyable, kind_of, packable
+from nextpaint.process.typed import FIELDS_MAX, TypedCell, keyable, kinds_of, packable
 from nextpaint.process.typed_chains import Chains, Emitted
 from nextpaint.record.columns import Batch, Column
 from nextpaint.record.types import BIGINT
@@ -72,7 +72,7 @@ class TypedTopN(TopN):
         return at if at < len(self.partition) else at + 2
 
     def _made(self, node: Rank, state: State) -> TypedCell:
-        kinds = [kind for each in self._columns_at if (kind := kind_of(self.types[each])) is not None]
+        kinds = kinds_of(self.types[each] for each in self._columns_at)
         keys = len(node.partition)
 
         def row(fields: Sequence[Any]) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from nextpaint.process.kernels.paged import WORD
 from nextpaint.process.operators.protocol import Operator, StepContext
 from nextpaint.process.operators.window import WindowAggregation
 from nextpaint.process.state import State
-from nextpaint.process.typed import TypedCell, keyable, kind_of, packable
+from nextpaint.process.typed import TypedCell, keyable, kinds_of, packable
 from nextpaint.process.typed_aggregates import TypedAggregates, typed_aggregates
 from nextpaint.process.typed_timeline import Timeline
 from nextpaint.record.columns import INSERT, Batch, Column
@@ -61,7 +61,7 @@ class TypedWindow(WindowAggregation):
         self._timeline = Timeline(self._clock, self._windows.packing.width, program.result_width)
 
     def _made(self, node: WindowAggregate | WindowedAggregate, state: State) -> TypedCell:
-        kinds = [kind for each in node.keys if (kind := kind_of(node.input.schema.types[each])) is not None]
+        kinds = kinds_of(node.input.schema.types[each] for each in node.keys)
         program, keys = self._program, len(kinds)
         return state.add(
             TypedCell(

@@ -6,31 +6,26 @@ padded, so those stay with the general operator.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from nextpaint.process.functions.compile import Evaluation, Failures, predicate
+from nextpaint.process.functions.compile import predicate
 from nextpaint.process.kernels import both_inputs, window_joining
 from nextpaint.process.kernels.paged import WORD
 from nextpaint.process.operators.protocol import Operator, Row, StepContext
-from nextpaint.process.operators.stateless import bury
+from nextpaint.process.operators.stateless import passing
 from nextpaint.process.operators.window_join import LEFT, RIGHT, WindowJoin
 from nextpaint.process.state import State
-from nextpaint.process.typed import FIELDS_MAX, TypedCell, keyable, kind_of, packable
+from nextpaint.process.typed import FIELDS_MAX, TypedCell, keyable, kinds_of, packable
 from nextpaint.process.typed_timeline import Timeline, Words
 from nextpaint.record.columns import INSERT, Batch
-from nextpaint.record.types import Type
 from nextpaint.sql.plan import JoinKind
 from nextpaint.sql.plan import WindowJoin as WindowJoinNode
 
 _GIVES = {JoinKind.SEMI: window_joining.SEMI, JoinKind.ANTI: window_joining.ANTI}
 _PLACE = 2  # fields of a waiting row before its columns: seq, ordinal
-
-
-def _kinds(types: Iterable[Type]) -> tuple[int, ...]:
-    return tuple(kind for each in types if (kind := kind_of(each)) is not None)
 
 
 def fitting(node: WindowJoinNode) -> bool:
@@ -42,7 +37,7 @@ def fitting(node: WindowJoinNode) -> bool:
         and (node.residual is None or node.kind is JoinKind.INNER)
         and all(packable(types) and len(types) + _PLACE <= FIELDS_MAX for types, _ in sides)
         and all(keyable(each) for each in keys)
-        and _kinds(keys[LEFT]) == _kinds(keys[RIGHT])
+        and kinds_of(keys[LEFT]) == kinds_of(keys[RIGHT])
     )
 
 
@@ -80,7 +75,7 @@ class TypedWindowJoin(WindowJoin):
         self._cells = tuple(
             state.add(
                 TypedCell(
-                    f"{self.id}/typed_{name}", (WORD, WORD, *_kinds(types)), _PLACE, placed=True,
+                    f"{self.id}/typed_{name}", (WORD, WORD, *kinds_of(types)), _PLACE, placed=True,
                     links=window_joining.LINKS,
                 )
             )
@@ -152,16 +147,7 @@ class TypedWindowJoin(WindowJoin):
             for at in range(width, len(self.types))
         ]
         made = Batch(tuple(columns), np.full(count, INSERT, np.int8), line.seq[:count].copy())
-        return made if self._passes is None else self._passing(made, context)
-
-    def _passing(self, pairs: Batch, context: StepContext) -> Batch:
-        """The pairs that meet the further condition."""
-        assert self._passes is not None
-        failures = Failures()
-        mask: Any = self._passes(Evaluation(pairs.columns, len(pairs), context.clock(pairs.seq), failures))
-        if failures.rows:
-            mask = mask & bury(pairs, failures, self.id, context)
-        return pairs if mask.all() else pairs.take(mask)
+        return made if self._passes is None else passing(made, self._passes, self.id, context)
 
     # ------------------------------------------------------------ live
 

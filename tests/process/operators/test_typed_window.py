@@ -125,7 +125,7 @@ def test_windows_of_windows_equal_the_general_operator(keys: tuple[int, ...]) ->
         run = Both(
             [CARRIED],
             lambda sources, state, planned=planned: WindowAggregation("windowed/1", planned, sources, state),
-            lambda sources, state, planned=planned: choice.windowed("windowed/1", planned, sources, state),
+            lambda sources, state, planned=planned: choice.window("windowed/1", planned, sources, state),
             ["_windows"],
         )
         assert isinstance(run.typed, TypedWindow)
