@@ -3,8 +3,9 @@
 Sessions of a small catalogue are made of the same few thousand items again and again. With the dot products of each
 with all others at hand, a session's score of every item is read from a line of numbers for each of its items, and not
 computed from every vector: a tenth of the memory is read, and the bits are the same, for the dot products are exact. A
-line is made when a session first needs it; while vectors change, lines that are there follow. `BYTES_MAX` is the end of
-that: larger catalogues are searched by one pass over their vectors.
+line is made when a session first needs it, a few for each session; while single vectors change, lines that are there
+follow. `BYTES_MAX` is the end of that: larger catalogues are searched by one pass over their vectors, as are sessions
+whose lines are not there yet.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from nextpaint.process.kernels.nearest import follow_lines, lines_scores, make_l
 from nextpaint.record.columns import BoolArray, IntArray
 
 BYTES_MAX = 100 << 20  # 5,120 items; only lines that were made take memory
+MADE_MAX = 2  # lines made for one session: each costs half of a pass over all vectors
+FOLLOWED_MAX = 65_536  # dot products brought up to date at once: one and a half milliseconds
 
 
 class KnownDots:
@@ -29,22 +32,28 @@ class KnownDots:
         self, matrix: npt.NDArray[np.int8], norms: npt.NDArray[np.float64], seeds: IntArray,
         coefficients: npt.NDArray[np.float64],
     ) -> npt.NDArray[np.float64] | None:  # fmt: skip
-        """The scores of all rows as `kernels.nearest` has them, shape (rows,); None where there are too many rows."""
+        """The scores of all rows as `kernels.nearest` has them, shape (rows,); None where there are too many rows, or
+        lines of the session that are not there yet."""
         if not self._fits(len(matrix)):
             return None
-        for row in seeds[~self._known[seeds]].tolist():
+        missing = seeds[~self._known[seeds]].tolist()
+        for row in missing[:MADE_MAX]:
             make_line(matrix, row, self._dots[row])
             self._known[row] = True
+        if len(missing) > MADE_MAX:
+            return None
         scores = np.zeros(len(matrix))
         lines_scores(self._dots, norms, seeds, coefficients, scores)
         return scores
 
     def changed(self, matrix: npt.NDArray[np.int8], rows: IntArray) -> None:
-        """These rows are others now, or gone."""
-        if self._known.any():
-            self._known[rows[rows < len(self._known)]] = False
-            if self._fits(len(matrix)):
-                follow_lines(matrix, np.flatnonzero(self._known), rows, self._dots)
+        """These rows are others now, or gone. Where many are, lines are made anew as they are needed."""
+        self._known[rows[rows < len(self._known)]] = False
+        lines = np.flatnonzero(self._known)
+        if len(lines) * len(rows) > FOLLOWED_MAX:
+            self._known[:] = False
+        elif len(lines) and self._fits(len(matrix)):
+            follow_lines(matrix, lines, rows, self._dots)
 
     def _fits(self, rows: int) -> bool:
         """Whether lines are kept for so many rows; makes room for them."""

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextpaint.process.known_dots import KnownDots
+from nextpaint.process import known_dots
+from nextpaint.process.known_dots import MADE_MAX, KnownDots
 from nextpaint.process.operators.protocol import StepContext
 from nextpaint.process.operators.vectors import TextVectors, content_key
 from nextpaint.process.reading import Vectors
@@ -211,6 +212,26 @@ def assert_kept_scores_are_those_of_a_search(view):
     if len(rows):
         session = np.array([rows[0], rows[-1]]), np.array([0.75, 0.1])
         assert view.every_score(*session).tobytes() == view.scores(rows, *session).tobytes()
+
+
+def test_a_session_makes_few_lines_and_is_searched_until_all_of_them_are_there():
+    matrix = np.random.default_rng(5).integers(-9, 10, (300, 8)).astype(np.int8)
+    vectors, kept = vectors_of(matrix), KnownDots()
+    seeds = np.arange(2 * MADE_MAX + 1), np.linspace(1.0, 0.1, 2 * MADE_MAX + 1)
+    found = [kept.scores(matrix, vectors.norms, *seeds) for _ in range(3)]
+    assert found[:2] == [None, None]
+    assert found[2].tobytes() == vectors.scores(np.arange(300), *seeds).tobytes()
+
+
+def test_where_many_vectors_change_at_once_lines_are_made_anew(monkeypatch):
+    monkeypatch.setattr(known_dots, "FOLLOWED_MAX", 10)
+    matrix = np.random.default_rng(5).integers(-9, 10, (300, 8)).astype(np.int8)
+    kept, norms, session = KnownDots(), np.ones(300), (np.array([1, 2]), np.array([0.5, 0.25]))
+    kept.scores(matrix, norms, *session)
+    matrix[20:40] += 1
+    kept.changed(matrix, np.arange(20, 40))
+    assert not kept._known.any()
+    assert kept.scores(matrix, norms, *session).tolist() == (matrix @ (matrix[[1, 2]].T @ session[1])).tolist()
 
 
 def test_no_dot_products_are_kept_of_a_large_catalogue():
