@@ -22,6 +22,7 @@ WIDTH, HEIGHT, MARGIN = 595, 842, 50  # A4 in points
 SIZE, LEADING = 9, 12
 COLUMNS = int((WIDTH - 2 * MARGIN) / (SIZE * 0.6))  # Courier: every character is 0.6 of its size wide
 LINES = (HEIGHT - 2 * MARGIN) // LEADING
+ATTACHED_MAX = 16 << 20  # bytes of a view; one has some tens of thousands
 _ATTACHED = b"/Type /EmbeddedFile"
 
 
@@ -40,7 +41,11 @@ def attached(pdf: bytes) -> bytes:
     try:
         if start < 0 or end < 0:
             raise zlib.error("nothing is attached")
-        return zlib.decompress(pdf[begin:end])
+        unpacking = zlib.decompressobj()
+        data = unpacking.decompress(pdf[begin:end], ATTACHED_MAX)
+        if not unpacking.eof:
+            raise zlib.error(f"what is attached is torn, or larger than {ATTACHED_MAX >> 20} MB")
+        return data
     except zlib.error as error:
         cure = "take one that `nextpaint why ID --view regulator --export FILE.pdf` wrote"
         raise InvalidInput(f"this PDF holds no view: {error}", where="view", cure=cure) from error

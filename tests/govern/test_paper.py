@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from nextpaint.govern.paper import COLUMNS, LINES, attached, on_paper
+from nextpaint.govern.paper import ATTACHED_MAX, COLUMNS, LINES, attached, on_paper
 from nextpaint.record.errors import InvalidInput
 
 VIEW = {
@@ -64,6 +64,14 @@ def test_a_long_view_takes_as_many_pages_as_it_needs_and_loses_no_word():
     assert len(made) > 5 and all(len(page) <= LINES for page in made)
     assert all(len(line) <= COLUMNS for page in made for line in page)
     assert re.findall(r"\bword\d+\b", " ".join(line for page in made for line in page[2:])) == words
+
+
+def test_a_pdf_that_unpacks_to_gigabytes_is_refused_before_it_does():
+    bomb = on_paper(VIEW)
+    begin = bomb.index(b"stream\n", bomb.index(b"/EmbeddedFile")) + 7
+    packed = zlib.compress(bytes(ATTACHED_MAX + 1))
+    with pytest.raises(InvalidInput, match="larger than 16 MB"):
+        attached(bomb[:begin] + packed + bomb[bomb.index(b"\nendstream", begin) :])
 
 
 def test_another_pdf_is_refused():
