@@ -287,23 +287,13 @@ class Intake:
     async def rows(self, principal: Principal, table: Table, rows: Sequence[Mapping[str, Any]], now_ms: int) -> Receipt:
         """Rows of a declared table; answered when durable and applied."""
         principal.require(INGEST)
-        self.refuse_overload()
-        receipt, landing = Receipt(), _Landing(self._node)
-        records, write = [], writer_of(table)
-        for index, row in enumerate(rows):
-            try:
-                key, value = self._row(table, row, now_ms)
-                records.append(Record(_json(key) if key else None, write(value), now_ms))
-            except ValueError as error:
-                receipt.quarantined.append((index, redact(str(error))))
-        if records:
-            landing.append(Draft(table.name, EntryKind.INPUT, records))
-        self._quarantine_rows(table, rows, receipt, landing, now_ms)
-        await landing.close()
-        receipt.accepted = len(records)
-        receipt.position, receipt.seq = landing.position(), landing.seq
-        await self._node.applied(landing.seq)
-        return receipt
+        write = writer_of(table)
+
+        def record(row: Mapping[str, Any]) -> Record:
+            key, value = self._row(table, row, now_ms)
+            return Record(_json(key) if key else None, write(value), now_ms)
+
+        return await self._written(table, rows, record, now_ms)
 
     async def delete_rows(
         self, principal: Principal, table: Table, keys: Sequence[Mapping[str, Any]], now_ms: int
@@ -312,17 +302,27 @@ class Intake:
         error. Raises InvalidInput for a table whose rows have no key, or come as changes."""
         principal.require(INGEST)
         self._check_deletable(table)
+
+        def record(key: Mapping[str, Any]) -> Record:
+            return Record(_json(self._only_key(table, key)), None, now_ms)
+
+        return await self._written(table, keys, record, now_ms)
+
+    async def _written(
+        self, table: Table, rows: Sequence[Mapping[str, Any]], record: Callable[[Mapping[str, Any]], Record],
+        now_ms: int,
+    ) -> Receipt:  # fmt: skip
+        """A record of each row, durable and applied; rows for which `record` raises ValueError are quarantined."""
         self.refuse_overload()
-        receipt, landing = Receipt(), _Landing(self._node)
-        records = []
-        for index, key in enumerate(keys):
+        receipt, landing, records = Receipt(), _Landing(self._node), list[Record]()
+        for index, row in enumerate(rows):
             try:
-                records.append(Record(_json(self._only_key(table, key)), None, now_ms))
+                records.append(record(row))
             except ValueError as error:
                 receipt.quarantined.append((index, redact(str(error))))
         if records:
             landing.append(Draft(table.name, EntryKind.INPUT, records))
-        self._quarantine_rows(table, keys, receipt, landing, now_ms)
+        self._quarantine_rows(table, receipt, landing, now_ms)
         await landing.close()
         receipt.accepted = len(records)
         receipt.position, receipt.seq = landing.position(), landing.seq
@@ -409,9 +409,7 @@ class Intake:
             days = limits.retention_ms // 86_400_000
             raise ValueError(f"the time {column} is older than the retention of {days} days")
 
-    def _quarantine_rows(
-        self, table: Table, rows: Sequence[Any], receipt: Receipt, landing: _Landing, now_ms: int
-    ) -> None:
+    def _quarantine_rows(self, table: Table, receipt: Receipt, landing: _Landing, now_ms: int) -> None:
         records = [
             Record(None, _json({"table": table.name, "row": index, "reason": reason}), now_ms)
             for index, reason in receipt.quarantined
