@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextpaint.connect.signed_bytes import as_bytes
-from nextpaint.process.kernels.within import nearest_within
+from nextpaint.process.kernels.nearest import near_within
 
 PROBES = 64
 FEW = 20_000  # below so many every vector is searched
@@ -26,7 +26,6 @@ GROWTH = 4  # clusters are made anew when there are so many times the vectors th
 SAMPLE, ROUNDS = 40, 6  # of k-means: vectors a cluster, and passes over them
 TAIL_MIN, TAIL_SHARE = 8_192, 16  # written vectors that are searched in any case: so many, or one of so many
 PART = 8_192  # rows made floating point at once
-STEPS = 8_191  # of the largest component of what is looked for
 SEED = 20
 
 Bytes = npt.NDArray[np.int8]
@@ -74,12 +73,10 @@ class ClusterIndex:
                 self._matrix[row] = 0  # similar to nothing; its place goes when vectors are put in order
 
     def nearest(self, vector: npt.NDArray[np.float32], k: int) -> list[str]:
-        peak = float(np.abs(vector).max(initial=0.0))
-        if not self._row or not peak > 0.0 or k <= 0:
+        if not self._row:
             return []
-        steps = min(STEPS, (2**31 - 1) // (128 * len(vector)))  # 128 * steps * dimensions fits in 32 bits
-        query = np.rint(vector / peak * steps).astype(np.int16)
-        rows = nearest_within(self._matrix, self._norms, self._stretches(vector), query, min(k, len(self._row)))
+        direction = vector.astype(np.float64)
+        rows = near_within(self._matrix, self._norms, self._stretches(vector), direction, min(k, len(self._row)))
         return [id_ for row in rows.tolist() if (id_ := self._ids[row]) is not None]
 
     def close(self) -> None:

@@ -64,7 +64,7 @@ class VectorIndex(Protocol):
         """Take these away; unknown ones are no error."""
 
     def nearest(self, vector: Floats, k: int) -> list[str]:
-        """About the `k` nearest, best first."""
+        """About the `k` nearest, in any order: whoever asks compares them exactly."""
 
     def close(self) -> None: ...
 

@@ -76,16 +76,18 @@ def _against(matrix: Any, norms: Any, row: Any, seeds: Any, coefficients: Any) -
 
 
 @making
-def _search(matrix: Any, norms: Any, direction: Any, count: Any) -> Any:
-    """Rows, ascending, among which are the `count` of largest direction . row / norm, with all that equal the last of
-    them; none for a zero direction.
+def _search(matrix: Any, norms: Any, stretches: Any, direction: Any, count: Any) -> Any:
+    """Rows of stretches [from, to), shape (n, 2), among which are the `count` of largest direction . row / norm, with
+    all that equal the last of them, in the order they are looked at; none for a zero direction.
 
     One pass: the direction is rounded to whole multiples of a unit, u, at most 8,191 of them. A rounded score differs
     from the exact one by at most u/2 for each component of the row's direction, whose absolute values add up to
     sqrt(dimensions) at most. So whatever could be among the best lies within u sqrt(dimensions) of the last rounded
     best, and is given.
     """
-    size, dimensions = matrix.shape
+    dimensions, size = matrix.shape[1], 0
+    for stretch in range(len(stretches)):
+        size += stretches[stretch, 1] - stretches[stretch, 0]
     count = min(count, size)
     peak = 0.0
     for at in range(dimensions):
@@ -101,31 +103,49 @@ def _search(matrix: Any, norms: Any, direction: Any, count: Any) -> Any:
     rows = np.empty(4 * count + 64, np.int64)
     scores = np.empty(len(rows))
     held = 0
-    for row in range(size):
-        total = np.int32(0)
-        for at in range(dimensions):
-            total = np.int32(total + np.int32(matrix[row, at]) * np.int32(query[at]))
-        score = total / norms[row]
-        if score < heap[0] - slack:
-            continue
-        if held == len(rows):
-            held = _kept(rows, scores, held, heap[0] - slack)
-            if 2 * held > len(rows):
-                more_rows, more_scores = np.empty(2 * len(rows), np.int64), np.empty(2 * len(rows))
-                more_rows[:held], more_scores[:held] = rows[:held], scores[:held]
-                rows, scores = more_rows, more_scores
-        rows[held], scores[held] = row, score
-        held += 1
-        if score > heap[0]:
-            sift(heap, count, score)
+    for stretch in range(len(stretches)):
+        for row in range(stretches[stretch, 0], stretches[stretch, 1]):
+            total = np.int32(0)
+            for at in range(dimensions):
+                total = np.int32(total + np.int32(matrix[row, at]) * np.int32(query[at]))
+            score = total / norms[row]
+            if score < heap[0] - slack:
+                continue
+            if held == len(rows):
+                held = _kept(rows, scores, held, heap[0] - slack)
+                if 2 * held > len(rows):
+                    more_rows, more_scores = np.empty(2 * len(rows), np.int64), np.empty(2 * len(rows))
+                    more_rows[:held], more_scores[:held] = rows[:held], scores[:held]
+                    rows, scores = more_rows, more_scores
+            rows[held], scores[held] = row, score
+            held += 1
+            if score > heap[0]:
+                sift(heap, count, score)
     held = _kept(rows, scores, held, heap[0] - slack)
     return rows[:held].copy()
+
+
+@making
+def _every(matrix: Any) -> Any:
+    """All rows as one stretch."""
+    stretches = np.empty((1, 2), np.int64)
+    stretches[0, 0], stretches[0, 1] = 0, len(matrix)
+    return stretches
+
+
+@kernel(
+    "int64[::1](const int8[:, ::1], const float64[::1], const int64[:, ::1], const float64[::1], int64)", allocates=True
+)
+def near_within(matrix: Any, norms: Any, stretches: Any, direction: Any, count: int) -> Any:
+    """Rows of stretches [from, to), shape (n, 2), among which are the `count` of them that are nearest to a direction,
+    and their equals; in the order of the stretches."""
+    return _search(matrix, norms, stretches, direction, count)
 
 
 @kernel("int64[::1](const int8[:, ::1], const float64[::1], const float64[::1], int64)", allocates=True)
 def near(matrix: Any, norms: Any, direction: Any, count: int) -> Any:
     """Rows, ascending, among which are the `count` nearest to a direction and their equals."""
-    return _search(matrix, norms, direction, count)
+    return _search(matrix, norms, _every(matrix), direction, count)
 
 
 @kernel(
@@ -140,7 +160,7 @@ def nearest(matrix: Any, norms: Any, seeds: Any, coefficients: Any, count: int) 
     for index in range(len(seeds)):
         for at in range(len(direction)):
             direction[at] += matrix[seeds[index], at] * coefficients[index]
-    rows = _search(matrix, norms, direction, count)
+    rows = _search(matrix, norms, _every(matrix), direction, count)
     exact = np.empty(len(rows))
     for index in range(len(rows)):
         exact[index] = _against(matrix, norms, rows[index], seeds, coefficients)
