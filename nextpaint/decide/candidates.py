@@ -145,7 +145,7 @@ class Candidates:
     def keys(self) -> list[str]:
         """Item keys, in order."""
         names = cast(Sequence[str], self.names)  # those of items are STRING (binder)
-        return [names[slot] for slot in self.slots.tolist()]
+        return list(map(names.__getitem__, self.slots.tolist()))
 
     def with_scores(self, scores: FloatArray) -> Candidates:
         """The same candidates under other scores, shape (n,)."""
