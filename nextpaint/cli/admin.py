@@ -1,4 +1,4 @@
-"""Routes for the operator of a node: what an application change would do, and doing it."""
+"""Routes for the operator of a node: what an application change would do, and doing it; what is kept how long."""
 
 from __future__ import annotations
 
@@ -38,6 +38,12 @@ class _Admin:
         answer: dict[str, Any] = {"state_hash": node.runner.state.hash(), "applied": node.runner.applied}
         return json_response(answer)
 
+    async def retention(self, request: Request) -> Response:
+        return json_response(await self._engine.retention(request.caller()))
+
+    async def retain(self, request: Request) -> Response:
+        return json_response(await self._engine.retain(request.caller()))
+
 
 async def _application(request: Request) -> Application:
     """Checked on another thread: planning takes some 100 ms, which no decision should wait for."""
@@ -51,7 +57,8 @@ async def _application(request: Request) -> Application:
 
 
 def admin_routes(engine: Engine) -> list[Route]:
-    """GET /v1/application, POST /v1/application/plan, PUT /v1/application, GET /v1/state."""
+    """GET /v1/application, POST /v1/application/plan, PUT /v1/application, GET /v1/retention, POST /v1/retention/run,
+    GET /v1/state."""
     admin = _Admin(engine)
     return [
         Route("GET", "/v1/application", admin.show, "The application in force", scope=READ, tags=("application",)),
@@ -59,6 +66,10 @@ def admin_routes(engine: Engine) -> list[Route]:
               body_bytes_max=BODY_BYTES_MAX, tags=("application",)),
         Route("PUT", "/v1/application", admin.apply, "Put another application in force", scope=ADMIN,
               body_bytes_max=BODY_BYTES_MAX, tags=("application",)),
+        Route("GET", "/v1/retention", admin.retention, "What is kept how long, and what goes next", scope=READ,
+              tags=("retention",)),
+        Route("POST", "/v1/retention/run", admin.retain, "Let go now what is past its time", scope=ADMIN,
+              body_bytes_max=1024, tags=("retention",)),
         Route("GET", "/v1/state", admin.state, "The state hash at the applied position", scope=ADMIN,
               tags=("application",)),
     ]  # fmt: skip

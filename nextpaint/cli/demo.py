@@ -7,7 +7,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from nextpaint.cli.running import greeting, serve_until_stopped
+from nextpaint.cli.running import FRONTED, greeting, serve_until_stopped
 from nextpaint.cli.serving import ServeSettings, Serving
 from nextpaint.record.errors import NotFound
 
@@ -31,6 +31,7 @@ def run(options: argparse.Namespace) -> int:
         options.port,
         speed=options.speed,
         shoppers=options.shoppers,
+        fronted=FRONTED[options.front],
     )
     report = serve_until_stopped(settings, options.seconds, _greet)
     if options.report is not None:

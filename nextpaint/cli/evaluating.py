@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     if options.folder is None and options.other is None:
         target = target.but(name, explore=None)
     reward = Reward(options.reward, within=options.within) if options.reward else None
-    report = Evaluating(ledger, SystemClock(), options.draws, ModelFiles(ledger.disk)).run(
+    report = Evaluating(ledger, SystemClock(), options.draws, ModelFiles(ledger.disk), ledger.disk).run(
         application, options.surface, target, reward
     )
     _print(report)

@@ -12,17 +12,22 @@ import msgspec
 
 from nextpaint.cli.commands import Directory, ask
 from nextpaint.connect.replay import iso_time
+from nextpaint.decide import DecisionRecord, deidentified
 from nextpaint.decide.explain import VIEWS, explain
 from nextpaint.engine.auditing import reads_in, stated
+from nextpaint.engine.evaluating import application_of
+from nextpaint.engine.explaining import NO_LONGER, erased_since, since
+from nextpaint.engine.gone import erased_in, gone_of
+from nextpaint.engine.kept import Term, horizon, nearest
 from nextpaint.engine.proving import VIEW as REGULATOR
 from nextpaint.engine.proving import Stored, viewed
 from nextpaint.engine.recomputation import Recomputation
 from nextpaint.engine.registry import ModelFiles
-from nextpaint.engine.replay import DECISIONS_TOPIC
+from nextpaint.engine.replay import DECISIONS_TOPIC, gone_from, moment
 from nextpaint.engine.supposing import LAST_VIEW, Change, Source, Supposing
 from nextpaint.govern.paper import on_paper
 from nextpaint.ports import SystemClock
-from nextpaint.record.errors import InvalidInput, NotFound
+from nextpaint.record.errors import InvalidInput, NotFound, ReplayError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,12 +79,17 @@ def run(options: argparse.Namespace) -> int:
         else:
             options.export.write_text(json.dumps(answer, indent=1))
         print(f"{options.export}: the {options.view}'s view of {options.decision}")
-    print(answer.pop("text", None) or json.dumps(answer, indent=2))
+    said = answer.pop("text", None)
+    print(said or json.dumps(answer, indent=2))
+    if said and "kept" in answer:
+        print(answer["kept"])
     if "replay" in answer:
         print(f"replay: {answer['replay']['verdict']} (from {answer['replay'].get('from', '-')})")
+        if "reason" in answer["replay"]:
+            print(f"  {answer['replay']['reason']}")
         for difference in answer["replay"].get("differences", ()):
             print(f"  {difference}")
-        return 0 if answer["replay"]["verdict"] == "identical" else 1
+        return 0 if answer["replay"]["verdict"].partition(",")[0] == "identical" else 1
     return 0
 
 
@@ -120,12 +130,34 @@ def _offline(options: argparse.Namespace) -> dict[str, Any]:
     ledger = Directory(options.data)
     stored = _stored(ledger, options)
     record = stored.record
-    answer = viewed(stored, {}) if options.view == REGULATOR else explain(record, options.view)
+    gone = gone_of(record.subjects, erased_in(ledger))
+    if options.view == REGULATOR:
+        answer = viewed(stored, {}, gone)
+    else:
+        answer = explain(record, options.view) if gone is None else deidentified.told(record, options.view, {}, gone)
+    term = _term(ledger, record)
+    answer["kept"], answer["retention"] = term.sentence, term.told()
     if options.replay:
-        verdict = next(Recomputation(ledger, SystemClock(), rankers=ModelFiles(ledger.disk)).verdicts([record]))
-        said = "identical" if verdict.identical else "different"
-        answer["replay"] = {"verdict": said, "differences": verdict.differences, "from": "the first record"}
+        answer["replay"] = since(_replayed(ledger, record), gone)
     return answer
+
+
+def _term(ledger: Directory, record: DecisionRecord) -> Term:
+    begin, taken = horizon(ledger, ledger.disk), bool(gone_from(ledger))
+    return Term(application_of(ledger).retention, record.time_ms, record.position >= begin.seq, taken)
+
+
+def _replayed(ledger: Directory, record: DecisionRecord) -> dict[str, Any]:
+    """Whether a decision recomputes identically from the directory alone."""
+    try:
+        start = nearest(ledger, ledger.disk, record.position)
+        again = Recomputation(ledger, SystemClock(), start=start, rankers=ModelFiles(ledger.disk))
+        verdict = next(again.verdicts([record]))
+    except ReplayError as error:
+        return {"verdict": NO_LONGER, "reason": str(error)}
+    said = "identical" if verdict.identical else "different"
+    from_ = "the first record" if start is None else f"the checkpoint at seq {start.header.applied}"
+    return {"verdict": said, "differences": verdict.differences, "from": from_}
 
 
 def _stored(ledger: Directory, options: argparse.Namespace) -> Stored:
@@ -136,6 +168,12 @@ def _stored(ledger: Directory, options: argparse.Namespace) -> Stored:
                 for at, record in enumerate(held.records):
                     if record.key == wanted:
                         return Stored.of(frame, entry, at)
+    if any(DECISIONS_TOPIC in each.topics for each in ledger.lost()):
+        taken = moment(max(each.until for each in ledger.lost() if DECISIONS_TOPIC in each.topics))
+        raise NotFound(
+            f"unknown decision {options.decision!r}, or one whose record was let go: decisions of before {taken} were",
+            where=str(options.data), cure="how long records are kept is declared in [retention] of nextpaint.toml",
+        )  # fmt: skip
     raise NotFound(f"unknown decision {options.decision!r}", where=str(options.data))
 
 
@@ -147,7 +185,11 @@ def _what_if(options: argparse.Namespace) -> int:
     if options.data is not None:
         ledger = Directory(options.data)
         record = _stored(ledger, options).record
-        source = Source(ledger, SystemClock(), ModelFiles(ledger.disk))
+        gone = gone_of(record.subjects, erased_in(ledger))
+        if gone is not None:
+            raise erased_since(gone, record.decision_id)
+        disk = ledger.disk if gone_from(ledger) else None
+        source = Source(ledger, SystemClock(), ModelFiles(ledger.disk), disk)
         answer = Supposing(source).answer(record, _change(options, record.items[0].id if record.items else ""))
     else:
         path, first = f"/v1/decisions/{options.decision}", ""

@@ -92,8 +92,13 @@ def parity_arguments(parser: argparse.ArgumentParser, data: str) -> None:
 def check_parity(options: argparse.Namespace) -> int:
     """Compare logged features with recomputed ones; exit 1 when one bit differs."""
     ledger = Directory(options.data)
-    found = parity(ledger, SystemClock(), options.surface, max(options.decisions, 1), ModelFiles(ledger.disk))
-    if not found.decisions:
+    models = ModelFiles(ledger.disk)
+    found = parity(ledger, SystemClock(), options.surface, max(options.decisions, 1), models, ledger.disk)
+    if found.beyond:
+        print(
+            f"{found.beyond} decisions are recorded, no longer recomputable: states are made again from {found.begin}"
+        )
+    if not found.decisions and not found.beyond:
         raise NotFound(f"no decision of {options.surface!r} is logged", where=str(options.data))
     print(f"{found.decisions} decisions made again: {found.matrices} feature matrices equal, {found.values} logged "
           f"values compared bit for bit, {len(found.different)} differences")  # fmt: skip

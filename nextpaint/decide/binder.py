@@ -16,7 +16,8 @@ from nextpaint.decide.request import InputType
 from nextpaint.process.followed import Followed
 from nextpaint.record.errors import Diagnostic
 from nextpaint.record.types import Field, Kind, Type
-from nextpaint.sql.plan import At, Table
+from nextpaint.sql.plan import At
+from nextpaint.sql.program import Table
 
 SUBJECT = "subject"  # the key column that is the person, by name
 

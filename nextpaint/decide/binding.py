@@ -31,7 +31,7 @@ from nextpaint.process.followed import Followed
 from nextpaint.record.columns import BoolArray
 from nextpaint.record.errors import Diagnostic
 from nextpaint.record.types import Kind
-from nextpaint.sql.plan import Table
+from nextpaint.sql.program import Table
 
 _SHOWN_KINDS = (
     Kind.BOOLEAN, Kind.TINYINT, Kind.SMALLINT, Kind.INT, Kind.BIGINT, Kind.FLOAT, Kind.DOUBLE, Kind.DECIMAL,

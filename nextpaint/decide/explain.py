@@ -36,6 +36,7 @@ RIGHTS = (  # what a person can ask for here, with where; a shop adds its own co
     {"right": "see what would have changed this", "how": "POST /v1/decisions/ID/what-if"},
     {"right": "have a person look at it", "how": "POST /v1/decisions/ID/contest"},
     {"right": "get everything that is kept about you", "how": "ask the shop, who calls GET /v1/person"},
+    {"right": "be forgotten", "how": "ask the shop, who calls DELETE /v1/person"},
 )
 WORDS_MAX = 120  # of the user view: what a person reads without scrolling
 

@@ -9,6 +9,7 @@ all share one.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from nextpaint.decide.binder import Binder
@@ -61,6 +62,11 @@ class Memory:
         self._answers.move_to_end(key)
         if len(self._answers) > self._kept_max:
             self._answers.popitem(last=False)
+
+    def forget(self, persons: Collection[str]) -> None:
+        """Drops the answers of these."""
+        for key in [key for key in self._answers if key[1] in persons]:
+            del self._answers[key]
 
     def last(self, surface: str, person: str, now_ms: int, max_age_ms: int) -> tuple[str, ...]:
         """The remembered ids, best first; empty where there are none young enough."""

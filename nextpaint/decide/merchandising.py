@@ -42,7 +42,7 @@ from nextpaint.record.columns import BoolArray as Mask
 from nextpaint.record.columns import IntArray
 from nextpaint.record.errors import InvalidInput
 from nextpaint.record.types import BIGINT, STRING, TIMESTAMP, Field
-from nextpaint.sql.plan import Table
+from nextpaint.sql.program import Table
 
 RULES = Table(
     "_rules",

@@ -28,7 +28,7 @@ from nextpaint.decide.reward import Reward
 from nextpaint.models.ranking import Ranker
 from nextpaint.record.errors import ReplayError
 from nextpaint.record.types import BOOLEAN, DOUBLE, STRING, TIMESTAMP, Field
-from nextpaint.sql.plan import Table
+from nextpaint.sql.program import Table
 
 MODELS = Table(
     "_models",

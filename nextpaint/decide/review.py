@@ -13,7 +13,7 @@ import msgspec
 
 from nextpaint.record.errors import InvalidInput
 from nextpaint.record.types import STRING, TIMESTAMP, Field
-from nextpaint.sql.plan import Table
+from nextpaint.sql.program import Table
 
 REVIEWS = Table(
     "_reviews", (Field("decision_id", STRING), Field("body", STRING), Field("ts", TIMESTAMP)), primary_key=(0,)

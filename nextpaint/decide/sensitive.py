@@ -26,7 +26,8 @@ from nextpaint.decide.requirements import Needs
 from nextpaint.decide.top import Top
 from nextpaint.record.errors import Diagnostic
 from nextpaint.sql.narrowing import narrowed
-from nextpaint.sql.plan import Filter, Node, Program, Project, Scan, columns_of, inputs_of
+from nextpaint.sql.plan import Filter, Node, Project, Scan, columns_of, inputs_of
+from nextpaint.sql.program import Program
 
 PURPOSES = ("advertising", "pricing")
 SETTINGS = "nextpaint.toml"

@@ -8,7 +8,7 @@ good answers: neither changes a decision whose paths are given.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ from nextpaint.ports.clock import Clock
 from nextpaint.process.followed import Followed
 from nextpaint.process.reading import Reading
 from nextpaint.record.errors import ApplicationError, NotFound
-from nextpaint.sql.plan import Table
+from nextpaint.sql.program import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +158,10 @@ class Decider:
             best = tuple(outcome.page.head(context.limit + SPARE).keys())
             self._memory.keep(surface, person(context), context.time_ms, best)
         return Decision(record, answer, outcome.explored)
+
+    def forget(self, persons: Collection[str]) -> None:
+        """Drop the last answers to these."""
+        self._memory.forget(persons)
 
     def _surface(self, name: str) -> BoundSurface:
         found = self._bound.get(name)

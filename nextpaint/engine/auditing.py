@@ -25,8 +25,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Read(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One read. who: the name of the key. what: "explain", "what-if", "events" or "export". decisions: those that were
-    read, none where an export of a person found none. purpose: as the reader says. at_ms: when, by the ledger."""
+    """One read. who: the name of the key. what: "explain", "what-if", "events", "export", "erase" or "lift".
+    decisions: those that were read, none where an export of a person found none. purpose: as the reader says. at_ms:
+    when, by the ledger."""
 
     who: str
     what: str

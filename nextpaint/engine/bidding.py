@@ -144,8 +144,10 @@ class Bidding:
                 "items": [{"item_id": noticed.item_id, "position": 1}],
             }  # fmt: skip
             calls.append(_call("Impression", f"{noticed.decision_id}-{noticed.place}-shown", shown))
-        # A bid without a profile belongs to nobody: its notices are kept under the decision, as a subject of its own.
-        who = Who(record.subjects[0], True) if record.subjects else None
+        # A bid without a profile, or whose person was erased since, belongs to nobody: its notices are kept under the
+        # decision, as a subject of its own.
+        known = bool(record.subjects) and self._node.index.erased_ms(record.subjects[0]) is None
+        who = Who(record.subjects[0], True) if known else None
         if who is None:
             calls = [{**call, "anonymousId": f"bid-{noticed.decision_id}"} for call in calls]
         return await self._intake.events(NOTICES, calls, now_ms, who)

@@ -59,6 +59,11 @@ class Consenting:
         newest = max(said, key=lambda each: (each.ts, purpose not in each.purposes))
         return purpose not in newest.purposes
 
+    def forget(self, subjects: Iterable[str]) -> None:
+        """These are nobody's any more."""
+        for each in subjects:
+            self._newest.pop(each, None)
+
     def _of(self, subject: str) -> Consent | None:
         if self._newest and not self._open and self._node.runner.applied >= self._seq:
             self._newest.clear()

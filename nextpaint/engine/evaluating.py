@@ -19,10 +19,12 @@ from nextpaint.decide.candidates import FloatArray
 from nextpaint.decide.evaluation import Evaluation, Logged, evaluate, fitted
 from nextpaint.decide.exploration import Explored
 from nextpaint.decide.model import Rankers, no_rankers
+from nextpaint.engine.gone import present_decisions_of
+from nextpaint.engine.kept import horizon
 from nextpaint.engine.outcomes import Outcomes, outcomes_of
-from nextpaint.engine.recomputation import Recomputation, decisions_of
+from nextpaint.engine.recomputation import Recomputation
 from nextpaint.engine.replay import Frames
-from nextpaint.ports import Clock
+from nextpaint.ports import Clock, Disk
 from nextpaint.record.columns import IntArray
 from nextpaint.record.errors import InvalidInput, NotFound, ReplayError
 
@@ -58,7 +60,11 @@ class _Log:
 class Evaluating:
     """Evaluates surfaces on one ledger. `draws`: pages drawn where a policy has no exact marginals."""
 
-    def __init__(self, ledger: Frames, clock: Clock, draws: int = DRAWS, rankers: Rankers = no_rankers) -> None:
+    def __init__(
+        self, ledger: Frames, clock: Clock, draws: int = DRAWS, rankers: Rankers = no_rankers, disk: Disk | None = None
+    ) -> None:
+        """`disk`: where checkpoints are, for a ledger of which retention has taken records."""
+        self._disk = disk
         self._rankers = rankers
         self._ledger = ledger
         self._clock = clock
@@ -72,16 +78,28 @@ class Evaluating:
         if target.explore is None:
             target = target.but(target.name, explore=AsRanked())
         records = sorted(
-            (record for _, record in decisions_of(self._ledger) if record.surface == surface and record.explored),
+            (
+                record
+                for _, record in present_decisions_of(self._ledger)
+                if record.surface == surface and record.explored
+            ),
             key=lambda record: record.position,
         )
         if not records:
             raise NotFound(
                 f"no decision of {surface!r} was explored", cure="declare explore= and gather decisions first"
             )
+        begin = horizon(self._ledger, self._disk)
+        beyond = sum(each.position < begin.seq for each in records)
+        records = records[beyond:]
+        if not records:
+            raise ReplayError(
+                f"{beyond} decisions are recorded, no longer recomputable: states are made again from {begin.told}",
+                where=f"surface {surface!r}", cure="a longer `replay` in [retention] keeps more checkpoints",
+            )  # fmt: skip
         outcomes = outcomes_of(self._ledger, application, surface, reward)
         log, by_policy = _Log(), dict[str, int]()
-        recomputation = Recomputation(self._ledger, self._clock, rankers=self._rankers)
+        recomputation = Recomputation(self._ledger, self._clock, start=begin.start, rankers=self._rankers)
         floor = 0.0
         for number, record in enumerate(records):
             assert record.explored is not None
@@ -96,7 +114,8 @@ class Evaluating:
             raise InvalidInput(
                 str(error), where=f"surface {surface!r}", cure="check that impressions are sent"
             ) from error
-        return Report(evaluation, str(target.explore), by_policy, log.unshown, log.moved, dict(outcomes.counts))
+        joined = dict(outcomes.counts) | ({"no_longer_recomputable": beyond} if beyond else {})
+        return Report(evaluation, str(target.explore), by_policy, log.unshown, log.moved, joined)
 
     def _target(self, application: Application, target: Surface) -> Decider:
         decider = self._targets.get(application.hash)

@@ -13,6 +13,7 @@ from typing import Any
 from nextpaint.decide import DecisionRecord, DecisionRequest
 from nextpaint.decide.codec import decoded
 from nextpaint.engine.deciding import Deciding
+from nextpaint.engine.kept import classes_kept
 from nextpaint.engine.node import Node
 from nextpaint.engine.proving import Stored, viewed
 from nextpaint.engine.replay import DECISIONS_TOPIC, Frames
@@ -34,9 +35,9 @@ class Exporting:
         self._titles = titles
 
     async def person(self, user_id: str | None, anonymous_id: str | None, skip: int = 0) -> dict[str, Any]:
-        """{"subjects", "position", "decisions": [views, oldest first], "more", "profile": {table: rows}}: after the
-        first `skip` decisions, at most `DECISIONS_MAX`; `more` are left. Raises NotFound for somebody this node has
-        never seen."""
+        """{"subjects", "position", "decisions": [views, oldest first], "more", "profile": {table: rows},
+        "kept": {class: how long}}: after the first `skip` decisions, at most `DECISIONS_MAX`; `more` are left. Raises
+        NotFound for somebody this node has never seen."""
         subjects = self._deciding.subjects(DecisionRequest(user_id=user_id, anonymous_id=anonymous_id))
         if not subjects:
             raise NotFound(
@@ -56,6 +57,7 @@ class Exporting:
         return {
             "subjects": subjects, "position": position, "profile": profile, "decisions": views,
             "more": max(len(found) - skip - len(kept), 0),
+            "kept": classes_kept(node.application.retention),
         }  # fmt: skip
 
     def _profile(self, subjects: Sequence[str]) -> dict[str, list[dict[str, Any]]]:

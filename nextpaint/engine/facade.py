@@ -8,6 +8,7 @@
     prove  proofs                    decisions made again every night, and compared
     contest  reviews  close_review   people who look at decisions
     person                           what is kept about one person, and was decided for them
+    erase  erasures  erasure  lift   a person is forgotten, and the receipt
     flags  experiments               who is in which variant, and what came of it
     learning                         what exploration knows
     models  promote  roll_back       which trained models rank
@@ -15,6 +16,7 @@
     parameters                       how pages are chosen, for the people they are shown to
     query                            SQL over live tables
     apply                            another application
+    retention  retain                what is kept how long, what goes next, and letting it go now
     status  metrics  ready           how it is
 
 All calls run on the event loop that owns the node's state.
@@ -38,13 +40,17 @@ from nextpaint.engine import observing
 from nextpaint.engine.auditing import Read, stated
 from nextpaint.engine.bidding import Bidding
 from nextpaint.engine.deciding import Deciding, Terms
+from nextpaint.engine.erasing import Asked, Erasing
 from nextpaint.engine.explaining import Explaining
 from nextpaint.engine.intake import Intake, Receipt
+from nextpaint.engine.kept import made_anew, missing, short, topics_of
 from nextpaint.engine.nearest import Followed, VectorIndex
 from nextpaint.engine.node import Node, NodeSettings
 from nextpaint.engine.proofs import Proofs
 from nextpaint.engine.publishing import Publishing
 from nextpaint.engine.registry import Registry, Upload
+from nextpaint.engine.replay import moment
+from nextpaint.engine.retaining import Retaining, planned_told
 from nextpaint.engine.reviewing import Reviewing
 from nextpaint.engine.ruling import Ruling
 from nextpaint.engine.supposing import Change
@@ -53,13 +59,14 @@ from nextpaint.govern.door import Door, DoorSettings
 from nextpaint.models.embedding import Embedder
 from nextpaint.ports import Ports, Workers
 from nextpaint.ports.promise import Promise
+from nextpaint.process.graph import Graph, build
 from nextpaint.process.operators.learning import Learning
 from nextpaint.process.outputs import plain
 from nextpaint.process.query import run_query
 from nextpaint.record.errors import ApplicationError, InvalidInput, NotFound
 from nextpaint.sql import plan
-from nextpaint.sql.plan import Table
 from nextpaint.sql.planner import answer_question, plan_query
+from nextpaint.sql.program import Program, Table
 from nextpaint.sql.session import Listing
 from nextpaint.sql.user_functions import declared
 
@@ -79,7 +86,9 @@ class Engine:
         self._deciding = Deciding(node, self._intake, background)
         self._reviewing = Reviewing(node)
         self._explaining = Explaining(node, self._deciding, self._reviewing)
+        self._erasing = Erasing(node, self._deciding, self._intake, self._door, self._explaining.forget)
         self._proofs = Proofs(node, self._deciding.models)
+        self._retaining = Retaining(node, self._reviewing, background)
         self.bidding = Bidding(node, self._deciding, self._intake, self._explaining)
         self._registry = Registry(node, self._deciding.models)
         self._ruling = Ruling(node)
@@ -105,6 +114,7 @@ class Engine:
         await node.switch(application)
         engine = Engine(node, background)
         engine._proofs.start()
+        engine._retaining.start()
         return engine
 
     def follow(self, table: str, index: VectorIndex) -> Followed:
@@ -115,6 +125,8 @@ class Engine:
         """Stop cleanly: everything durable is applied, a checkpoint and an end frame are left."""
         await self._deciding.nearest.close()
         await self._proofs.close()
+        await self._erasing.close()
+        await self._retaining.close()
         if self._background is not None:
             self._background.close()
         await self.node.close()
@@ -292,7 +304,7 @@ class Engine:
     async def contest(self, principal: Principal, decision_id: str, contest: Contest) -> dict[str, Any]:
         """Ask a person to look at a decision. Raises NotFound, InvalidInput."""
         principal.require(DECIDE)
-        return await self._reviewing.contest(self._explaining.record(decision_id), contest, principal.name)
+        return await self._reviewing.contest(self._explaining.present(decision_id), contest, principal.name)
 
     def reviews(self, principal: Principal, state: str = "") -> list[dict[str, Any]]:
         """Decisions that a person looks at, or looked at."""
@@ -311,6 +323,26 @@ class Engine:
         principal.require(ADMIN)
         read = Read(principal.name, "export", purpose=stated(purpose))
         return await self._explaining.person(read, user_id, anonymous_id, skip)
+
+    async def erase(self, principal: Principal, asked: Asked, purpose: str = "") -> dict[str, Any]:
+        """Erase a person; the receipt. Needs the scope `admin`; see `erasing`."""
+        principal.require(ADMIN)
+        return await self._erasing.erase(Read(principal.name, "erase", purpose=stated(purpose)), asked)
+
+    async def lift(self, principal: Principal, asked: Asked, purpose: str = "") -> dict[str, Any]:
+        """Let somebody in again whose identifiers stay out since they were erased. Needs the scope `admin`."""
+        principal.require(ADMIN)
+        return await self._erasing.lift(Read(principal.name, "lift", purpose=stated(purpose)), asked)
+
+    def erasures(self, principal: Principal) -> list[dict[str, Any]]:
+        """Every erasure, the last first."""
+        principal.require(ADMIN)
+        return self._erasing.all()
+
+    def erasure(self, principal: Principal, name: str) -> dict[str, Any]:
+        """The receipt of an erasure. Raises NotFound."""
+        principal.require(ADMIN)
+        return self._erasing.one(name)
 
     # ------------------------------------------------------------ reading
 
@@ -390,13 +422,32 @@ class Engine:
             },
         }
 
+    # ------------------------------------------------------------ what is kept
+
+    async def retention(self, principal: Principal) -> dict[str, Any]:
+        """How long what is kept, what was let go since the start, and for each sealed segment what goes next, or why
+        it stays."""
+        principal.require(READ)
+        return {**self._retaining.told(), "segments": planned_told(await self._retaining.planned())}
+
+    async def retain(self, principal: Principal) -> dict[str, Any]:
+        """A round of retention now, as every hour."""
+        principal.require(ADMIN)
+        report = await self._retaining.run()
+        return {
+            "bytes_freed": report.bytes_freed, "rewritten": list(report.rewritten), "emptied": list(report.deleted),
+            "kept": dict(report.kept), "failed": self._retaining.failed,
+        }  # fmt: skip
+
     # ------------------------------------------------------------ how it is
 
     def status(self) -> dict[str, Any]:
-        return observing.status(self.node, self._intake, self._deciding)
+        return {
+            **observing.status(self.node, self._intake, self._deciding), "retention": self._retaining.told(),
+        }  # fmt: skip
 
     def metrics(self) -> str:
-        return observing.metrics(self.node, self._deciding)
+        return observing.metrics(self.node, self._deciding, self._retaining)
 
     def ready(self) -> tuple[bool, str]:
         """Whether this node answers and records: (yes, how it is)."""
@@ -436,7 +487,7 @@ def _planned(sql: str, readable: Mapping[str, Table], views: Mapping[str, str]) 
         raise _mistaken(error, "send one SELECT over the tables that GET /v1/application lists") from error
 
 
-def _answered(sql: str, program: plan.Program) -> Listing | None:
+def _answered(sql: str, program: Program) -> Listing | None:
     """The answer to SHOW, DESCRIBE or EXPLAIN; None for a SELECT. Raises InvalidInput."""
     try:
         return answer_question(sql, program)
@@ -454,22 +505,31 @@ def _read(principal: Principal, what: str, decision_id: str, purpose: str, view:
 
 
 def plan_change(node: Node, application: Application) -> dict[str, Any]:
-    """Per table: kept (its operators are the same), rebuilt (from the first record), dropped."""
-    from_now = _identities(node.application)
-    to = _identities(application)
+    """Per table: kept (its operators are the same), rebuilt (from the first record), dropped. `history`: from when on
+    (ms, and in words) the records are there that a rebuilt one is made of, where retention took older ones; `short`:
+    what will not be there for the next rebuild."""
+    graph = build(application.design)
+    from_now = _identities(build(node.application.design))
+    to = _identities(graph)
     tables = sorted(name for name in {*from_now, *to} if not name.startswith("_"))
+    topics = topics_of(graph)
+    gone = node.ledger.lost()
+    begins = missing({name: topics[name] for name in made_anew(node.runner.graph, graph)}, gone)
     return {
         "kept": [name for name in tables if name in from_now and from_now[name] == to.get(name)],
         "rebuilt": [name for name in tables if name in to and to[name] != from_now.get(name)],
         "dropped": [name for name in tables if name in from_now and name not in to],
-        "rebuilt_from": "the first record of the ledger",
+        "rebuilt_from": "the first record of the ledger" if not begins else "what retention left of the ledger",
+        "history": {name: {"since_ms": at, "since": moment(at)} for name, at in sorted(begins.items())},
+        "short": {
+            name: why
+            for name, why in sorted(short(topics, application.retention).items())
+            if not name.startswith("_") and name not in BUILT_IN
+        },
     }
 
 
-def _identities(application: Application) -> dict[str, str]:
-    from nextpaint.process.runner import Runner
-
-    graph = Runner(application.design).graph
+def _identities(graph: Graph) -> dict[str, str]:
     identities = {name: stage.operator.id for name, stage in graph.targets.items()}
     identities.update({name: source.id for name, source in graph.sources.items() if name not in identities})
     return identities

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from nextpaint import __version__
 from nextpaint.engine.deciding import Deciding
 from nextpaint.engine.intake import Intake
 from nextpaint.engine.node import Node
+from nextpaint.engine.retaining import Retaining
 
 
 def status(node: Node, intake: Intake, deciding: Deciding) -> dict[str, Any]:
@@ -110,11 +111,17 @@ _HELP = {
     "state_bytes": "memory that state takes, estimated",
     "state_ceiling_bytes": "memory that state may take",
     "statement_state_bytes": "memory of the operators of a statement, estimated",
+    "retention_freed_bytes_total": "bytes that retention gave back to the disk",
+    "retention_oldest_timestamp_seconds": "ledger time of the oldest segment that has records of a class",
+    "retention_oldest_frame": "first frame of the oldest segment that has records of a class",
+    "retention_kept_bytes": "bytes of the records of a class",
+    "retention_next_run_seconds": "until retention looks again",
+    "replay_horizon_timestamp_seconds": "ledger time of the oldest checkpoint",
     "statement_halted": "1 for a statement that halted at the memory ceiling",
 }
 
 
-def metrics(node: Node, deciding: Deciding) -> str:
+def metrics(node: Node, deciding: Deciding, retaining: Retaining) -> str:
     """Prometheus text format, version 0.0.4."""
     lines: list[str] = []
 
@@ -150,6 +157,7 @@ def metrics(node: Node, deciding: Deciding) -> str:
     for operator, count in sorted(node.runner.late().items()):
         say("late_rows_total", "counter", count, f'{{operator="{operator}"}}')
     say("dead_rows_total", "counter", node.runner.dead)
+    _retention(retaining.told(), node.ports.clock.now_ms(), say)
     latencies = {"decide": deciding.total, "commit": deciding.commit, "answering": deciding.answering}
     for name, latency in {**latencies, "apply": observed.apply}.items():
         for share in (0.5, 0.99, 0.999):
@@ -157,3 +165,22 @@ def metrics(node: Node, deciding: Deciding) -> str:
         lines.append(f"nextpaint_{name}_seconds_sum {latency.sum_ms / 1000}")
         lines.append(f"nextpaint_{name}_seconds_count {latency.count}")
     return "\n".join(lines) + "\n"
+
+
+def _retention(kept: dict[str, Any], now_ms: int, say: Callable[..., None]) -> None:
+    """What is kept, and what retention did."""
+    say("retention_freed_bytes_total", "counter", kept["bytes_freed"])
+    say("retention_rewritten_segments_total", "counter", kept["segments_rewritten"])
+    say("retention_emptied_segments_total", "counter", kept["segments_emptied"])
+    say("retention_failed", "gauge", int(bool(kept["failed"])))
+    if kept["next_ms"] is not None:
+        say("retention_next_run_seconds", "gauge", max(kept["next_ms"] - now_ms, 0) / 1000)
+    if kept["horizon"] is not None:
+        say("replay_horizon_timestamp_seconds", "gauge", kept["horizon"]["at_ms"] / 1000)
+    held = [each for each in kept["classes"] if each["oldest_frame"] is not None]
+    for name, field, unit in (
+        ("retention_kept_bytes", "bytes", 1), ("retention_oldest_frame", "oldest_frame", 1),
+        ("retention_oldest_timestamp_seconds", "oldest_at_ms", 1000),
+    ):  # fmt: skip
+        for each in held:
+            say(name, "gauge", each[field] / unit, f'{{class="{each["class"]}"}}')

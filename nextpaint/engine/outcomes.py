@@ -16,10 +16,13 @@ from nextpaint.decide import Reward
 from nextpaint.decide.codec import answered_ids
 from nextpaint.decide.duration import duration_ms
 from nextpaint.decide.requirements import Needs
+from nextpaint.engine.kept import topics_of
 from nextpaint.engine.replay import Frames, Rebuild
-from nextpaint.process.graph import EXPLORED, BuiltIn, Design, Learner, scans
+from nextpaint.process.graph import EXPLORED, BuiltIn, Design, Learner, build, scans
 from nextpaint.process.operators.learning import LearnerSpec
-from nextpaint.sql.plan import Program
+from nextpaint.process.sources import Explode
+from nextpaint.sql.program import Program
+from nextpaint.stream.lost import since
 
 EVERYTHING = 2**63 - 1
 _NAME = "_outcomes"
@@ -34,6 +37,7 @@ class Outcomes:
 
     rewards: dict[tuple[str, str], float] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
+    beyond: int = 0  # decisions left out: retention took records that may say what became of them
 
 
 def outcomes_of(ledger: Frames, application: Application, surface: str, reward: Reward) -> Outcomes:
@@ -44,12 +48,39 @@ def outcomes_of(ledger: Frames, application: Application, surface: str, reward: 
     def watch(decision: str, item: str, value: float) -> None:
         found.rewards[decision, item] = value
 
-    rebuild = Rebuild(ledger, replace(application, design=_design(application, surface, reward)))
+    design = _design(application, surface, reward)
+    begin = since(ledger.lost(), topics_of(build(design))[_NAME])
+    if begin is not None:
+        design = _from(design, begin, found)
+    rebuild = Rebuild(ledger, replace(application, design=design))
     learner = rebuild.runner.graph.learners[_NAME]
     learner.watch = watch
     rebuild.finish(EVERYTHING)
-    found.counts = learner.counts
+    found.counts = {**learner.counts, **({"beyond_retention": found.beyond} if found.beyond else {})}
     return found
+
+
+def _from(design: Design, begin_ms: int, found: Outcomes) -> Design:
+    """The design without decisions of before a time: of what became of them not all is there."""
+
+    def of(explode: Explode) -> Explode:
+        def later(record: Mapping[str, Json]) -> Iterable[Mapping[str, Json]]:
+            rows = explode(record)
+            if rows and record["time_ms"] < begin_ms:
+                found.beyond += 1
+                return ()
+            return rows
+
+        return later
+
+    return replace(
+        design,
+        built_in=tuple(
+            replace(each, explode=of(each.explode))
+            if each.table.name == EXPLORED.name and each.explode is not None else each
+            for each in design.built_in
+        ),
+    )  # fmt: skip
 
 
 def _design(application: Application, surface: str, reward: Reward) -> Design:

@@ -5,10 +5,11 @@
     decisions = 50         # at most; these many unless said otherwise
 
 What came of it is a record of the topic `_proofs`: how many decisions, from where, and which differ in what. The
-sample is spread evenly over the decisions since the oldest kept checkpoint, or over all where those are too few and the
-ledger has no more than `RECORDS_MAX` records: so a proof costs the reading of one checkpoint and the records since, on
-a worker thread, and what is older is a matter for `nextpaint verify DIR --decisions N`. Without a checkpoint a larger
-ledger gets no proof, and the record says so. Nothing is derived from these records.
+sample is spread evenly over the decisions since the oldest checkpoint that is no more than `RECORDS_MAX` records ago
+(or the one before the newest), or over all where those are too few and the ledger has no more than that and all of it:
+so a proof costs the reading of one checkpoint and about a minute of records, on a worker thread, and what is older is a
+matter for `nextpaint verify DIR --decisions N`. Without a checkpoint a larger ledger gets no proof, and the record says
+so. Nothing is derived from these records.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from nextpaint.decide.codec import decoded
 from nextpaint.decide.model import Rankers
 from nextpaint.engine.node import Node
 from nextpaint.engine.recomputation import Recomputation
-from nextpaint.engine.replay import DECISIONS_TOPIC
+from nextpaint.engine.replay import DECISIONS_TOPIC, gone_from
 from nextpaint.process import checkpoint
 from nextpaint.record.codec import Record
 from nextpaint.record.errors import NextpaintError, ReplayError
@@ -114,11 +115,12 @@ class Proofs:
     def _proved(self, most: int, to_seq: int, now_ms: int) -> Proof:
         """On a worker thread; reads the ledger and checkpoints, writes nothing."""
         node = self._node
-        start = next(filter(None, (checkpoint.read(node.ports.disk, each) for each in self._positions())), None)
+        start = next(filter(None, (checkpoint.read(node.ports.disk, each) for each in self._positions(to_seq))), None)
         if start is None and to_seq > RECORDS_MAX:
             raise ReplayError(f"there is no checkpoint, and {to_seq + 1} records to replay from the first")
         count = sum(1 for _ in self._after(start, to_seq))
-        if count < most and start is not None and to_seq <= RECORDS_MAX:  # a quiet night: there is time for all
+        whole = to_seq <= RECORDS_MAX and not gone_from(node.ledger)
+        if count < most and start is not None and whole:  # a quiet night: there is time for all
             start, count = None, sum(1 for _ in self._after(None, to_seq))
         step = max(1, count // max(1, most))
         found = islice(self._after(start, to_seq), 0, step * most, step)  # read again: all of them would take memory
@@ -140,8 +142,9 @@ class Proofs:
         first, frame = (-1, 0) if start is None else (start.header.applied, start.header.next_frame)
         return (each for each in self._decisions(frame, to_seq) if each.position >= first)
 
-    def _positions(self) -> list[int]:
-        return checkpoint.positions(self._node.ports.disk)
+    def _positions(self, to_seq: int) -> list[int]:
+        there = checkpoint.positions(self._node.ports.disk)
+        return [each for each in there if each >= to_seq - RECORDS_MAX] or there[-2:]
 
     def _decisions(self, frame: int, to_seq: int) -> Iterator[DecisionRecord]:
         for each in self._node.ledger.frames(frame):

@@ -16,11 +16,13 @@ from typing import Any
 
 import msgspec
 
-from nextpaint.decide import DecisionRecord
+from nextpaint.decide import DecisionRecord, deidentified
 from nextpaint.decide.codec import decoded
+from nextpaint.decide.deidentified import Gone
 from nextpaint.decide.explain import explain
-from nextpaint.engine.replay import DECISIONS_TOPIC, Frames
+from nextpaint.engine.replay import DECISIONS_TOPIC, Frames, moment
 from nextpaint.stream.frame import Frame
+from nextpaint.stream.lost import since
 
 VIEW = "regulator"
 
@@ -50,9 +52,10 @@ class Stored:
         return {"stored_at": place, "record_sha256": self.sha256, "frame_chain": f"{self.chain:08x}"}
 
 
-def viewed(stored: Stored, titles: Mapping[str, str]) -> dict[str, Any]:
-    """The regulator's view, with what it can be checked by."""
-    view = explain(stored.record, VIEW, titles)
+def viewed(stored: Stored, titles: Mapping[str, str], gone: Gone | None = None) -> dict[str, Any]:
+    """The regulator's view, with what it can be checked by; de-identified where its person is gone."""
+    record = stored.record
+    view = explain(record, VIEW, titles) if gone is None else deidentified.told(record, VIEW, titles, gone)
     view["integrity"] |= stored.integrity
     return view
 
@@ -74,7 +77,9 @@ def checked(ledger: Frames, views: Iterable[Mapping[str, Any]]) -> list[str]:
                     name = (record.key or b"").decode()
                     if name in wanted:
                         problems += _problems(Stored.of(frame, entry, at), wanted.pop(name))
-    return problems + [f"decision {name[:40]} is not in the ledger" for name in wanted]
+    begin = since(ledger.lost(), {DECISIONS_TOPIC})
+    taken = "" if begin is None else f", or not any more: decisions of before {moment(begin)} were let go"
+    return problems + [f"decision {name[:40]} is not in the ledger{taken}" for name in wanted]
 
 
 def _problems(stored: Stored, view: Mapping[str, Any]) -> list[str]:
@@ -84,7 +89,11 @@ def _problems(stored: Stored, view: Mapping[str, Any]) -> list[str]:
         for each in view.get(part, ())
         if isinstance(each, dict) and isinstance(each.get("id"), str) and isinstance(each.get("title"), str)
     }
-    true = msgspec.json.decode(msgspec.json.encode(viewed(stored, titles)))
+    erased = view.get("erased")
+    at_ms = erased.get("at_ms") if isinstance(erased, dict) else None
+    # A view from after an erasure; one from before says what was true then.
+    gone = Gone(at_ms) if isinstance(at_ms, int) else None
+    true = msgspec.json.decode(msgspec.json.encode(viewed(stored, titles, gone)))
     name = stored.record.decision_id
     differing = sorted(
         part for part in true.keys() | (view.keys() - BESIDE) if part not in view or true.get(part) != view[part]
@@ -92,4 +101,5 @@ def _problems(stored: Stored, view: Mapping[str, Any]) -> list[str]:
     return [f"decision {name}: {', '.join(differing)} is not what the ledger says"] if differing else []
 
 
-BESIDE = frozenset({"replay", "estimated_propensities", "review", "kept", "signature"})  # not of a view's record
+# What is not of a view's record.
+BESIDE = frozenset({"replay", "estimated_propensities", "review", "kept", "retention", "signature"})

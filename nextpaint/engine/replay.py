@@ -10,21 +10,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 from nextpaint.application import Application
 from nextpaint.ports import Disk
 from nextpaint.process import checkpoint
 from nextpaint.process.live import Tables
-from nextpaint.process.outputs import Outputs
+from nextpaint.process.outputs import DEAD_TOPIC, Outputs
 from nextpaint.process.runner import Runner
 from nextpaint.record.codec import Record
 from nextpaint.record.errors import ReplayError
 from nextpaint.record.runs import Run
 from nextpaint.stream.frame import Entry, EntryKind, Frame
+from nextpaint.stream.lost import Lost
 
 APPLICATION_TOPIC = "_app"
 DECISIONS_TOPIC = "decisions"
+APART = frozenset({"_audit", "_proofs", "_propensities", DEAD_TOPIC})  # topics that no state is made of
 STEP_RECORDS = 2048  # a step of recovery: large enough to spread fixed costs, small enough to stay in cache
 SEQ_MAX = 2**63 - 1
 
@@ -36,6 +39,9 @@ class Frames(Protocol):
     """A ledger to read from."""
 
     def frames(self, start: int = 0) -> Iterator[Frame]: ...
+
+    def lost(self) -> Sequence[Lost]:
+        """What retention took out of it."""
 
 
 class Switch:
@@ -51,10 +57,11 @@ class Switch:
 
 
 def arriving(entry: Entry) -> Sequence[Run | Switch]:
-    """What the engine applies of an entry: inputs and ticks; outputs are the engine's own and are passed over."""
+    """What the engine applies of an entry: inputs and ticks; outputs are the engine's own and are passed over, and so
+    is what retention took."""
     if entry.kind is EntryKind.SWITCH:
         return [Switch(entry.base_seq + at, entry.at, record) for at, record in enumerate(entry.records)]
-    return () if entry.kind is EntryKind.OUTPUT else (entry.run(),)
+    return () if entry.kind in (EntryKind.OUTPUT, EntryKind.GONE) else (entry.run(),)
 
 
 class Waiting:
@@ -162,7 +169,8 @@ class _Records:
 
 
 class Rebuild:
-    """The state of an application as if it had been in force from the ledger's first record, built step by step."""
+    """The state of an application as if it had been in force from the ledger's first record, or from the first that
+    retention left of each topic, built step by step."""
 
     def __init__(
         self, ledger: Frames, application: Application, cut: Cut | None = None, without: Collection[int] = ()
@@ -190,7 +198,11 @@ class Rebuild:
 
 
 class Replay:
-    """A node's state moved along a ledger. `runner`, `tables` and `application` are those in force at `applied`."""
+    """A node's state moved along a ledger. `runner`, `tables` and `application` are those in force at `applied`.
+
+    Raises ReplayError without a checkpoint to start from where retention has taken records, unless a state of those
+    that are left will do: `incomplete`.
+    """
 
     def __init__(
         self,
@@ -202,6 +214,7 @@ class Replay:
         on_outputs: OnOutputs | None = None,
         applications: dict[str, Application] | None = None,
         without: Collection[int] = (),
+        incomplete: bool = False,
     ) -> None:
         self._ledger = ledger
         self._disk = disk
@@ -212,8 +225,12 @@ class Replay:
         self.application: Application | None = None
         self.runner: Runner | None = None
         self._tables: Tables | None = None
+        self.switched = -1  # the last switch passed
         if start is not None:
             self._from(start)
+        elif not incomplete:
+            require_whole(ledger)
+        self._incomplete = incomplete
         self._without = without
         self._records = _Records(ledger, start.header.next_frame if start else 0, self.applied, cut, without)
 
@@ -294,6 +311,56 @@ class Replay:
     def _switch(self, switch: Switch) -> None:
         application = self._applications.get(switch.hash) or self._application(switch.packed)
         runner = Rebuild(self._ledger, application, self._cut, self._without).finish(switch.seq - 1)
+        runner = taken_over(self._ledger, self.runner, runner, SEQ_MAX if self._incomplete else switch.seq)
         runner.applied = switch.seq
         self.application, self.runner = application, runner
-        self.applied = switch.seq
+        self.applied = self.switched = switch.seq
+
+
+def taken_over(ledger: Frames, old: Runner | None, made: Runner, seq: int) -> Runner:
+    """What is in force from a switch on, of what was and what was made anew, both just before it.
+
+    Where retention took nothing, what was made knows everything. Else operators that both have keep what they know.
+    Raises ReplayError where the others were made of records that were let go after the switch.
+    """
+    gone = gone_from(ledger)
+    if not gone:
+        return made
+    if old is None:
+        return made
+    later = [each for each in gone if each.next_seq > seq]
+    if later and not made.state.cells.keys() <= old.state.cells.keys():
+        raise ReplayError(
+            f"the application of seq {seq} was made of records that retention has let go since: {gone_text(later)}",
+            where=f"seq {seq}",
+            cure="what was decided before the first checkpoint of that application is recorded, no longer recomputable",
+        )
+    return checkpoint.carried(old, made)
+
+
+def gone_from(ledger: Frames) -> list[Lost]:
+    """What retention took that state is made of: not what the engine writes itself, nor what is kept only to be
+    read."""
+    return [each for each in ledger.lost() if each.topics.keys() - each.outputs - APART]
+
+
+def require_whole(ledger: Frames) -> None:
+    """Raises ReplayError where a state cannot be made from the first record."""
+    gone = gone_from(ledger)
+    if gone:
+        raise ReplayError(
+            f"the state cannot be made from the first record any more: retention let records go: {gone_text(gone)}",
+            where="ledger",
+            cure="it is made again from a checkpoint, and none that is kept is old enough: see `replay` in [retention]",
+        )
+
+
+def gone_text(gone: Sequence[Lost]) -> str:
+    """In words: which topics, and until when."""
+    topics = sorted({topic for each in gone for topic in each.topics.keys() - each.outputs - APART})
+    return f"{', '.join(topics)} of before {moment(max(each.until for each in gone))}"
+
+
+def moment(at_ms: int) -> str:
+    """A time as people read it, to the minute, UTC."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -41,19 +41,22 @@ class Reviewing:
         most `LISTED_MAX`."""
         if state not in ("", OPEN, CLOSED):
             raise InvalidInput(f"there is no state {state[:40]!r}", where="query", cure=f"send {OPEN} or {CLOSED}")
-        rows = self._node.tables.reading(self._node.ports.clock.now_ms()).rows(REVIEWS.name, ())
-        found = [(str(row["decision_id"]), _review(row["body"])) for row in rows]
-        wanted = [(key, each) for key, each in found if state in ("", each.state)]
+        wanted = [(key, each) for key, each in self.every().items() if state in ("", each.state)]
         if state == CLOSED:
             wanted.sort(key=lambda one: (-one[1].decided_ms, one[0]))
         else:
             wanted.sort(key=lambda one: (one[1].asked_ms, one[0]))
         return [each.told(key) for key, each in wanted[:LISTED_MAX]]
 
+    def every(self) -> dict[str, Review]:
+        """All reviews there are, by decision."""
+        rows = self._node.tables.reading(self._node.ports.clock.now_ms()).rows(REVIEWS.name, ())
+        return {str(row["decision_id"]): _review(row["body"]) for row in rows}
+
     async def contest(self, record: DecisionRecord, contest: Contest, who: str) -> dict[str, Any]:
         """Ask a person to look at a decision; one that is open already stays as it was asked for first."""
         contest.checked()
-        await self._node.applied(self._node.durable)  # what was opened a moment ago
+        await self._node.caught_up()  # what was opened a moment ago
         held = self.of(record.decision_id)
         if held is not None and held.state == OPEN:
             return held.told(record.decision_id)
@@ -65,7 +68,7 @@ class Reviewing:
     async def decide(self, decision_id: str, finding: Finding, who: str) -> dict[str, Any]:
         """Close a review with what a person found. Raises NotFound, InvalidInput where it is closed already."""
         finding.checked()
-        await self._node.applied(self._node.durable)
+        await self._node.caught_up()
         held = self.of(decision_id)
         if held is None:
             raise NotFound(

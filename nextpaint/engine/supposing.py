@@ -47,7 +47,7 @@ from nextpaint.process.reading import Reading
 from nextpaint.record.codec import Record
 from nextpaint.record.columns import Value
 from nextpaint.record.errors import InvalidInput, NotFound, ReplayError
-from nextpaint.sql.plan import Table
+from nextpaint.sql.program import Table
 
 LAST_VIEW = "last view"
 KEPT_ROWS_MAX = 2_000_000  # of a kept state: a few hundred megabytes

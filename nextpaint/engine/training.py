@@ -1,7 +1,8 @@
 """Training sets from the ledger, and the proof that what was logged is what is computed.
 
 A training row is an answered item that was shown: its features as the decision logged them (not as they are now), the
-reward that came in its window, its place and propensity. Only decisions that ranked with features give rows. The set is
+reward that came in its window, its place and propensity. Only decisions that ranked with features give rows,
+and none of somebody who was erased. The set is
 a function of the ledger: it has a hash, which goes into the lineage of what is trained on it.
 
 Backfill: with another application, features come from a state that had it in force from the ledger's first record, read
@@ -23,12 +24,15 @@ from typing import Any
 from nextpaint.application import Application
 from nextpaint.decide import Decider, DecisionRecord, DecisionRequest, Reward
 from nextpaint.decide.model import Rankers, no_rankers
+from nextpaint.engine.gone import present_decisions_of
+from nextpaint.engine.kept import horizon, missing, topics_of
 from nextpaint.engine.outcomes import outcomes_of
 from nextpaint.engine.recomputation import Recomputation, decisions_of
-from nextpaint.engine.replay import Frames, Rebuild
-from nextpaint.ports import Clock, SystemClock
+from nextpaint.engine.replay import Frames, Rebuild, moment
+from nextpaint.ports import Clock, Disk, SystemClock
+from nextpaint.process.graph import build
 from nextpaint.process.live import Tables
-from nextpaint.record.errors import NotFound
+from nextpaint.record.errors import NotFound, ReplayError
 
 Value = float | None
 
@@ -81,6 +85,14 @@ class Backfill:
     """The features of a surface of another application, at the positions of logged decisions, in ascending order."""
 
     def __init__(self, ledger: Frames, application: Application, clock: Clock) -> None:
+        topics = topics_of(build(application.design))
+        gone = missing({name: each for name, each in topics.items() if not name.startswith("_")}, ledger.lost())
+        if gone:
+            raise ReplayError(
+                f"features cannot be computed for the past: {', '.join(sorted(gone))} would lack what was before "
+                f"{moment(max(gone.values()))}, which retention let go",
+                where="ledger", cure="train on logged features: leave --folder out",
+            )  # fmt: skip
         self._rebuild = Rebuild(ledger, application)
         self._decider = Decider(application.surfaces, application.program.tables, clock, application.hash)
         self._tables = Tables(self._rebuild.runner)
@@ -113,7 +125,7 @@ def training_set(
     outcomes = outcomes_of(ledger, application, surface, reward)
     found = TrainingSet(surface, names, joined=dict(outcomes.counts))
     first, last = -1, -1
-    made = (each for _, each in decisions_of(ledger) if each.surface == surface)
+    made = (each for _, each in present_decisions_of(ledger) if each.surface == surface)
     records = made if filled is None else sorted(made, key=lambda each: each.position)
     for record in records:
         logged = tuple(each.name for each in record.features)
@@ -148,23 +160,31 @@ def training_set(
 
 @dataclass(slots=True)
 class Parity:
-    """Recomputed against logged: `values` compared bit for bit; `different`: what is not equal, at most ten."""
+    """Recomputed against logged: `values` compared bit for bit; `different`: what is not equal, at most ten; `beyond`:
+    decisions that can be made again no more, since states are made from `begin` on."""
 
     decisions: int = 0
     values: int = 0
     matrices: int = 0
     different: list[str] = field(default_factory=list)
+    beyond: int = 0
+    begin: str = "the first record"
 
 
 def parity(
-    ledger: Frames, clock: Clock, surface: str, most: int, rankers: Rankers = no_rankers
+    ledger: Frames, clock: Clock, surface: str, most: int, rankers: Rankers = no_rankers, disk: Disk | None = None
 ) -> Parity:  # fmt: skip
-    """Makes up to `most` logged decisions of `surface` again and compares their features."""
+    """Makes up to `most` logged decisions of `surface` again and compares their features. `disk`: where checkpoints
+    are, for a ledger of which retention has taken records."""
     records = sorted(
         (each for _, each in decisions_of(ledger) if each.surface == surface), key=lambda each: each.position
     )
-    found = Parity()
-    again = Recomputation(ledger, clock, rankers=rankers)
+    begin = horizon(ledger, disk)
+    found = Parity(beyond=sum(each.position < begin.seq for each in records), begin=begin.told)
+    records = records[found.beyond :]
+    if not records:
+        return found
+    again = Recomputation(ledger, clock, start=begin.start, rankers=rankers)
     for record in records[:: max(1, len(records) // most)][:most] if records else ():
         made = again.again(record)
         found.decisions += 1

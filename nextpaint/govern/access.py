@@ -79,6 +79,11 @@ class Access:
         return Access(read_keys(path), loopback=loopback)
 
     @property
+    def records(self) -> list[KeyRecord]:
+        """What is kept of the keys."""
+        return list(self._records.values())
+
+    @property
     def has_keys(self) -> bool:
         return bool(self._records)
 

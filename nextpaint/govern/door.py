@@ -5,7 +5,8 @@ corrected (timestamp = receivedAt - (sentAt - originalTimestamp), Segment's rule
 [now - retention, now + 1 min], personal data is taken out (`govern.personal`), and consent becomes `purposes`.
 
 Invariants
-* `admit` never raises for the content of a call: every call is in exactly one of `events` and `quarantined`.
+* `admit` never raises for the content of a call: every call is in exactly one of `events` and `quarantined`, or was
+  dropped and counted: that of somebody who was erased and asked that no profile be made again.
 * No identifier, e-mail address or personal trait of a caller is in what is returned, quarantined texts included.
 * Nothing here reads a clock: the caller gives `received_at_ms`. Chance comes from `Subjects` and `random`.
 
@@ -28,7 +29,7 @@ import msgspec
 
 from nextpaint.govern.access import INGEST, Principal
 from nextpaint.govern.personal import IDENTIFIER_LENGTH_MIN, Cleaner, Unfit, checked_text, personal_texts, redact
-from nextpaint.govern.subjects import IdentifierKind, Subjects
+from nextpaint.govern.subjects import IdentifierKind, Subjects, Suppressed
 from nextpaint.ports.random import Random
 from nextpaint.record.errors import InvalidInput
 from nextpaint.record.event import Event
@@ -80,12 +81,14 @@ class Quarantined(msgspec.Struct, frozen=True):
 
 
 class Admission(msgspec.Struct):
-    """What became of the calls of one request, in order."""
+    """What became of the calls of one request, in order. `suppressed`: calls of people who asked to stay out, which
+    are dropped."""
 
     events: list[Event]
     links: list[Link]
     quarantined: list[Quarantined]
     consents: list[Consent]
+    suppressed: int = 0
 
 
 class Who(msgspec.Struct, frozen=True):
@@ -116,6 +119,9 @@ class Door:
         for index, call in enumerate(calls):
             try:
                 event, whose, link = self._event(call, received_at_ms, who)
+            except Suppressed:
+                admission.suppressed += 1
+                continue
             except Unfit as unfit:
                 admission.quarantined.append(Quarantined(index, redact(str(unfit)), self._redacted(call)))
                 continue
@@ -149,8 +155,8 @@ class Door:
     def _who(self, user_id: str | None, anonymous_id: str | None) -> Who:
         token = self._subjects.token
         if user_id is not None:
-            other = None if anonymous_id is None else token("anonymous", anonymous_id)
-            return Who(token("user", user_id), False, other)
+            subject = token("user", user_id)
+            return Who(subject, False, None if anonymous_id is None else token("anonymous", anonymous_id))
         if anonymous_id is None:
             raise Unfit("userId or anonymousId is required")
         return Who(token("anonymous", anonymous_id), True)

@@ -5,6 +5,7 @@ The main parameters need no key: they are for the people whom pages are shown to
 
 from __future__ import annotations
 
+from nextpaint.engine.erasing import Asked
 from nextpaint.engine.facade import Engine
 from nextpaint.engine.supposing import Change
 from nextpaint.govern.access import ADMIN, READ
@@ -32,6 +33,13 @@ class Reasons:
                   scope=None, tags=tags),
             Route("GET", "/v1/person", self.person, "Everything kept about one person and decided for them "
                   "(?userId= or ?anonymousId=, ?skip=, ?purpose=)", scope=ADMIN, tags=tags),
+            Route("DELETE", "/v1/person", self.erase, "Erase one person, and get the receipt "
+                  "(?userId= or ?anonymousId=, ?suppress=1, ?purpose=)", scope=ADMIN, tags=tags),
+            Route("DELETE", "/v1/person/suppression", self.lift, "Let somebody in again who asked to stay out "
+                  "(?userId= or ?anonymousId=, ?purpose=)", scope=ADMIN, tags=tags),
+            Route("GET", "/v1/erasures", self.erasures, "Every erasure, the last first", scope=ADMIN, tags=tags),
+            Route("GET", "/v1/erasures/{erasure_id}", self.erasure, "The receipt of an erasure", scope=ADMIN,
+                  tags=tags),
         ]  # fmt: skip
 
     async def person(self, request: Request) -> Response:
@@ -43,6 +51,23 @@ class Reasons:
             raise InvalidInput(f"skip is {skip[:20]!r}", where="query", cure="send a whole number")
         purpose = query.get("purpose", "")
         return json_response(await self._engine.person(request.caller(), user, anonymous, int(skip), purpose))
+
+    async def erase(self, request: Request) -> Response:
+        query = request.query()
+        suppress = query.get("suppress", "0") not in ("0", "false", "")
+        asked = Asked(query.get("userId"), query.get("anonymousId"), suppress)
+        return json_response(await self._engine.erase(request.caller(), asked, query.get("purpose", "")))
+
+    async def lift(self, request: Request) -> Response:
+        query = request.query()
+        asked = Asked(query.get("userId"), query.get("anonymousId"))
+        return json_response(await self._engine.lift(request.caller(), asked, query.get("purpose", "")))
+
+    async def erasures(self, request: Request) -> Response:
+        return json_response({"erasures": self._engine.erasures(request.caller())})
+
+    async def erasure(self, request: Request) -> Response:
+        return json_response(self._engine.erasure(request.caller(), request.params["erasure_id"]))
 
     async def parameters(self, request: Request) -> Response:
         return json_response(await self._engine.parameters())

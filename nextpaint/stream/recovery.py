@@ -68,8 +68,8 @@ def find_segments(disk: Disk) -> list[Segment]:
             where=DIRECTORY,
             cure=CURE,
         )
-    if segments and segments[-1].hollow:
-        raise CorruptLedger("the last segment has no frames and no successor", where=segments[-1].path, cure=CURE)
+    if segments and segments[-1].rewritten:
+        raise CorruptLedger("the last segment was rewritten and has no successor", where=segments[-1].path, cure=CURE)
     return segments
 
 
@@ -80,25 +80,46 @@ def scan_sealed(disk: Disk, segment: Segment, following: SegmentHeader) -> None:
     """
     until = End(following.first_frame, following.first_seq, following.prev)
     twin = Segment(segment.path, segment.header, segment.start)
-    if segment.header.end is not None:
-        twin.end, twin.offsets = segment.header.end, dict(following.offsets)
-    else:
+    size = twin.start
+    if not segment.hollow:
         file = disk.open(segment.path)
         try:
-            for _, frame in twin.walk(file, twin.start, file.size()):
+            size = file.size()
+            for _, frame in twin.walk(file, twin.start, size):
                 if frame.number >= until.frame:
                     break
                 twin.note(frame)
         except BadFrame as bad:
-            if twin.end.frame < until.frame:
+            if twin.end.frame < until.frame or segment.thinned:
                 raise damage(twin, twin.end_offset, f"frame {twin.end.frame}: {bad}") from None
         finally:
             file.close()
+    if segment.header.end is not None:
+        require_as_marked(twin, size, following)
+        twin.end, twin.offsets, twin.at = segment.header.end, dict(following.offsets), following.at
     if twin.end.frame != until.frame:
         raise damage(twin, twin.end_offset, f"frames {twin.end.frame}..{until.frame - 1} are missing")
     if twin.end != until or twin.offsets != following.offsets:
         raise damage(twin, twin.end_offset, f"the segment of frame {until.frame} does not continue this one")
     segment.adopt(twin)
+
+
+def require_as_marked(twin: Segment, size: int, following: SegmentHeader) -> None:
+    """That a rewritten segment of `size` bytes, scanned into `twin`, holds what its marker says: a hole is no loss."""
+    marker, end = twin.header.marker, twin.header.end
+    assert end is not None
+    records = sum(span.records for span in twin.topics.values())
+    found = (twin.frames, records, size - twin.start)
+    if marker is not None and found != (marker.frames, marker.records, marker.bytes):
+        raise damage(
+            twin, twin.end_offset,
+            f"{found[0]} frames, {found[1]} records, {found[2]} bytes are there; "
+            f"retention left {marker.frames} frames, {marker.records} records, {marker.bytes} bytes",
+        )  # fmt: skip
+    beyond = any(offset > following.offsets.get(each, 0) for each, offset in twin.offsets.items())
+    reached = twin.end.frame == end.frame and twin.frames > 0
+    if beyond or twin.end.frame > end.frame or twin.end.seq > end.seq or (reached and twin.end != end):
+        raise damage(twin, twin.end_offset, f"its frames do not end where retention says, before frame {end.frame}")
 
 
 def damage(segment: Segment, offset: int, what: str) -> CorruptLedger:

@@ -6,7 +6,10 @@ whole and durable before the first frame; a bad header is damage, never a crash.
 
 A segment ends where the next one begins. Frames behind that point in the file are *superseded*: recovery starts a new
 segment instead of truncating or overwriting, so it never destroys a byte. A *hollow* segment is what retention
-leaves: the header, with where it ended, and no frames; chain and offsets stay provable across the hole.
+leaves when nothing stays: the header, with where it ended, and no frames; chain and offsets stay provable across the
+hole. A *thinned* one is what it leaves when something does: the same header with a marker (what stays, when it was
+rewritten), then the frames that are left, each with the number, `seq`, entry numbers, offsets, `at` and chain value it
+had. Holes between them are legal there and nowhere else, and the marker's counts tell a hole from a loss.
 
 Does not decide what a bad frame means: `stream/recovery.py` does.
 """
@@ -28,20 +31,25 @@ from nextpaint.stream.frame import (
     NOTHING_EMITTED,
     BadFrame,
     Emitted,
+    EntryKind,
     Frame,
+    FrameFlag,
+    FrameHeader,
     Place,
-    parse_entries,
+    parse_frame,
     parse_header,
 )
 
 DIRECTORY = "ledger"
 SUFFIX = ".seg"
 FORMAT_VERSION = 1
+MARKED_VERSION = 2  # of a segment with a marker, so that who does not know markers refuses it
 
 _MAGIC = b"\xf7NPs"
 _HEADER = struct.Struct(">4sHHI8sQQIq3qQQII")
 _TOPIC = struct.Struct(">BiQ")
-_HOLLOW = 1
+_ENDED = 1  # the header says where the segment ended: hollow or thinned
+_MARKER = struct.Struct(">QQQqQ")
 
 # Reads are 1 MiB: large enough that the system call is noise, small enough to hold for every reader.
 READ_BYTES = 1 << 20
@@ -67,9 +75,20 @@ class End:
     chain: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What retention left of a segment, and when: the ledger's time and next `seq` at the (last) rewrite."""
+
+    frames: int
+    records: int  # of entries that are not gone
+    bytes: int  # behind the header
+    at: int
+    next_seq: int
+
+
 @dataclass(slots=True)
 class SegmentHeader:
-    """What was true when the segment began; `end` only when it is hollow."""
+    """What was true when the segment began; `end` and `marker` only when it was rewritten."""
 
     nonce: bytes
     first_frame: int = 0
@@ -79,6 +98,7 @@ class SegmentHeader:
     emitted: Emitted = NOTHING_EMITTED
     offsets: dict[Partition, int] = field(default_factory=dict)
     end: End | None = None
+    marker: Marker | None = None
 
     @property
     def seed(self) -> int:
@@ -92,12 +112,16 @@ class SegmentHeader:
             for (name, partition), offset in sorted(self.offsets.items())
         ]
         rest = b"".join(topics)
+        marker = self.marker
+        if marker is not None:
+            rest += _MARKER.pack(marker.frames, marker.records, marker.bytes, marker.at, marker.next_seq)
         rest += bytes(-(_HEADER.size + len(rest) + 4) % align_bytes)
         end = self.end or End()
         size = _HEADER.size + len(rest) + 4
         data = _HEADER.pack(
-            _MAGIC, FORMAT_VERSION, _HOLLOW if self.end else 0, size, self.nonce, self.first_frame, self.first_seq,
-            self.prev, self.at, *self.emitted, end.frame, end.seq, end.chain, len(topics),
+            _MAGIC, MARKED_VERSION if marker else FORMAT_VERSION, _ENDED if self.end else 0, size, self.nonce,
+            self.first_frame, self.first_seq, self.prev, self.at, *self.emitted, end.frame, end.seq, end.chain,
+            len(topics),
         )  # fmt: skip
         return data + rest + crc32c(rest, crc32c(data)).to_bytes(4, "big")
 
@@ -114,8 +138,8 @@ def parse_segment_header(data: bytes, where: str) -> tuple[SegmentHeader, int]:
     magic, version, flags, size, nonce, first_frame, first_seq, prev, at = fields[:9]
     if magic != _MAGIC:
         raise corrupt("does not begin with the magic of a segment")
-    if version != FORMAT_VERSION:
-        raise corrupt(f"has format version {version}; this release reads {FORMAT_VERSION}")
+    if version not in (FORMAT_VERSION, MARKED_VERSION):
+        raise corrupt(f"has format version {version}; this release reads up to {MARKED_VERSION}")
     if not _HEADER.size + 4 <= size <= len(data) or crc32c(data[: size - 4]) != int.from_bytes(data[size - 4 : size]):
         raise corrupt("fails its checksum")
     offsets: dict[Partition, int] = {}
@@ -124,8 +148,9 @@ def parse_segment_header(data: bytes, where: str) -> tuple[SegmentHeader, int]:
         length, partition, offset = _TOPIC.unpack_from(data, position)
         position += _TOPIC.size + length
         offsets[(data[position - length : position].decode(), partition)] = offset
-    end = End(*fields[12:15]) if flags & _HOLLOW else None
-    return SegmentHeader(nonce, first_frame, first_seq, prev, at, fields[9:12], offsets, end), size
+    end = End(*fields[12:15]) if flags & _ENDED else None
+    marker = Marker(*_MARKER.unpack_from(data, position)) if version == MARKED_VERSION else None
+    return SegmentHeader(nonce, first_frame, first_seq, prev, at, fields[9:12], offsets, end, marker), size
 
 
 CURE = (
@@ -141,6 +166,7 @@ class TopicSpan:
     records: int = 0
     bytes: int = 0
     at_last: int = 0
+    output: bool = False  # its records are the engine's own
 
 
 class Segment:
@@ -159,6 +185,7 @@ class Segment:
         self.frames = 0
         self.end = End(header.first_frame, header.first_seq, header.prev)
         self.at = header.at
+        self.began = -1  # `at` of its first frame; -1 while there is none
         self.emitted = header.emitted
         self.offsets = dict(header.offsets)
         self.topics: dict[Partition, TopicSpan] = {}
@@ -183,8 +210,19 @@ class Segment:
         return cls(path, header, start)
 
     @property
-    def hollow(self) -> bool:
+    def rewritten(self) -> bool:
+        """Whether retention took anything out of it."""
         return self.header.end is not None
+
+    @property
+    def thinned(self) -> bool:
+        """Whether it was rewritten and has frames."""
+        marker = self.header.marker
+        return marker is not None and marker.frames > 0
+
+    @property
+    def hollow(self) -> bool:
+        return self.rewritten and not self.thinned
 
     def place(self, align_bytes: int) -> Place:
         """Where the next frame of this segment begins."""
@@ -195,7 +233,7 @@ class Segment:
         """Take over what a scan of the same file found, at once, for readers on other threads."""
         self.points, self.topic_points, self.topics = scanned.points, scanned.topic_points, scanned.topics
         self.frames, self.at, self.emitted = scanned.frames, scanned.at, scanned.emitted
-        self.offsets, self.end = scanned.offsets, scanned.end
+        self.offsets, self.end, self.began = scanned.offsets, scanned.end, scanned.began
         self.end_offset = scanned.end_offset
         self.scanned = True
 
@@ -211,6 +249,9 @@ class Segment:
             self.points.append((frame.number, frame.base_seq, offset))
         for entry in frame.entries:
             partition = (entry.topic, entry.partition)
+            if entry.kind is EntryKind.GONE:
+                self.offsets[partition] = entry.base_offset + entry.count
+                continue
             span = self.topics.get(partition)
             if span is None:
                 span = self.topics[partition] = TopicSpan()
@@ -218,11 +259,13 @@ class Segment:
             span.records += entry.count
             span.bytes += len(entry.batch)
             span.at_last = entry.at
+            span.output = entry.kind is EntryKind.OUTPUT
             self.offsets[partition] = entry.base_offset + entry.count
             points = self.topic_points[partition]
             if not points or offset - points[-1][1] >= INDEX_BYTES:
                 points.append((entry.base_offset, offset))
         self.frames += 1
+        self.began = frame.at if self.began < 0 else self.began
         self.at = frame.at
         self.emitted = frame.emitted
         self.end = End(frame.number + 1, frame.next_seq, frame.chain)
@@ -248,9 +291,10 @@ class Segment:
     def walk(self, file: File, offset: int, limit: int) -> Iterator[tuple[int, Frame]]:
         """(file offset, frame) of the frames between two file offsets, each checked alone and in order.
 
-        Raises BadFrame at the first bytes that are not the next frame; ends without at `limit`.
+        Raises BadFrame at the first bytes that are not the next frame, or, in a thinned segment, not a later one; ends
+        without at `limit`.
         """
-        seed = self.seed
+        seed, thinned = self.seed, self.thinned
         chain = self.header.prev if offset == self.start else None
         expected: tuple[int, int] | None = (
             (self.header.first_frame, self.header.first_seq) if offset == self.start else None
@@ -269,14 +313,24 @@ class Segment:
             payload = memoryview(data)[position + HEADER_BYTES : position + size]
             if crc32c(payload, header_crc) != header.chain:
                 raise BadFrame(f"frame {header.number}: the payload's checksum does not match")
-            if chain is not None and header.prev != chain:
+            if thinned or header.flags is not FrameFlag.NONE:
+                self._require_kind(header)
+            hole = thinned and expected is not None and header.number > expected[0] and header.base_seq >= expected[1]
+            if chain is not None and header.prev != chain and not hole:
                 raise BadFrame(f"frame {header.number} does not continue the chain")
-            if expected is not None and expected != (header.number, header.base_seq):
+            if expected is not None and expected != (header.number, header.base_seq) and not hole:
                 raise BadFrame(f"frame {header.number}, seq {header.base_seq} stands where {expected} belongs")
-            yield offset, Frame(header, parse_entries(header, payload))
-            chain = header.chain
+            frame = parse_frame(header, payload)
+            yield offset, frame
+            chain = frame.chain
             expected = (header.number + 1, header.base_seq + header.records)
             offset += size
+
+    def _require_kind(self, header: FrameHeader) -> None:
+        """Rewritten frames are in thinned segments, and no others are."""
+        if self.thinned is not bool(header.flags & FrameFlag.REWRITTEN):
+            kind = "" if self.thinned else " not"
+            raise BadFrame(f"frame {header.number} is not of a segment that was{kind} rewritten")
 
     def later_frame(self, file: File, offset: int, size: int, number: int) -> tuple[int, int] | None:
         """(frame number, file offset) of a whole later frame of this segment behind `offset`, where `number` belongs.

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from nextpaint.ports import Disk
 from nextpaint.record.errors import CorruptLedger
 from nextpaint.stream.frame import BadFrame, EntryKind, Frame, FrameFlag
+from nextpaint.stream.recovery import require_as_marked
 from nextpaint.stream.segment import DIRECTORY, SUFFIX, End, Segment
 
 
@@ -34,6 +35,7 @@ class VerifyReport:
 
     segments: int = 0
     deleted_segments: int = 0
+    rewritten_segments: int = 0
     frames: int = 0
     records: int = 0
     bytes: int = 0
@@ -52,7 +54,8 @@ class VerifyReport:
     def __str__(self) -> str:
         lines = [
             f"{'ok' if self.ok else 'DAMAGED'}: {self.frames} frames, {self.records} records, {self.bytes} bytes in "
-            f"{self.segments} segments ({self.deleted_segments} deleted by retention)",
+            f"{self.segments} segments ({self.deleted_segments} deleted by retention"
+            + (f", {self.rewritten_segments} rewritten)" if self.rewritten_segments else ")"),
             *(
                 f"  {topic}-{partition} {kind.name.lower()}: {report.records} records, {report.bytes} bytes, "
                 f"next offset {self.offsets.get((topic, partition), 0)}"
@@ -78,6 +81,7 @@ class _Walk:
         self.disk = disk
         self.report = VerifyReport()
         self.end = End()
+        self.holes = False  # whether retention took anything out of the segment being walked
 
     def run(self) -> VerifyReport:
         paths = [f"{DIRECTORY}/{name}" for name in self.disk.list(DIRECTORY) if name.endswith(SUFFIX)]
@@ -105,13 +109,15 @@ class _Walk:
                 f"begins at frame {header.first_frame}, seq {header.first_seq}, chain {header.prev:08x}; "
                 f"the segment before ends at {self.end.frame}, {self.end.seq}, {self.end.chain:08x}",
             )
-        if header.offsets != report.offsets and not report.deleted_segments:
+        if header.offsets != report.offsets and not (report.deleted_segments or report.rewritten_segments):
             self.problem(segment.path, "the offsets in its header are not those at the end of the segment before")
         report.offsets = dict(header.offsets)
         self.end = End(header.first_frame, header.first_seq, header.prev)
-        if header.end is not None:
+        self.holes = segment.thinned
+        report.rewritten_segments += segment.thinned
+        if segment.hollow:
             report.deleted_segments += 1
-            self.end = header.end
+            self.end = header.end or self.end
             return
         file = self.disk.open(segment.path)
         limit = following.header.first_frame if following else None
@@ -125,14 +131,29 @@ class _Walk:
                         break
                     seen = offset + frame.bytes
                     self.frame(f"{segment.path}, offset {offset}", frame)
+                    if self.holes:
+                        segment.note(frame)
             except BadFrame as bad:
                 later = segment.later_frame(file, seen, size, self.end.frame) if limit is None else None
-                if later is not None or (limit is not None and self.end.frame < limit):
+                if later is not None or self.holes or (limit is not None and self.end.frame < limit):
                     self.problem(f"{segment.path}, offset {seen}", f"frame {self.end.frame}: {bad}")
             if limit is None:
                 report.tail_bytes = size - seen
+            if header.end is not None:
+                self.rewritten(segment, size, following)
         finally:
             file.close()
+
+    def rewritten(self, segment: Segment, size: int, following: Segment | None) -> None:
+        """What retention left of a segment must be all there."""
+        if following is None:
+            self.problem(segment.path, "it was rewritten by retention, and the segment after it is missing")
+        else:
+            try:
+                require_as_marked(segment, size, following.header)
+            except CorruptLedger as error:
+                self.problem(error.where, error.what)
+        self.end = segment.header.end or self.end
 
     def frame(self, where: str, frame: Frame) -> None:
         report = self.report
@@ -144,10 +165,14 @@ class _Walk:
         for entry in frame.entries:
             partition = (entry.topic, entry.partition)
             expected = report.offsets.get(partition, 0)
-            if entry.base_offset != expected:
+            if entry.base_offset != expected and not (self.holes and entry.base_offset > expected):
                 self.problem(where, f"{entry.topic}-{entry.partition} has offset {entry.base_offset}, not {expected}")
             if entry.at < report.last_at:
                 self.problem(where, f"`at` goes back from {report.last_at} to {entry.at}")
+            report.offsets[partition] = entry.base_offset + entry.count
+            report.first_at, report.last_at = report.first_at or entry.at, entry.at
+            if entry.kind is EntryKind.GONE:
+                continue
             try:
                 records = len(entry.records)
             except CorruptLedger as error:
@@ -157,10 +182,7 @@ class _Walk:
             topic.records += records
             topic.bytes += len(entry.batch)
             topic.last_at = entry.at
-            report.offsets[partition] = entry.base_offset + entry.count
             report.records += records
-            report.first_at = report.first_at or entry.at
-            report.last_at = entry.at
 
 
 def walk_frames(disk: Disk) -> Iterator[Frame]:
@@ -171,20 +193,32 @@ def walk_frames(disk: Disk) -> Iterator[Frame]:
     names = [f"{DIRECTORY}/{name}" for name in disk.list(DIRECTORY) if name.endswith(SUFFIX)]
     segments = [Segment.open(disk, name) for name in names]
     for index, segment in enumerate(segments):
-        if segment.hollow:
-            continue
         limit = segments[index + 1].header.first_frame if index + 1 < len(segments) else None
         number = segment.header.first_frame
-        file = disk.open(segment.path)
-        try:
-            for _, frame in segment.walk(file, segment.start, file.size()):
-                if limit is not None and frame.number >= limit:
+        while not segment.hollow:
+            try:
+                for frame in _frames(disk, segment, limit):
+                    if frame.number >= number:
+                        number = frame.number + 1
+                        if not frame.flags:
+                            yield frame
+                break
+            except BadFrame as bad:
+                now = Segment.open(disk, segment.path)
+                if now.header.nonce == segment.header.nonce:
+                    if segment.thinned or (limit is not None and number < limit):
+                        raise CorruptLedger(f"frame {number}: {bad}", where=segment.path) from None
                     break
-                number = frame.number + 1
-                if not frame.flags:
-                    yield frame
-        except BadFrame as bad:
-            if limit is not None and number < limit:
-                raise CorruptLedger(f"frame {number}: {bad}", where=segment.path) from None
-        finally:
-            file.close()
+                segment = now  # retention replaced the file before it was opened
+
+
+def _frames(disk: Disk, segment: Segment, limit: int | None) -> Iterator[Frame]:
+    """The frames of one file before frame `limit`."""
+    file = disk.open(segment.path)
+    try:
+        for _, frame in segment.walk(file, segment.start, file.size()):
+            if limit is not None and frame.number >= limit:
+                return
+            yield frame
+    finally:
+        file.close()

@@ -15,7 +15,7 @@ from nextpaint.process.kernels.decay import decay
 from nextpaint.process.reading import Vectors
 from nextpaint.record.columns import Column
 from nextpaint.record.types import BIGINT, DOUBLE, FLOAT, INT, STRING, TIMESTAMP, Field, Type, array, row
-from nextpaint.sql.plan import Table
+from nextpaint.sql.program import Table
 
 NOW_MS = 1_764_000_000_000
 MINUTE_MS = 60_000

@@ -322,3 +322,19 @@ def test_a_long_text_costs_linear_time(door):
     for text in ("a" * 30_000 + "@", "@" * 30_000, "a@" * 15_000, "%40" * 10_000, "x@ " * 10_000):
         door.admit([track(properties={"t": text})], LOCAL, NOW)
     assert time.perf_counter() - started < 1.0
+
+
+def test_calls_of_who_asked_to_stay_out_are_dropped_and_counted(door):
+    subjects = door._subjects
+    for named in (subjects.named("user", "ada@example.org"), subjects.named("anonymous", "her phone")):
+        subjects.destroy((), [named])
+    subjects.release(())
+    calls = [
+        track(userId="ada@example.org"), {**track(), "userId": "bob", "anonymousId": "her phone"},
+        {**track(), "userId": None, "anonymousId": "her phone"}, track(userId="bob"),
+        {"type": "identify", "userId": "ada@example.org", "traits": {"plan": "x"}}, {"type": "nonsense"},
+    ]  # fmt: skip
+    found = door.admit(calls, LOCAL, NOW)
+    assert found.suppressed == 4 and len(found.events) == 1 and [each.index for each in found.quarantined] == [5]
+    assert found.links == found.consents == []
+    assert subjects.known("user", "ada@example.org") is None

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from nextpaint.govern import subjects as module
-from nextpaint.govern.subjects import TOKEN_LENGTH, Subjects
+from nextpaint.govern.subjects import TOKEN_LENGTH, Subjects, Suppressed
 from nextpaint.ports.random import SystemRandom
 from nextpaint.record.errors import LedgerReadOnly, NextpaintError, Overloaded
 
@@ -159,3 +159,72 @@ def test_a_database_without_its_key_or_with_damage_is_refused(tmp_path):
     (tmp_path / "keys.db").write_bytes(b"not a database" * 1000)
     with pytest.raises(NextpaintError, match="cannot be opened"):
         Subjects.open(tmp_path / "keys.db", SystemRandom())
+
+
+def test_while_somebody_is_erased_nobody_gets_their_token(opened):
+    known, pending = opened.token("user", "ada"), opened.token("anonymous", "new")
+    opened.commit()
+    waits = opened.token("anonymous", "newer")
+    tokens = [known, pending, waits]
+    opened.hold(tokens)
+    for kind, value in (("user", "ada"), ("anonymous", "new"), ("anonymous", "newer")):
+        assert opened.known(kind, value) is None
+        with pytest.raises(Overloaded, match="being erased"):
+            opened.token(kind, value)
+    opened.token("user", "bob")
+    assert opened.destroy(tokens, up_to=7) == 3
+    opened.release(tokens)
+    assert opened.erased_up_to == 7
+    assert opened.known("user", "ada") is None and opened.token("user", "ada") not in tokens
+    assert opened.destroy(["unknown"], up_to=3) == 0
+    assert opened.erased_up_to == 7, "never back"
+
+
+def test_released_without_having_been_destroyed_they_are_who_they_were(opened):
+    token = opened.token("user", "ada")
+    opened.hold([token])
+    opened.release([token])
+    assert opened.token("user", "ada") == opened.known("user", "ada") == token
+
+
+def test_who_stays_out_is_kept_as_a_hash_and_gets_no_token_also_after_a_restart(tmp_path):
+    opened = Subjects.open(tmp_path / "keys.db", SystemRandom())
+    token = opened.token("user", "ada.lovelace@example.org")
+    opened.commit()
+    named = opened.named("user", "ada.lovelace@example.org")
+    assert opened.identifiers(token) == [named]
+    opened.destroy((), [named])
+    assert opened.token("user", "ada.lovelace@example.org") == token, "of no effect while there is a token"
+    opened.destroy([token], (), 1)
+    opened.release([token])
+    opened.close()
+    again = Subjects.open(tmp_path / "keys.db", SystemRandom())
+    assert again.suppressed("user", "ada.lovelace@example.org") and not again.suppressed("user", "bob")
+    assert not again.suppressed("anonymous", "ada.lovelace@example.org")
+    with pytest.raises(Suppressed):
+        again.token("user", "ada.lovelace@example.org")
+    assert again.known("user", "ada.lovelace@example.org") is None
+    assert again.token("user", "bob")
+    assert again.lift([named, again.named("user", "bob")]) == 1
+    assert again.token("user", "ada.lovelace@example.org") != token
+    again.close()
+    assert not any(b"ada.lovelace" in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_a_destruction_that_fails_changes_nothing_and_can_be_tried_again(opened):
+    token = opened.token("user", "ada")
+    opened.commit()
+    other = sqlite3.connect(opened._path)
+    opened._writer.execute("PRAGMA busy_timeout = 0")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(LedgerReadOnly, match="finishes the erasure"):
+        opened.destroy([token], (), 5)
+    other.rollback()
+    assert opened.erased_up_to == -1 and opened.known("user", "ada") == token
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM identifiers").fetchall()  # reads, so that the log cannot be emptied
+    with pytest.raises(Overloaded, match="its log still holds"):
+        opened.destroy([token], (), 5)
+    other.rollback()
+    other.close()
+    assert opened.destroy([token], (), 5) == 0, "it was destroyed, and the log is empty now"

@@ -70,6 +70,7 @@ class FakeShop:
         self.items = catalogue(hostile)
         yesterday = {item.id: item.trend * (1 + len(item.id) % 3 / 4) for item in self.items.values()}
         self.night = sorted(self.items.values(), key=lambda item: (-yesterday[item.id], item.id))[:20]
+        self.forgotten = []  # anonymous ids
         self.interest = {}  # (anonymous id, category) -> [heat, anchor seconds]
         self.decisions = {}
         self.calls = []
@@ -292,10 +293,19 @@ class FakeShop:
         del self.ruled[request.params["rule_id"]]
         return json_response({"position": "8.0.0"})
 
+    async def erase(self, request):
+        visitor = request.query()["anonymousId"]
+        self.forgotten.append(visitor)
+        self.interest = {key: kept for key, kept in self.interest.items() if key[0] != visitor}
+        stores = {"keys": {"identifiers_destroyed": 1, "text": "No way back."},
+                  "state": {"rows_dropped": 81, "rows_marked": 0, "text": HOSTILE}}  # fmt: skip
+        return json_response({"erased": True, "id": "e1", "stores": stores})
+
     def routes(self):
         """What the real node answers beside the edge: why, beyond one record."""
         return [
             Route("POST", "/v1/decisions/{decision_id}/what-if", self.what_if, "", scope="read", body_bytes_max=65536),
+            Route("DELETE", "/v1/person", self.erase, ""),
             Route("GET", "/v1/parameters", self.parameters, ""),
             Route("GET", "/v1/experiments", self.experiments, ""),
             Route("GET", "/v1/learning", self.learning, ""),

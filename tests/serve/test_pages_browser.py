@@ -244,6 +244,24 @@ def test_profiling_off_reads_nothing_and_a_stranger_starts_cold(browser, address
     assert "stranger" in words(browser, "#now-line")
 
 
+def test_forget_me_erases_the_visitor_and_prints_the_receipt(browser, address, shop):
+    opened(browser, f"{address}/shop")
+    cold = order(browser, "now")
+    click(browser, '#now .card[data-id="23298"] .look')
+    until(browser, lambda: order(browser, "now") != cold)
+    visitor = browser.execute_script("return nextpaint.anonymousId")
+    assert not browser.find_element(By.ID, "receipt").is_displayed()
+    click(browser, "#forget")
+    until(browser, lambda: order(browser, "now") == cold)
+    assert shop.forgotten == [visitor] and "forgotten" in words(browser, "#said")
+    assert words(browser, "#receipt-line") == "Receipt e1: 81 rows and 1 identifiers are gone"
+    assert HOSTILE in words(browser, "#receipt-stores") and browser.find_element(By.ID, "receipt").is_displayed()
+    assert browser.execute_script("return nextpaint.anonymousId") != visitor
+    told = [at for at, call in enumerate(shop.calls) if call.get("anonymousId") == visitor]
+    assert told and browser.execute_script("return window.pwned") is None
+    assert complaints(browser) == []
+
+
 def test_time_sixty_lets_interest_fade_and_ends(browser, address, shop):
     opened(browser, f"{address}/shop")
     cold = order(browser, "now")

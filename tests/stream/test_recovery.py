@@ -233,6 +233,25 @@ def test_an_open_that_cannot_start_a_segment_reads_all_the_same(operation, frame
     assert values(Ledger.open(ports_on(disk), ALIGNED)) == ALL[:frames]
 
 
+def test_a_ledger_that_could_not_begin_a_segment_builds_nothing_on_the_last_one():
+    """Its name may not be durable: a successor, or a rewritten predecessor, would outlive what it relies on."""
+    disk = written(2, LedgerSettings(segment_bytes=1))  # every frame fills its segment
+    disk.fail("sync_directory")  # the last segment was replaced and renamed, and the name may be lost
+    ledger = Ledger.open(ports_on(disk), LedgerSettings(segment_bytes=1))
+    before = disk.list("ledger")
+    with pytest.raises(LedgerReadOnly):
+        ledger.write(draft(b"more"))
+    with pytest.raises(LedgerReadOnly):
+        ledger.roll()
+    with pytest.raises(LedgerReadOnly):
+        next(ledger.rewrite(ledger.segments[0], {("events", 0)}))
+    assert disk.list("ledger") == before
+    for seed in range(16):
+        twin = disk.clone(SeededRandom(seed))
+        twin.crash()
+        assert values(Ledger.open(ports_on(twin), SMALL)) == ALL[:2]
+
+
 def test_sabotage_cutting_at_any_bad_frame_is_caught(monkeypatch):
     monkeypatch.setattr(Segment, "later_frame", lambda *_: None)
     with pytest.raises(AssertionError):

@@ -18,7 +18,7 @@ export function readRecord(raw) {
   const record = raw ?? {};
   return {
     id: String(record.decision_id ?? ""), surface: String(record.surface ?? ""), atMs: number(record.time_ms), position: record.position ?? null,
-    profiled: record.profiled !== false, cold: record.cold === true, considered: number(record.considered), rankedBy: String(record.rank ?? ""), replay: record.replay ?? null, raw,
+    profiled: record.profiled !== false, cold: record.cold === true, considered: number(record.considered), rankedBy: String(record.rank ?? ""), replay: record.replay ?? null, kept: String(record.kept ?? ""), raw,
     items: list(record.items).map((item, index) => ({
       id: String(item.id), rank: number(item.position) ?? index + 1, title: item.title || null, score: number(item.score), sentence: item.sentence ?? "", foundBy: list(item.found_by),
       facts: list(item.facts).map((fact) => ({ name: String(fact.feature ?? fact.source ?? ""), source: String(fact.source ?? ""), value: fact.value ?? null, ageMs: number(fact.age_ms), personal: fact.personal === true, amount: number(fact.contribution) })),

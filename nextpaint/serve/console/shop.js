@@ -146,6 +146,7 @@ async function explain(item, rank, panel) {
       h("p", { class: "reason" }, sentenceOf(found, record)), signedBars(found, 4), factList(found, 5),
       ...near.map((each) => nearMiss(each, (id) => state.titles.get(id))),
       !record.profiled ? h("p", { class: "near" }, "No personal data read.") : "", supposed.toggles(item),
+      record.kept ? h("p", { class: "quiet small" }, record.kept) : "",
       h("p", { class: "links" }, h("a", { href: `/why/${encodeURIComponent(decision)}` }, "The full record")),
     );
   } catch (error) {
@@ -191,7 +192,7 @@ $("profiling").addEventListener("click", () => {
   else strip.clear("Not read: profiling is off.");
   decide({});
 });
-$("stranger").addEventListener("click", () => {
+function startAnew(said) {
   supposed.leave(false);
   backToNow();
   nextpaint.reset();
@@ -199,9 +200,36 @@ $("stranger").addEventListener("click", () => {
   state.viewed.clear();
   for (const card of document.querySelectorAll(".card.viewed")) card.classList.remove("viewed");
   strip.clear();
-  text($("said"), "A new visitor: nothing is known.");
+  text($("said"), said);
   decide({});
+}
+$("stranger").addEventListener("click", () => startAnew("A new visitor: nothing is known."));
+
+/** Everything about this visitor is erased, and the receipt says of every store what became of it. */
+$("forget").addEventListener("click", async () => {
+  const visitor = nextpaint.anonymousId;
+  $("forget").disabled = true;
+  text($("said"), "Forgetting…");
+  try {
+    seen.waiting.splice(0);
+    await nextpaint.flush(); // what waits here must not come after, as somebody new
+    const receipt = await client.call("DELETE", `/v1/person?anonymousId=${encodeURIComponent(visitor)}&purpose=${encodeURIComponent("asked on the shop's page")}`);
+    drawReceipt(receipt);
+    startAnew(receipt.erased ? "You are forgotten: whoever comes next is somebody new." : receipt.text);
+  } catch (error) {
+    text($("said"), [error.message, error.cure].filter(Boolean).join(" · "));
+  } finally {
+    $("forget").disabled = false;
+  }
 });
+
+function drawReceipt(receipt) {
+  $("receipt").hidden = !receipt.erased;
+  if (!receipt.erased) return;
+  const { keys, state: rows } = receipt.stores;
+  text($("receipt-line"), `Receipt ${receipt.id}: ${rows.rows_dropped} rows and ${keys.identifiers_destroyed} identifiers are gone`);
+  $("receipt-stores").replaceChildren(...Object.entries(receipt.stores).map(([name, each]) => h("li", {}, h("b", {}, pretty(name.replaceAll("_", " "))), ` ${each.text}`)));
+}
 
 let tick = 0;
 setInterval(() => {

@@ -35,6 +35,7 @@ function draw(record) {
   const slowest = Math.max(...record.stages.map((each) => each.ms), 1e-9);
   $("stages").replaceChildren(...record.stages.map((each) => bar([each.name, each.path && each.path !== "run" ? each.path : "", each.note].filter(Boolean).join(" · "), each.ms / slowest, ms(each.ms))));
   text($("total"), `${ms(record.stages.reduce((sum, each) => sum + each.ms, 0))} in all stages`);
+  text($("kept"), record.kept);
   text($("raw"), JSON.stringify(record.raw, null, 2));
   document.documentElement.dataset.ready = "1";
 }
@@ -44,7 +45,7 @@ async function replay() {
   text($("verdict"), "Running the ledger again…");
   try {
     const { replay: verdict } = readRecord(await client.call("GET", `${address}?replay=1`));
-    const same = verdict?.verdict === "identical";
+    const same = (verdict?.verdict ?? "").split(",")[0] === "identical";
     $("verdict").replaceChildren(h("span", { class: same ? "chip good" : "chip bad" }, verdict?.verdict ?? "no verdict"), same ? " Candidates, features, scores and order are the same." : "",
       verdict?.from ? h("span", { class: "quiet" }, ` Recomputed from ${verdict.from}.`) : "", verdict?.reason ? ` ${verdict.reason}` : "", h("ul", {}, (verdict?.differences ?? []).map((each) => h("li", {}, typeof each === "string" ? each : `${each.what}: recorded ${each.recorded}, recomputed ${each.recomputed}`))));
   } catch (error) {
@@ -78,8 +79,12 @@ try {
   const raw = await client.call("GET", `${address}?view=support`);
   drawReview(raw.review ?? null);
   draw(readRecord(raw));
+  if (raw.erased) {
+    $("notice").hidden = false;
+    text($("notice"), `The person this was decided for was erased on ${raw.erased.at.slice(0, 10)}. What is left is ${raw.erased.kept}, because ${raw.erased.because}.`);
+  }
 } catch (error) {
   $("notice").hidden = false;
-  text($("notice"), error.status === 404 ? `There is no decision ${id} in this node.` : error.message);
+  text($("notice"), error.status === 404 ? `There is no decision ${id} in this node.` : [error.message, error.cure].filter(Boolean).join(" · "));
   text($("lead"), "");
 }
