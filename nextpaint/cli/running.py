@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 import time
@@ -15,16 +16,19 @@ import uvloop
 
 from nextpaint.cli import interpreter
 from nextpaint.cli.serving import ServeSettings, Serving
+from nextpaint.engine.node import NodeSettings
 from nextpaint.process.kernels.warm import is_cold, warm
 
 Report = dict[str, Any]
+FRONTED = {"auto": None, "on": True, "off": False}  # of `--front`
 
 
 def run(options: argparse.Namespace) -> int:
     """Run a node on an application until stopped."""
     settings = ServeSettings(
         options.folder, options.data, options.host, options.port, simulate=not options.no_simulation,
-        speed=options.speed, shoppers=options.shoppers,
+        speed=options.speed, shoppers=options.shoppers, fronted=FRONTED[options.front],
+        node=NodeSettings(accept_loss=options.accept_loss),
     )  # fmt: skip
     serve_until_stopped(settings, options.seconds, greeting)
     return 0
@@ -42,6 +46,7 @@ async def _serve(settings: ServeSettings, seconds: float | None, greet: Callable
         print("compiling the engine's kernels for this machine, once: up to a minute ...", flush=True)
         warm()
     began = time.perf_counter()
+    _log_what_happens()
     serving = Serving(settings)
     await serving.start()
     interpreter.prepare()
@@ -65,6 +70,16 @@ async def _serve(settings: ServeSettings, seconds: float | None, greet: Callable
         flush=True,
     )
     return report
+
+
+def _log_what_happens() -> None:
+    """What a node does by itself, such as letting records go, on standard error."""
+    logger = logging.getLogger("nextpaint")
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
 
 
 async def stopped(serving: Serving) -> Report:

@@ -22,9 +22,10 @@ from nextpaint.connect.replay import EventReplay, Replay
 from nextpaint.connect.running_score import LISTED, RunningScore
 from nextpaint.engine.facade import Engine
 from nextpaint.engine.node import NodeSettings
+from nextpaint.engine.system import system_ports
 from nextpaint.govern.access import SCOPES, Access, Principal
 from nextpaint.models.embedding import SentenceEncoder
-from nextpaint.ports import Ports, SystemClock, SystemDisk, SystemRandom, ThreadWorkers
+from nextpaint.ports import ThreadWorkers
 from nextpaint.process.operators.group import GroupAggregate
 from nextpaint.record.errors import InvalidInput, NextpaintError
 from nextpaint.serve.bidding import Bids
@@ -34,7 +35,7 @@ from nextpaint.serve.pages import HOMES, About, Pages
 from nextpaint.serve.reasons import Reasons
 from nextpaint.serve.reviews import Reviews
 from nextpaint.serve.rules import Rules
-from nextpaint.serve.server import HttpServer, is_loopback, serve
+from nextpaint.serve.server import Server, cores, is_loopback, serve
 
 ITEMS_AT_ONCE = 500
 KNOWN = "This node was given these orders before: it knows them, so guessing them would say nothing."
@@ -43,7 +44,8 @@ REPLAY = Principal("replay", SCOPES)
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """What `run` and `demo` can be told. `simulate`: replay the application's orders and let simulated shoppers in."""
+    """What `run` and `demo` can be told. `simulate`: replay the application's orders and let simulated shoppers in;
+    `fronted`: connections are held by a process of their own; None: where there is more than one core."""
 
     folder: Path
     directory: Path
@@ -53,6 +55,7 @@ class ServeSettings:
     speed: float | None = None
     shoppers: int | None = None
     node: NodeSettings | None = None
+    fronted: bool | None = None
 
 
 class Serving:
@@ -62,7 +65,7 @@ class Serving:
         self.settings = settings
         self.application = Application.load(settings.folder)
         self.engine: Engine
-        self.server: HttpServer
+        self.server: Server
         self.frozen: FrozenRanking | None = None
         self.replayed = 0  # order lines replayed
         self.crowd: Crowd
@@ -74,13 +77,10 @@ class Serving:
         settings, loop = self.settings, asyncio.get_running_loop()
         settings.directory.mkdir(parents=True, exist_ok=True)
         access = Access.open(settings.directory / "api-keys.json", loopback=is_loopback(settings.host))
-        ports = Ports(
-            SystemClock(), SystemDisk(settings.directory), SystemRandom(), ThreadWorkers(loop.call_soon_threadsafe)
-        )
         self.engine = await Engine.open(
             settings.directory,
             self.application,
-            ports,
+            system_ports(settings.directory),
             settings=settings.node,
             embedder=SentenceEncoder(),
             background=ThreadWorkers(loop.call_soon_threadsafe),
@@ -100,7 +100,8 @@ class Serving:
             *Reasons(self.engine).routes(),
             *Reviews(self.engine).routes(),
         ]
-        self.server = await serve(self.engine, settings.host, settings.port, access, pages=routes)
+        fronted = cores() > 1 if settings.fronted is None else settings.fronted
+        self.server = await serve(self.engine, settings.host, settings.port, access, routes, fronted=fronted)
         others = self.application.settings.get("shoppers", {}).get("also", ())
         self.crowd = Crowd(self.engine, (self.main_surface, *others), self._items)
         if settings.simulate:

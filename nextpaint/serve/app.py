@@ -91,7 +91,7 @@ class App:
         self.body_bytes_in_flight = 0
         self.refused = 0
         self._served = 0
-        self._busy = busy
+        self.busy = busy
         self._refusals: dict[str, Response] = {}  # by reason
 
     # ------------------------------------------------------------ the way in
@@ -112,9 +112,9 @@ class App:
             return self._preflight(exchange.path)
         route, exchange.params = self.router.find(method, exchange.path)
         self._check_lane(route)
-        if route.lane == "collect" and (why := self._busy()):
-            self.refused += 1
-            return self._refusal(why)
+        refusal = self.turned_away(route)
+        if refusal is not None:
+            return refusal
         if route.scope is not None:
             exchange.principal = self.access.authenticate(credential(headers))
             exchange.principal.require(route.scope)
@@ -129,7 +129,12 @@ class App:
         exchange.route = route
         return None
 
-    def _refusal(self, why: str) -> Response:
+    def turned_away(self, route: Route) -> Response | None:
+        """The answer to a request that brings events while the node takes none."""
+        why = self.busy() if route.lane == "collect" else ""
+        if not why:
+            return None
+        self.refused += 1
         found = self._refusals.get(why)
         if found is None:
             found = self._refusals[why] = error_response(Overloaded(why, retry_after_s=1))
@@ -199,6 +204,16 @@ class App:
 
     def _outcome(self, exchange: Exchange, now: float) -> Response | Later | Awaitable[Response]:
         """What the handler gives."""
+        route = self._entered(exchange, now)
+        request = Request(
+            exchange.method, exchange.path, exchange.params, exchange.query, exchange.headers, exchange.principal
+        )
+        request.complete_s = exchange.complete_s
+        request.body = self._whole(exchange, route)
+        return route.handler(request)
+
+    def _entered(self, exchange: Exchange, now: float) -> Route:
+        """The route of an exchange that is in flight from here on."""
         route = exchange.route
         if route is None:
             raise AssertionError("an exchange without a route was not refused")
@@ -206,16 +221,17 @@ class App:
         self._check_lane(route)
         exchange.lane = route.lane
         self.in_flight[route.lane] += 1
-        request = Request(
-            exchange.method, exchange.path, exchange.params, exchange.query, exchange.headers, exchange.principal
-        )
-        request.complete_s = exchange.complete_s
-        if exchange.parts:
-            request.body = exchange.body(route.body_bytes_max)
-            self.body_bytes_in_flight += len(request.body) - exchange.body_bytes
-            exchange.body_bytes = len(request.body)
-            exchange.parts = []
-        return route.handler(request)
+        return route
+
+    def _whole(self, exchange: Exchange, route: Route) -> bytes:
+        """The body, inflated."""
+        if not exchange.parts:
+            return b""
+        body = exchange.body(route.body_bytes_max)
+        self.body_bytes_in_flight += len(body) - exchange.body_bytes
+        exchange.body_bytes = len(body)
+        exchange.parts = []
+        return body
 
     def _check_lane(self, route: Route) -> None:
         if self.in_flight[route.lane] >= self.in_flight_max[route.lane]:
