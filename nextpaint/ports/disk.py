@@ -16,19 +16,33 @@ import contextlib
 import errno
 import fcntl
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 Names = list[str]
+Bytes = bytes | memoryview
 
 _WRITE_AND_SYNC: int = getattr(os, "RWF_DSYNC", 0)
+_DIRECT: int = getattr(os, "O_DIRECT", 0)
+DIRECT_ALIGN = 512  # of direct writes: length, place and memory; a device that wants more refuses them
 TEMPORARY = ".tmp"  # suffix of a file that `replace` has not put in place yet; whoever finds one may remove it
+
+
+def aligned(size: int) -> memoryview:
+    """Memory that can be written to a file directly, past the page cache. What is written from it must not change
+    meanwhile; a fork does no harm then."""
+    space = np.empty(size + DIRECT_ALIGN, np.uint8)
+    begin = -space.ctypes.data % DIRECT_ALIGN
+    return space[begin : begin + size].data
 
 
 class File(Protocol):
     """An open file. `read` may run on another thread than `append` and `sync`."""
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: Bytes) -> None:
         """Write `data` whole at the end. On ENOSPC or EIO a part of it may be there."""
 
     def read(self, offset: int, size: int) -> bytes:
@@ -39,7 +53,7 @@ class File(Protocol):
     def sync(self) -> None:
         """Make content and size durable (fdatasync)."""
 
-    def commit(self, data: bytes) -> None:
+    def commit(self, data: Bytes) -> None:
         """`append` and `sync`: returns when `data` is durable. Any part of it may be, when it fails."""
 
     def truncate(self, size: int) -> None: ...
@@ -75,6 +89,10 @@ class Disk(Protocol):
     def replace(self, path: str, data: bytes) -> None:
         """Put a file with exactly `data` at `path`, durably and atomically: old or new, never a mixture."""
 
+    def replacing(self, path: str, parts: Sequence[bytes]) -> Iterator[None]:
+        """`replace` in steps: each part is synced by itself, so that a large file does not hold up the syncs of others,
+        and the step after the last part puts the file in place."""
+
     def read(self, path: str) -> bytes: ...
 
     def free_bytes(self) -> int: ...
@@ -95,12 +113,20 @@ class Primitives(Protocol):
 
 def replace_durably(disk: Primitives, path: str, data: bytes) -> None:
     """Write beside, sync, rename, sync the directory: after any crash `path` is whole, old or new."""
+    for _ in replacing_durably(disk, path, (data,)):
+        pass
+
+
+def replacing_durably(disk: Primitives, path: str, parts: Sequence[bytes]) -> Iterator[None]:
+    """The same in steps, one for each part."""
     temporary = path + TEMPORARY
     file = disk.open(temporary, create=True)
     try:
         file.truncate(0)  # what an interrupted replace left behind
-        file.append(data)
-        file.sync()
+        for part in parts:
+            file.append(part)
+            file.sync()
+            yield
     finally:
         file.close()
     disk.rename(temporary, path)
@@ -119,48 +145,61 @@ class SystemFile:
     """A POSIX descriptor opened with O_APPEND; reads are `pread` and move nothing."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
+        self._direct: int | None = None  # None: not tried yet
 
-    def append(self, data: bytes) -> None:
-        written = os.write(self._descriptor, data)
+    @property
+    def direct(self) -> int:
+        """Another descriptor of this file, for appending past the page cache; -1 where the file system has no such
+        way (or the system: macOS)."""
+        if self._direct is None:
+            self._direct = -1
+            if _DIRECT and self.descriptor >= 0:
+                with contextlib.suppress(OSError):
+                    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | _DIRECT
+                    self._direct = os.open(f"/proc/self/fd/{self.descriptor}", flags)  # whatever its name is by now
+        return self._direct
+
+    def append(self, data: Bytes) -> None:
+        written = os.write(self.descriptor, data)
         if written == len(data):
             return
         view = memoryview(data)
         while written < len(data):  # a signal or a full disk: the next write says which
-            count = os.write(self._descriptor, view[written:])
+            count = os.write(self.descriptor, view[written:])
             if count == 0:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             written += count
 
-    def _written_and_synced(self, data: bytes) -> int:
+    def _written_and_synced(self, data: Bytes) -> int:
         """How many bytes are durable; 0 where the file system knows no such call (it says so before it writes)."""
         if not _WRITE_AND_SYNC:
             return 0
         try:
-            return os.pwritev(self._descriptor, (data,), 0, _WRITE_AND_SYNC)  # O_APPEND: the offset has no say
+            return os.pwritev(self.descriptor, (data,), 0, _WRITE_AND_SYNC)  # O_APPEND: the offset has no say
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
                 raise
             return 0
 
     def read(self, offset: int, size: int) -> bytes:
-        data = os.pread(self._descriptor, size, offset)
+        data = os.pread(self.descriptor, size, offset)
         if len(data) == size or not data:
             return data
         parts = [data]
         got = len(data)
-        while got < size and (more := os.pread(self._descriptor, size - got, offset + got)):
+        while got < size and (more := os.pread(self.descriptor, size - got, offset + got)):
             parts.append(more)
             got += len(more)
         return b"".join(parts)
 
     def size(self) -> int:
-        return os.fstat(self._descriptor).st_size
+        return os.fstat(self.descriptor).st_size
 
     def sync(self) -> None:
-        os.fdatasync(self._descriptor)
+        os.fdatasync(self.descriptor)
 
-    def commit(self, data: bytes) -> None:
+    def commit(self, data: Bytes) -> None:
         """One system call where the system has it: after each, a thread waits for the interpreter."""
         written = self._written_and_synced(data)
         if written < len(data):
@@ -168,12 +207,13 @@ class SystemFile:
             self.sync()
 
     def truncate(self, size: int) -> None:
-        os.ftruncate(self._descriptor, size)
+        os.ftruncate(self.descriptor, size)
 
     def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        for descriptor in (self.descriptor, -1 if self._direct is None else self._direct):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.descriptor = self._direct = -1
 
 
 class SystemLock:
@@ -227,6 +267,9 @@ class SystemDisk:
 
     def replace(self, path: str, data: bytes) -> None:
         replace_durably(self, path, data)
+
+    def replacing(self, path: str, parts: Sequence[bytes]) -> Iterator[None]:
+        return replacing_durably(self, path, parts)
 
     def read(self, path: str) -> bytes:
         return self._path(path).read_bytes()

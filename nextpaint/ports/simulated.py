@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
-from nextpaint.ports.disk import Locked, Names, replace_durably
+from nextpaint.ports.disk import Bytes, Locked, Names, replace_durably, replacing_durably
 from nextpaint.ports.random import Random
 
 SECTOR_BYTES = 512  # what a disk writes whole or not at all; 4096 on newer ones, and 512 is the harder case
@@ -58,7 +58,7 @@ class SimulatedFile:
         self._inode = inode
         self._life = disk.life
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: Bytes) -> None:
         fault = self._begin("append")
         inode = self._inode
         start = len(inode.visible)
@@ -98,7 +98,7 @@ class SimulatedFile:
             inode.resized = False
         inode.dirty.clear()
 
-    def commit(self, data: bytes) -> None:
+    def commit(self, data: Bytes) -> None:
         self.append(data)
         self.sync()
 
@@ -210,6 +210,9 @@ class SimulatedDisk:
 
     def replace(self, path: str, data: bytes) -> None:
         replace_durably(self, path, data)
+
+    def replacing(self, path: str, parts: Sequence[bytes]) -> Iterator[None]:
+        return replacing_durably(self, path, parts)
 
     def read(self, path: str) -> bytes:
         file = self.open(path)

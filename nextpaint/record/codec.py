@@ -151,7 +151,8 @@ class BatchBuilder:
 
 class EncodedBatch:
     """A batch that is encoded already, for instance by a Kafka producer: kept byte for byte but for its base offset.
-    `body`: what stands behind `data`, if they were made apart."""
+    `body`: what stands behind `data`, if they were made apart. Whoever takes one from outside checks it first
+    (`opened_batch`): in a frame it is covered by the frame's checksum and not looked at again."""
 
     __slots__ = ("_body", "_data", "bytes", "count")
 
@@ -206,8 +207,9 @@ class OpenedBatch(NamedTuple):
     append_ms: int | None  # the broker's time, when it stands for that of every record
 
 
-def opened_batch(data: bytes | memoryview) -> OpenedBatch:
-    """Check exactly one batch up to its records. Raises MalformedBatch.
+def opened_batch(data: bytes | memoryview, *, checked: bool = False) -> OpenedBatch:
+    """Check exactly one batch up to its records; its checksum not if another that covers it was `checked`. Raises
+    MalformedBatch.
 
     `data` is one whole batch and nothing after it. Offsets are base offset + index: a batch with holes (a compacted
     one) is refused, for a position in the ledger is an ordinal.
@@ -220,7 +222,7 @@ def opened_batch(data: bytes | memoryview) -> OpenedBatch:
         raise _malformed(f"magic {magic}; only record format 2 (Kafka 0.11 and later) is read", 16)
     if length != len(data) - _LENGTH_FROM:
         raise _malformed(f"batchLength {length}, but {len(data) - _LENGTH_FROM} bytes follow it", 8)
-    if crc32c(memoryview(data)[_CHECKED_FROM:]) != crc:
+    if not checked and crc32c(memoryview(data)[_CHECKED_FROM:]) != crc:
         raise _malformed("CRC32C does not match", _CRC_AT)
     if attributes & _CONTROL:
         raise _malformed("a control batch (transaction marker) holds no records", _CHECKED_FROM)

@@ -109,6 +109,11 @@ def inner(function: F) -> F:
     return cast(F, njit(nogil=True, error_model="numpy", _nrt=False)(function))
 
 
+def inlined(function: F) -> F:
+    """`inner`, put where it is called however long it is: for what runs for every field of every record."""
+    return cast(F, njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)(function))
+
+
 def making(function: F) -> F:
     """`inner`, of kernels that allocate: it makes arrays itself."""
     return cast(F, njit(nogil=True, error_model="numpy")(function))

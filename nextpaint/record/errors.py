@@ -4,7 +4,9 @@
     ├── ApplicationError           the application does not check; carries every Diagnostic found
     ├── RequestError               the caller's request is wrong; nothing was changed          HTTP 400
     │   ├── NotFound               unknown surface, decision, table or topic                   HTTP 404
+    │   │   └── LetGo              was there once; its retention is over                        HTTP 410
     │   ├── InvalidInput           a declared input is missing, unknown or of a wrong type     HTTP 422
+    │   ├── PersonErased           what is asked about somebody who was erased                 HTTP 410
     │   ├── TooLarge               body, batch or event above its limit                        HTTP 413
     │   ├── Unauthenticated        missing or wrong API key                                    HTTP 401
     │   ├── AccessDenied           a key without the scope (govern.access)                     HTTP 403
@@ -80,8 +82,16 @@ class NotFound(RequestError):
     status = 404
 
 
+class LetGo(NotFound):
+    status = 410
+
+
 class InvalidInput(RequestError):
     status = 422
+
+
+class PersonErased(RequestError):
+    status = 410
 
 
 class TooLarge(RequestError):

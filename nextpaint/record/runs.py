@@ -74,6 +74,11 @@ class Run:
             begin = cut + 1
         return parts
 
+    def span(self) -> bytes:
+        """All bytes from the first key to the end of the last value; of at least one record."""
+        low, high = _span(self)
+        return self.buffer[low:high].tobytes()
+
     def key(self, index: int) -> bytes | None:
         return self._bytes(*self.places[index, :2].tolist())
 
@@ -85,9 +90,9 @@ class Run:
 
     @staticmethod
     def of_batch(topic: str, seq: int, at_ms: int, batch: Bytes, within: Within | None = None) -> Run:
-        """All records of a RecordBatch. `within`: the batch's own bytes in a buffer that runs share. Raises
-        MalformedBatch."""
-        opened = opened_batch(batch)
+        """All records of a RecordBatch. `within`: the batch's own bytes in a buffer that runs share: that of a frame,
+        whose checksum covers them. Raises MalformedBatch."""
+        opened = opened_batch(batch, checked=within is not None)
         buffer = np.frombuffer(opened.body, np.uint8)
         size, begin = len(buffer), 0
         if within is not None and size + HEADER_BYTES == len(batch):  # else it was compressed
@@ -149,16 +154,23 @@ def joined(runs: Sequence[Run]) -> tuple[ByteArray, Places]:
             return buffer, places
         spans = [_span(run) for run in runs]
         low, high = min(low for low, _ in spans), max(high for _, high in spans)
-        return buffer[low:high], places - np.array([low, 0, low, 0], np.int64)
+        return buffer[low:high], places + _moved(-low)
+    size = sum(len(run) for run in runs)
+    places = np.empty((size, 4), np.int64)
     buffers: list[ByteArray] = []
-    moved_places: list[Places] = []
-    moved = 0
+    moved, at = 0, 0
     for run in runs:
         low, high = _span(run)
         buffers.append(run.buffer[low:high])
-        moved_places.append(run.places + np.array([moved - low, 0, moved - low, 0], np.int64))
+        np.add(run.places, _moved(moved - low), out=places[at : at + len(run)])
         moved += high - low
-    return np.concatenate(buffers), np.concatenate(moved_places)
+        at += len(run)
+    return np.concatenate(buffers), places
+
+
+def _moved(by: int) -> Places:
+    """What moves places by so many bytes."""
+    return np.array([by, 0, by, 0], np.int64)
 
 
 def _span(run: Run) -> tuple[int, int]:

@@ -12,13 +12,18 @@ same sum carried on over the payload; `prev` is the chain value of the frame bef
 (is it whole, is it of this segment?) and in order (does it follow that one?). Entries of a frame, records of an entry
 and `seq` are dense; frames may leave holes between them after retention.
 
+A frame of a *rewritten* segment (`stream/segment.py`) says so in its flags and holds what retention left: the table
+has a row for each entry, with kind GONE and no batch for one that was let go, so entry numbers, `seq` and offsets are
+what they were. Its payload begins with the chain value the frame had; `chain` in its header is the checksum of what is
+there now.
+
 Does not touch files.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import NamedTuple
@@ -26,6 +31,7 @@ from typing import NamedTuple
 import numpy as np
 from crc32c import crc32c
 
+from nextpaint.ports.disk import aligned
 from nextpaint.record.codec import BatchBuilder, Bytes, EncodedBatch, MalformedBatch, Record, decode_batch
 from nextpaint.record.errors import CorruptLedger
 from nextpaint.record.runs import Run, Within
@@ -39,6 +45,8 @@ HEADER_BYTES = _HEADER.size
 _FROM_PREV = struct.Struct(">IIIIIQQqqqq")
 _CHECKED_FROM = 12
 _ENTRY = struct.Struct(">BBiqQII")
+_CHAIN_BYTES = 4
+CHECKED_BYTES = 128 << 10  # of a frame that are copied before they are checked: less than a cache holds
 
 Emitted = tuple[int, int, int]
 NOTHING_EMITTED: Emitted = (-1, 0, 0)
@@ -51,6 +59,7 @@ class EntryKind(IntEnum):
     OUTPUT = 1  # the engine made it: replay compares, never applies
     TICK = 2  # time passed and nothing else happened
     SWITCH = 3  # another application is in force from here on
+    GONE = 4  # retention let its records go; its place stays
 
 
 class FrameFlag(IntFlag):
@@ -59,6 +68,10 @@ class FrameFlag(IntFlag):
     NONE = 0
     END = 1  # clean shutdown: everything before it is known to be durable
     WITNESS = 2  # an empty frame after a pause, for the same evidence while the node lives
+    REWRITTEN = 4  # only in files: what retention left of a frame
+
+
+_NONE = FrameFlag.NONE  # what almost every frame has: operations on flags cost as much as the rest of a header
 
 
 class Position(NamedTuple):
@@ -126,6 +139,8 @@ class Entry:
         self.count = count
         self._within = within
         self._records: Sequence[Record] | None = draft.records or None  # None: still to be decoded
+        if draft.kind is EntryKind.GONE:
+            self._records = ()
 
     @property
     def records(self) -> Sequence[Record]:
@@ -185,18 +200,20 @@ class SharedBytes:
 
 
 class Frame:
-    """A durable frame. `at` is that of its last entry; `chain` its link to the next frame."""
+    """A durable frame. `at` is that of its last entry; `chain` its link to the next frame, `prev` that of the one
+    before. Of a rewritten frame they are those it was written with."""
 
-    __slots__ = ("at", "base_seq", "bytes", "chain", "emitted", "entries", "flags", "next_seq", "number")
+    __slots__ = ("at", "base_seq", "bytes", "chain", "emitted", "entries", "flags", "next_seq", "number", "prev")
 
-    def __init__(self, header: FrameHeader, entries: tuple[Entry, ...]) -> None:
+    def __init__(self, header: FrameHeader, entries: tuple[Entry, ...], chain: int | None = None) -> None:
         self.number = header.number
         self.base_seq = header.base_seq
         self.next_seq = header.base_seq + header.records
         self.at = header.at
         self.emitted = header.emitted
-        self.flags = header.flags
-        self.chain = header.chain
+        self.flags = header.flags if header.flags is _NONE else header.flags & ~FrameFlag.REWRITTEN
+        self.prev = header.prev
+        self.chain = header.chain if chain is None else chain
         self.bytes = HEADER_BYTES + header.length
         self.entries = entries
 
@@ -235,7 +252,7 @@ class Place(NamedTuple):
     align_bytes: int  # the frame is padded to a multiple of this
 
 
-def encode_frame(draft: FrameDraft, place: Place, offsets: Mapping[tuple[str, int], int]) -> tuple[bytes, Frame]:
+def encode_frame(draft: FrameDraft, place: Place, offsets: Mapping[tuple[str, int], int]) -> tuple[memoryview, Frame]:
     """The bytes of a frame and the frame. Fills in `at` of the drafts. `offsets`: the next one of each partition.
 
     Raises ValueError for a draft the format cannot hold; nothing has happened then.
@@ -270,17 +287,54 @@ def encode_frame(draft: FrameDraft, place: Place, offsets: Mapping[tuple[str, in
     head = b"".join(table)
     length = len(head) + sum(size for _, _, _, size, _ in placed)
     padding = bytes(-(HEADER_BYTES + length) % place.align_bytes)
+    data = aligned(HEADER_BYTES + length + len(padding))
     emitted = draft.emitted or place.emitted
     fields = (length + len(padding), len(placed), seq - place.seq, int(draft.flags), place.number, place.seq, at)
     checked = _FROM_PREV.pack(place.prev, *fields, *emitted)
-    header_crc = chain = crc32c(checked, place.seed)
-    for part in (head, *batches, padding):
-        chain = crc32c(part, chain)
+    header_crc = crc32c(checked, place.seed)
+    chain = _filled(data, (head, *batches, padding), header_crc)  # every batch is copied once, here
     header = FrameHeader(chain, place.prev, *fields[:3], draft.flags, *fields[4:], emitted)
-    start = (MAGIC, header_crc.to_bytes(4, "big"), chain.to_bytes(4, "big"), checked, head)
-    data = b"".join((*start, *batches, padding))  # every batch is copied once, here
+    data[:HEADER_BYTES] = b"".join((MAGIC, header_crc.to_bytes(4, "big"), chain.to_bytes(4, "big"), checked))
+    data = data.toreadonly()
     shared = SharedBytes(data, HEADER_BYTES + len(head))
     return data, Frame(header, tuple(shared.entry(*each) for each in placed))
+
+
+def _filled(data: memoryview, parts: Sequence[Bytes], checksum: int) -> int:
+    """Write the parts behind the header; the checksum carried on over them, of what is in the cache still."""
+    begin = at = HEADER_BYTES
+    for part in parts:
+        end = at + len(part)
+        data[at:end] = part
+        at = end
+        if at - begin >= CHECKED_BYTES:
+            checksum = crc32c(data[begin:at], checksum)
+            begin = at
+    return crc32c(data[begin:], checksum) if begin < at else checksum
+
+
+def encode_rewritten(frame: Frame, gone: Container[tuple[str, int]], seed: int) -> bytes:
+    """What is left of a frame when the entries of some topic-partitions go; nothing when no entry stays. `seed`: of the
+    segment it goes to."""
+    table: list[bytes] = []
+    batches: list[Bytes] = []
+    for entry in frame.entries:
+        topic = entry.topic.encode()
+        stays = entry.kind is not EntryKind.GONE and (entry.topic, entry.partition) not in gone
+        kind, size = (entry.kind, len(entry.batch)) if stays else (EntryKind.GONE, 0)
+        table.append(
+            _ENTRY.pack(kind, len(topic), entry.partition, entry.at, entry.base_offset, entry.count, size) + topic
+        )
+        if stays:
+            batches.append(entry.batch)
+    if not batches:
+        return b""
+    payload = b"".join((frame.chain.to_bytes(4, "big"), *table, *batches))
+    fields = (len(payload), len(frame.entries), frame.next_seq - frame.base_seq, int(FrameFlag.REWRITTEN))
+    checked = _FROM_PREV.pack(frame.prev, *fields, frame.number, frame.base_seq, frame.at, *frame.emitted)
+    header_crc = crc32c(checked, seed)
+    sums = header_crc.to_bytes(4, "big") + crc32c(payload, header_crc).to_bytes(4, "big")
+    return b"".join((MAGIC, sums, checked, payload))
 
 
 def parse_header(data: bytes | memoryview, offset: int, seed: int) -> tuple[FrameHeader, int]:
@@ -298,10 +352,19 @@ def parse_header(data: bytes | memoryview, offset: int, seed: int) -> tuple[Fram
     return FrameHeader(chain, prev, length, entries, records, flag, number, base_seq, at, emitted), header_crc
 
 
-def parse_entries(header: FrameHeader, payload: bytes | memoryview) -> tuple[Entry, ...]:
-    """The entries of a frame whose checksum matched; batches are decoded later, by who needs them."""
+def parse_frame(header: FrameHeader, payload: bytes | memoryview) -> Frame:
+    """A frame whose checksum matched."""
+    if header.flags is _NONE or not header.flags & FrameFlag.REWRITTEN:
+        return Frame(header, parse_entries(header, payload))
+    entries = parse_entries(header, payload, _CHAIN_BYTES)
+    return Frame(header, entries, int.from_bytes(payload[:_CHAIN_BYTES], "big"))
+
+
+def parse_entries(header: FrameHeader, payload: bytes | memoryview, begin: int = 0) -> tuple[Entry, ...]:
+    """The entries of a frame whose checksum matched; batches are decoded later, by who needs them. `begin`: of the
+    table."""
     entries: list[Entry] = []
-    at = 0
+    at = begin
     seq = header.base_seq
     view = memoryview(payload)
     rows: list[tuple[Draft, int, int, int]] = []

@@ -1,12 +1,12 @@
 """Group commit: whatever arrives while one frame is being synced forms the next. There is no timer in here.
 
 So a lone record waits for one sync, and under load a frame carries all that one sync's time brought: low latency
-and high throughput come from the same rule, which also keeps at most one frame un-synced (recovery relies on that).
+and high throughput come from the same rule.
 
-All methods and callbacks run on the state thread; frames are written on a worker, one after the other. A record that
-somebody waits for (`hurry`) never waits for the state thread: its frame follows the one in flight on the worker's own
-account. It is durable after the rest of that flight and one of its own, whatever the state thread does meanwhile.
-`_gate` guards what both threads touch: the frame that gathers, what has landed, and whether a flight is under way.
+All methods and callbacks run on the state thread, which makes the frames; they are committed elsewhere, one after the
+other. A record that somebody waits for (`hurry`) never waits for the state thread: its frame is handed over behind the
+one in flight. It is durable after the rest of that flight and one of its own, whatever the state thread does
+meanwhile. At most one frame at a time is written and not synced: recovery relies on that.
 
 Per frame, in the order of the frames: every `done` in the order of the appends, then `on_durable`. When the ledger
 fails, every waiting `failed` is called once and `append` raises LedgerReadOnly from then on. A record that cannot be
@@ -22,7 +22,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import RLock
 
 from nextpaint.ports import Ports
 from nextpaint.record.codec import BatchBuilder, EncodedBatch
@@ -33,6 +32,8 @@ from nextpaint.stream.segment import Partition
 
 Done = Callable[[Frame, Entry, int], None]
 Failed = Callable[[LedgerError], None]
+
+AHEAD_MAX = 3  # frames handed over and not durable: a disk that is behind gets larger ones instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,7 @@ class _Pending:
     waiting: list[tuple[int, int, Done | None, Failed | None]] = field(default_factory=list)  # entry, record
     bytes: int = 0
     records: int = 0
-    urgent: bool = False  # it follows the frame in flight at once
-    synced_ns: int = 0
+    frame: Frame | None = None  # once it is made
 
     @property
     def empty(self) -> bool:
@@ -86,18 +86,18 @@ class Writer:
         self._limits = limits or WriterLimits()
         self._at = ledger.at
         self._emitted = ledger.emitted
-        self._gate = RLock()
         self._next = _Pending()
-        self._flying = False  # a worker is writing frames
-        self._in_flight = _Pending()  # the last one it began with
-        self._landed: deque[tuple[_Pending, Frame]] = deque()
+        self._flights: deque[_Pending] = deque()  # handed over, in order
+        self._landed: deque[tuple[int, _Pending]] = deque()  # when it was durable (ns), and whose callbacks are due
         self._landing = False
+        self._rolling = False  # a worker makes the next segment
         self._waiting_bytes = 0  # not landed yet, gathered or in flight
         self._waiting_records = 0
         self._held = 0
         self._partitions: set[Partition] = set()  # names known to be writable
         self._soon = soon
         self._leaving = False
+        self._urgent = False  # somebody waits for what is gathered, and could not be helped yet
         self.company = 0  # how many appends somebody waits for were in the last frame that had one
         self.took_off_ns = 0  # when the last frame did
         self.synced_ns = 0  # when the frame was durable whose callbacks run
@@ -125,17 +125,15 @@ class Writer:
         now = self._clock.now_ms()
         if now > self._at:
             self._at = now
-        with self._gate:
-            index, grown = self._gathered(draft)
-            pending = self._next
-            pending.waiting.append((len(pending.draft.entries) - 1, index, done, failed))
-            records = len(draft.records) if draft.batch is None else draft.batch.count
-            pending.bytes += grown
-            pending.records += records
+        index, grown = self._gathered(draft)
+        pending = self._next
+        pending.waiting.append((len(pending.draft.entries) - 1, index, done, failed))
+        records = len(draft.records) if draft.batch is None else draft.batch.count
+        pending.bytes += grown
+        pending.records += records
         self._waiting_bytes += grown
         self._waiting_records += records
-        if not self._flying and not self._held:
-            self._leave()
+        self._leave()
 
     def tick(self, done: Done | None = None) -> None:
         """Let the ledger's time move on although nothing happened."""
@@ -148,27 +146,25 @@ class Writer:
 
     @emitted.setter
     def emitted(self, identity: Emitted) -> None:
-        self._emitted = identity
-        with self._gate:
-            self._next.draft.emitted = identity
+        self._emitted = self._next.draft.emitted = identity
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """What is appended inside goes into one frame, with the `emitted` set inside. No frame takes off meanwhile."""
-        with self._gate:
-            self._held += 1
-            try:
-                yield
-            finally:
-                self._held -= 1
-        if not self._held and not self._flying:
-            self._leave()
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+        self._go_on()
 
     def witness(self) -> None:
         """Leave evidence that the last frame was synced; to be called when nothing was written for a second."""
         if self.idle and self._error is None and not self._ledger.witnessed:
-            with self._gate:
-                self._next.draft.flags = FrameFlag.WITNESS
+            if self._ledger.full:
+                self._roll()  # what follows must not share the frame of the evidence
+                return
+            self._next.draft.flags = FrameFlag.WITNESS
             self._take_off()
 
     # --- how far it is --------------------------------------------------------------------------------------
@@ -185,7 +181,8 @@ class Writer:
     @property
     def idle(self) -> bool:
         """Nothing waits for the disk, and every callback was called."""
-        return not self._flying and self._next.empty and not self._landed and not self._landing
+        busy = self._flights or self._landed or self._landing or self._rolling
+        return not busy and self._next.empty
 
     @property
     def error(self) -> LedgerError | None:
@@ -198,15 +195,14 @@ class Writer:
         It never waits: with threads, call it again from the loop until it says True; with inline or simulated
         workers, after they ran, one call does.
         """
-        if not self._flying:
+        if not self._flights:
             self._take_off()
         return self.idle
 
     def hurry(self) -> None:
-        """Somebody waits for what is gathered: it takes off now, or as soon as the frame in flight has landed."""
-        with self._gate:
-            self._next.urgent = self._flying and not self._next.empty
-        if not self._flying and not self._held:
+        """Somebody waits for what is gathered: it is handed over now, or as soon as that is possible."""
+        self._urgent = len(self._flights) >= AHEAD_MAX or self._held > 0
+        if not self._urgent:
             self._take_off()
 
     # --- frames ---------------------------------------------------------------------------------------------
@@ -253,51 +249,82 @@ class Writer:
         self._partitions.add((topic, partition))
 
     def _leave(self) -> None:
-        """Let the next frame take off: at once, or at the end of this turn of the loop."""
+        """Let the next frame take off, if none is in flight: at once, or at the end of this turn of the loop."""
+        if self._flights or self._held:
+            return
         if self._soon is None:
             self._take_off()
         elif not self._leaving and not self._next.empty:
             self._leaving = True
             self._soon(self._leave_now)
 
+    def _go_on(self) -> None:
+        """What kept the next frame may be over."""
+        if self._urgent:
+            self.hurry()
+        else:
+            self._leave()
+
     def _leave_now(self) -> None:
         self._leaving = False
-        if not self._flying and not self._held:
+        if not self._flights and not self._held:
             self._take_off()
 
     def _take_off(self) -> None:
-        """Begin a flight with what is gathered; there is none under way."""
-        with self._gate:
-            if self._next.empty or self._error is not None:
+        """Hand over what is gathered, if there is anything; what the ledger refuses fails like what the disk does."""
+        if self._next.empty or self._error is not None or self._rolling:
+            return
+        try:
+            if self._ledger.full:
+                self._roll()
                 return
-            self._flying = True
-            first = self._taken()
-        self._workers.submit_each(self._flight(first), self._written)
-
-    def _taken(self) -> _Pending:
-        """What is gathered, to be written now; the gate is held."""
-        pending, self._next = self._next, _Pending()
+            before = self._ledger.before_frame()
+            pending, self._next = self._next, _Pending()
+            self._flights.append(pending)
+            data, pending.frame = self._ledger.prepare(pending.draft)
+            file = self._ledger.file
+        except Exception as error:
+            self._fail(error)
+            return
         waiting = sum(done is not None for _, _, done, _ in pending.waiting)
         self.company = waiting or self.company
         self.took_off_ns = self._clock.monotonic_ns()
-        return pending
+        if before is not None:
+            self._workers.commit(before, b"", self._preceded)
+        self._workers.commit(file, data, self._committed)
 
-    def _flight(self, pending: _Pending | None) -> Iterator[None]:
-        """On the worker: write frames for as long as the next one is urgent. An error ends the flight."""
-        while pending is not None:
-            self._in_flight = pending
-            frame = self._ledger.write(pending.draft)
-            pending.synced_ns = self._clock.monotonic_ns()
-            with self._gate:
-                self._landed.append((pending, frame))
-                pending = self._taken() if self._next.urgent else None
-                self._flying = pending is not None
-            yield
+    def _preceded(self, _: int | None, error: BaseException | None) -> None:
+        """What had to be durable before a frame is, or never will be: then the frame was not tried."""
+        if error is not None and self._error is None:
+            self._fail(error)
 
-    def _written(self, _: None, error: BaseException | None) -> None:
-        """A frame has landed. The next one starts before the callbacks, so the disk is never idle."""
-        if not self._flying and not self._held and error is None:
-            self._leave()
+    def _roll(self) -> None:
+        """Have the next segment made, once every frame so far is durable; what is gathered takes off after that."""
+        if self._flights or self._rolling:
+            return
+        self._rolling = True
+
+        def rolled(_: None, error: BaseException | None) -> None:
+            self._rolling = False
+            if error is not None:
+                self._fail(error)
+            else:
+                self._take_off()
+
+        self._workers.submit(self._ledger.roll, rolled)
+
+    def _committed(self, at_ns: int | None, error: BaseException | None) -> None:
+        """The oldest flight has landed. The next one starts before its callbacks, so the disk is never idle."""
+        if self._error is not None:
+            return  # everybody was told
+        pending = self._flights[0]
+        if error is not None or pending.frame is None:
+            self._fail(error or AssertionError("a frame was committed before it was made"))
+            return
+        self._flights.popleft()
+        self._ledger.note(pending.frame)
+        self._landed.append((self._clock.monotonic_ns() if at_ns is None else at_ns, pending))
+        self._go_on()
         if not self._landing:  # inline workers come back inside the call above: the loop below is already running
             self._landing = True
             try:
@@ -305,13 +332,14 @@ class Writer:
                     self._land(*self._landed.popleft())
             finally:
                 self._landing = False
-        if error is not None:
-            self._fail(error)
 
-    def _land(self, pending: _Pending, frame: Frame) -> None:
+    def _land(self, at_ns: int, pending: _Pending) -> None:
+        frame = pending.frame
+        if frame is None:
+            raise AssertionError("a frame landed that was never made")
         self._waiting_bytes -= pending.bytes
         self._waiting_records -= pending.records
-        self.synced_ns = pending.synced_ns
+        self.synced_ns = at_ns
         for entry, index, done, _ in pending.waiting:
             if done is not None:
                 done(frame, frame.entries[entry], index)
@@ -319,15 +347,17 @@ class Writer:
             self._on_durable(frame)
 
     def _fail(self, error: BaseException) -> None:
+        error = self._ledger.refuse(error)
         refused = error if isinstance(error, LedgerError) else LedgerReadOnly(
             f"a frame could not be written: {error!r}", cure="report it; the ledger on disk is whole"
         )  # fmt: skip
         refused.__cause__ = error if refused is not error else error.__cause__
         self._error = refused
-        with self._gate:
-            gathered, self._next = self._next, _Pending()
-            lost, self._flying = self._in_flight, False
+        lost = [*self._flights, self._next]
+        self._flights.clear()
+        self._next = _Pending()
         self._waiting_bytes = self._waiting_records = 0
-        for _, _, _, failed in lost.waiting + gathered.waiting:
-            if failed is not None:
-                failed(refused)
+        for pending in lost:
+            for _, _, _, failed in pending.waiting:
+                if failed is not None:
+                    failed(refused)

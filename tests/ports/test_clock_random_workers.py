@@ -75,26 +75,6 @@ def test_thread_workers_run_elsewhere_and_deliver_here():
     assert isinstance(results[1][1], OSError)
 
 
-def some_then_boom():
-    yield 1
-    yield 2
-    boom()
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_several_results_of_one_job_arrive_in_order_and_its_error_last(seed):
-    calls: queue.Queue = queue.Queue()
-    threads, simulated = ThreadWorkers(calls.put), SimulatedWorkers(SeededRandom(seed))
-    for workers in (InlineWorkers(), threads, simulated):
-        results: list = []
-        workers.submit_each(some_then_boom(), outcome(results))
-        workers.close()
-        while not calls.empty():
-            calls.get()()
-        assert results[:2] == [(1, None), (2, None)]
-        assert len(results) == 3 and isinstance(results[2][1], OSError)
-
-
 def test_what_is_done_can_be_delivered_before_the_loop_comes_to_it_and_only_once():
     calls: queue.Queue = queue.Queue()
     workers = ThreadWorkers(calls.put)

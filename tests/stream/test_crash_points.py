@@ -10,7 +10,7 @@ notice is worth nothing.
 
 import errno
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -22,7 +22,7 @@ from nextpaint.ports.simulated import SimulatedFile
 from nextpaint.record.codec import Record
 from nextpaint.record.errors import CorruptLedger, LedgerError, LedgerReadOnly
 from nextpaint.stream import ledger as ledger_module
-from nextpaint.stream.frame import Draft, EntryKind, Frame, encode_frame
+from nextpaint.stream.frame import TICK_TOPIC, Draft, EntryKind, Frame, encode_frame
 from nextpaint.stream.ledger import Ledger, LedgerSettings
 from nextpaint.stream.retention import NOTHING, RetentionPolicy, retain
 from nextpaint.stream.verify import verify
@@ -30,6 +30,7 @@ from nextpaint.stream.writer import Writer
 
 CHANGING = {"append", "sync", "truncate", "rename", "remove", "sync_directory", "make_directory"}
 SETTINGS = LedgerSettings(segment_bytes=1500)  # a few frames each: rolls are where names get lost
+TOPICS = ("events", "clicks", "_decisions")
 
 
 class Lost(AssertionError):
@@ -43,6 +44,7 @@ class Model:
     submitted: list[bytes] = field(default_factory=list)
     promised: int = 0  # ids [0, promised) were acknowledged or served after a recovery
     retired: set[int] = field(default_factory=set)  # seqs that retention removed
+    topics: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -53,6 +55,8 @@ class Tally:
     nested: int = 0
     cuts: int = 0
     faults: int = 0
+    hollowed: int = 0
+    thinned: int = 0
 
 
 def ports_on(disk: SimulatedDisk, seed: int) -> Ports:
@@ -153,12 +157,14 @@ class Workload:
             raise Lost("a frame is durable before those who wait for it were told")
 
     def append(self) -> None:
-        topic = ("events", "clicks", "_decisions")[self.below(3)]
+        topic = TOPICS[self.below(3)]
         for _ in range(1 + self.below(3)):
             seq = len(self.model.submitted)
+            self.model.topics[seq] = topic
             value = b"%d:" % seq + b"x" * self.below(700)
             if self.below(8) == 0:
                 self.model.submitted.append(b"")
+                self.model.topics[seq] = TICK_TOPIC
                 self.writer.tick(self.acknowledged(seq))
             else:
                 self.model.submitted.append(value)
@@ -184,7 +190,9 @@ class Workload:
                 self.tally.faults += 1
             case 6:
                 self.retain()
-            case n if n < 15:
+            case 7 | 8:
+                self.writer.hurry()
+            case n if n < 17:
                 self.append()
             case _:
                 self.workers.step()
@@ -198,20 +206,23 @@ class Workload:
         self.disk.heal()
         self.open()
 
-    def retain(self) -> None:
+    def retain(self, frame: int = -1, going: Sequence[str] = ()) -> None:
         self.workers.run()
         if not self.writer.idle:
             return
-        before = {segment.path: segment for segment in self.ledger.segments}
-        frame = self.below(self.ledger.next_frame + 1)
+        frame = frame if frame >= 0 else self.below(self.ledger.next_frame + 1)
+        going = going or [each for each in TOPICS if self.below(3)]
         candidates = [
             seq
-            for segment in before.values()
-            if segment.end.frame <= frame and segment is not self.ledger.segments[-1]
+            for segment in self.ledger.segments[:-1]
+            if segment.end.frame <= frame
             for seq in range(segment.header.first_seq, segment.end.seq)
+            if self.model.topics[seq] in (*going, TICK_TOPIC)
         ]
         self.model.retired |= set(candidates)  # from here on they may or may not be there
-        retain(self.ledger, RetentionPolicy(default=NOTHING), oldest_checkpoint_frame=frame)
+        report = retain(self.ledger, RetentionPolicy(dict.fromkeys(going, NOTHING)), oldest_checkpoint_frame=frame)
+        self.tally.hollowed += len(report.deleted)
+        self.tally.thinned += len(report.rewritten)
 
     def run(self, steps: int) -> "Workload":
         for _ in range(steps):
@@ -241,6 +252,23 @@ def test_five_thousand_crash_points_lose_and_double_nothing():
     assert tally.points >= 5_000
     assert tally.nested > 1_000, "recovery itself was hardly ever crashed"
     assert tally.cuts > 50, "hardly any crash tore a frame: the disk is too kind"
+    assert min(tally.hollowed, tally.thinned) > 0, "nothing was rewritten"
+
+
+def test_a_crash_at_any_step_of_a_rewrite_loses_nothing_that_stays(monkeypatch):
+    monkeypatch.setitem(globals(), "SETTINGS", LedgerSettings(segment_bytes=8_000))
+    tally = Tally()
+    for seed in range(8):
+        life = Workload(seed, tally)
+        for going in (("events", "clicks"), ("_decisions",)):  # what was rewritten is rewritten again
+            life.disk.on_operation = None
+            for _ in range(24):
+                life.append()
+                life.workers.run()
+            life.disk.on_operation = life.visit
+            life.retain(life.ledger.next_frame, going)
+    assert min(tally.thinned, tally.hollowed) >= 20
+    assert tally.points > 1_000
 
 
 @pytest.mark.slow
@@ -350,21 +378,34 @@ def acknowledge_when_submitted(patch: pytest.MonkeyPatch) -> None:
 
 def lose_the_gathered_frame(patch: pytest.MonkeyPatch) -> None:
     """Answer what was gathered meanwhile with the frame that just landed."""
-    written = Writer._written
+    committed = Writer._committed
 
-    def sloppy(writer: Writer, result, error) -> None:
-        if writer._landed and writer._landed[0][1].entries and writer._next.waiting:
-            pending = writer._landed[0][0]
+    def sloppy(writer: Writer, at_ns, error) -> None:
+        if writer._flights and writer._flights[0].draft.entries and writer._next.waiting:
+            pending = writer._flights[0]
             pending.waiting += [(0, 0, done, failed) for _, _, done, failed in writer._next.waiting]
-        written(writer, result, error)
+        committed(writer, at_ns, error)
 
-    patch.setattr(Writer, "_written", sloppy)
+    patch.setattr(Writer, "_committed", sloppy)
+
+
+def answer_two_frames_when_the_first_landed(patch: pytest.MonkeyPatch) -> None:
+    committed = Writer._committed
+
+    def sloppy(writer: Writer, at_ns, error) -> None:
+        if error is None and len(writer._flights) > 1:
+            second = writer._flights[1]
+            for entry, index, done, _ in second.waiting:
+                done(second.frame, second.frame.entries[entry], index)
+            second.waiting = []
+        committed(writer, at_ns, error)
+
+    patch.setattr(Writer, "_committed", sloppy)
 
 
 def write_every_frame_twice(patch: pytest.MonkeyPatch) -> None:
     """A retry that does not know whether the first try succeeded."""
-    write = Ledger.write
-    patch.setattr(Ledger, "write", lambda ledger, draft: (write(ledger, draft), write(ledger, draft))[0])
+    patch.setattr(SimulatedFile, "commit", lambda file, data: (file.append(data), file.append(data), file.sync()))
 
 
 def frames_that_share_sectors(patch: pytest.MonkeyPatch) -> None:
@@ -382,6 +423,7 @@ SABOTAGES = [
     trust_the_page_cache,
     acknowledge_when_submitted,
     lose_the_gathered_frame,
+    answer_two_frames_when_the_first_landed,
     write_every_frame_twice,
     frames_that_share_sectors,
 ]

@@ -20,18 +20,18 @@ from nextpaint.ports import (
 from nextpaint.record.codec import EncodedBatch, Record, encode_batch
 from nextpaint.record.errors import LedgerReadOnly, Overloaded
 from nextpaint.stream.frame import Draft, EntryKind
-from nextpaint.stream.ledger import Ledger
-from nextpaint.stream.writer import Writer, WriterLimits
+from nextpaint.stream.ledger import Ledger, LedgerSettings
+from nextpaint.stream.writer import AHEAD_MAX, Writer, WriterLimits
 
 
 class Node:
     """A writer on simulated ports, and everything it called back."""
 
-    def __init__(self, workers=None, limits: WriterLimits | None = None) -> None:
+    def __init__(self, workers=None, limits: WriterLimits | None = None, **settings) -> None:
         self.workers = workers or SimulatedWorkers(SeededRandom(3))
         self.disk = SimulatedDisk(SeededRandom(1))
         self.ports = Ports(SimulatedClock(), self.disk, SeededRandom(2), self.workers)
-        self.ledger = Ledger.open(self.ports)
+        self.ledger = Ledger.open(self.ports, LedgerSettings(**settings))
         self.calls: list[str] = []
         self.frames: list = []
         self.writer = Writer(self.ledger, self.ports, self.durable, limits)
@@ -173,26 +173,34 @@ def test_what_waits_is_bounded():
 
 
 class Apart:
-    """A worker that writes when it is told to, and whose completions arrive when they are asked for."""
+    """Workers that do what they are told to, and whose completions arrive when they are asked for."""
 
     def __init__(self) -> None:
-        self.flights: list = []
-        self.landed: list = []
+        self.given: list = []
+        self.done: list = []
 
-    def submit_each(self, results, done) -> None:
-        self.flights.append((results, done))
+    def commit(self, file, data, done) -> None:
+        self.given.append((lambda: file.commit(data), done))
+
+    def submit(self, job, done) -> None:
+        self.given.append((job, done))
 
     def write(self) -> bool:
-        """Write one frame; False when no frame takes off without the state thread."""
-        results, done = self.flights[-1]
-        for _ in results:
-            self.landed.append(done)
-            return True
-        return False
+        """Do one thing; False when there is nothing to do."""
+        if not self.given:
+            return False
+        job, done = self.given.pop(0)
+        try:
+            job()
+            self.done.append((done, None))
+        except OSError as error:
+            self.done.append((done, error))
+        return True
 
     def deliver(self) -> None:
-        while self.landed:
-            self.landed.pop(0)(None, None)
+        while self.done:
+            done, error = self.done.pop(0)
+            done(None, error)
 
 
 def test_a_frame_somebody_waits_for_follows_the_one_in_flight_without_the_state_thread():
@@ -200,13 +208,17 @@ def test_a_frame_somebody_waits_for_follows_the_one_in_flight_without_the_state_
     node.append("event")
     node.append("decision")
     node.writer.hurry()
-    node.append("another")  # gathers with it
+    node.append("another")  # nobody waits for it
     assert node.workers.write() and node.workers.write() and not node.workers.write()
-    assert (node.ledger.next_frame, node.calls) == (2, []), "durable, and the state thread has not been there"
+    assert node.calls == [], "durable, and the state thread has not been there"
     assert node.writer.pending_records == 3
     node.workers.deliver()
-    assert node.calls == ["event 0", "frame 0", "decision 1", "another 1", "frame 1"]
+    assert node.calls == ["event 0", "frame 0", "decision 1", "frame 1"]
+    assert node.workers.write() and not node.workers.write()
+    node.workers.deliver()
+    assert node.calls[4:] == ["another 2", "frame 2"]
     assert node.writer.idle and node.writer.pending_bytes == 0
+    assert [each.base_offset for frame in node.ledger.frames() for each in frame.entries] == [0, 1, 2]
 
 
 def test_what_nobody_waits_for_follows_when_the_state_thread_comes_by():
@@ -221,35 +233,111 @@ def test_what_nobody_waits_for_follows_when_the_state_thread_comes_by():
     assert node.calls[2:] == ["b 1", "frame 1"] and node.writer.idle
 
 
+def test_on_a_slow_disk_what_is_waited_for_gathers_all_the_same():
+    node = Node(Apart())
+    for number in range(AHEAD_MAX + 4):
+        node.append(str(number))
+        node.writer.hurry()
+    assert len(node.workers.given) == AHEAD_MAX
+    node.workers.write()
+    node.workers.deliver()
+    assert len(node.workers.given) == AHEAD_MAX, "what gathered is handed over as soon as there is room"
+    while node.workers.write():
+        node.workers.deliver()
+    assert [name for name in node.calls if name.startswith("frame")] == [f"frame {n}" for n in range(AHEAD_MAX + 1)]
+    assert [name for name in node.calls if not name.startswith("frame")][-4:] == [
+        f"{n} {AHEAD_MAX}" for n in range(AHEAD_MAX, AHEAD_MAX + 4)
+    ]
+
+
+def test_what_must_be_durable_before_a_frame_is_synced_before_it_and_fails_it():
+    node = Node(Apart())
+    order = []
+    file = node.disk.open("before", create=True)
+
+    def written():
+        order.append("written")
+        file.append(b"x")
+        return file
+
+    node.ledger.before_frame = written
+    node.append("a")
+    node.disk.on_operation = lambda operation, path: order.append(f"{operation} {path.partition('/')[0]}")
+    assert node.workers.write() and node.workers.write() and not node.workers.write()
+    node.workers.deliver()
+    assert order == ["written", "append before", "sync before", "append ledger", "sync ledger"]
+    node.disk.fail("sync", error=errno.EIO)
+    node.append("b")
+    node.workers.write()
+    node.workers.deliver()
+    assert node.calls == ["a 0", "frame 0", "b failed"] and "read-only" in str(node.writer.error)
+
+
+def test_who_hurries_inside_a_group_waits_for_its_end_and_for_nothing_else():
+    node = Node(Apart())
+    node.append("event")
+    with node.writer.together():
+        node.append("decision")
+        node.writer.hurry()
+        assert len(node.workers.given) == 1
+        node.append("output")
+    assert len(node.workers.given) == 2
+    while node.workers.write():
+        node.workers.deliver()
+    assert node.calls[2:] == ["decision 1", "output 1", "frame 1"]
+
+
 def test_who_hurries_with_nothing_in_flight_takes_off_at_once():
     turn: list = []
     node = Node(Apart())
     node.writer = Writer(node.ledger, node.ports, node.durable, soon=turn.append)
     node.append("decision")
-    assert not node.workers.flights
+    assert not node.workers.given
     node.writer.hurry()
-    assert len(node.workers.flights) == 1
+    assert len(node.workers.given) == 1
     turn.pop()()  # the end of the turn finds it gone
-    assert len(node.workers.flights) == 1
+    assert len(node.workers.given) == 1
     node.writer.hurry()  # and nothing is waiting
     assert node.workers.write() and not node.workers.write()
 
 
-def test_a_frame_that_cannot_be_written_ends_the_flight_and_everything_gathered_fails():
+def test_a_frame_that_cannot_be_written_fails_with_everything_behind_it():
     node = Node(Apart())
     node.append("a")
     node.append("b")
     node.writer.hurry()
-    assert node.workers.write()
-    node.disk.fail("sync", error=errno.EIO)
-    results, done = node.workers.flights[-1]
-    with pytest.raises(LedgerReadOnly) as refused:
-        next(results)
     node.append("c")
+    assert node.workers.write()
     node.workers.deliver()
-    done(None, refused.value)
-    assert node.calls == ["a 0", "frame 0", "b failed", "c failed"]
+    node.disk.fail("sync", error=errno.EIO)
+    assert node.workers.write()
+    node.append("d")
+    node.workers.deliver()
+    assert node.calls == ["a 0", "frame 0", "b failed", "c failed", "d failed"]
     assert node.writer.pending_bytes == 0 and node.writer.idle
+    assert "read-only" in str(node.writer.error)
+
+
+def test_a_segment_is_begun_elsewhere_once_every_frame_before_it_is_durable():
+    node = Node(Apart(), segment_bytes=1500)
+    for number in range(12):
+        node.append(str(number) + "x" * 300)
+        node.writer.hurry()
+        if number % 3:
+            node.workers.write()
+            node.workers.deliver()
+    while node.workers.write():
+        node.workers.deliver()
+    assert node.writer.idle
+    assert [name.split()[0].rstrip("x") for name in node.calls if not name.startswith("frame")] == [
+        str(number) for number in range(12)
+    ]
+    assert len(node.ledger.segments) > 2
+    assert [each.value.rstrip(b"x") for _, each in node.ledger.read_topic("a", 0, 0, 99)] == [
+        b"%d" % number for number in range(12)
+    ]
+    again = list(node.ledger.frames())
+    assert [frame.number for frame in again] == list(range(len(again)))
 
 
 def test_ticks_and_witnesses():
@@ -266,9 +354,10 @@ def test_ticks_and_witnesses():
 def test_a_bug_in_the_write_is_an_error_not_a_hang(monkeypatch):
     node = Node()
     node.append("a")
-    monkeypatch.setattr(Ledger, "write", lambda *_: 1 / 0)
     node.workers.run()
-    assert node.calls == ["a failed"]
+    monkeypatch.setattr(Ledger, "prepare", lambda *_: 1 / 0)
+    node.append("b")
+    assert node.calls == ["a 0", "frame 0", "b failed"]
     assert "ZeroDivisionError" in str(node.writer.error)
 
 
