@@ -28,6 +28,8 @@ from nextpaint.decide.codec import answered_ids
 from nextpaint.decide.merchandising import RULES
 from nextpaint.decide.model import MODELS
 from nextpaint.decide.requirements import WRITTEN
+from nextpaint.decide.retention import Retention
+from nextpaint.decide.retention import declared as retention_declared
 from nextpaint.decide.review import REVIEWS
 from nextpaint.decide.sensitive import Sensitive
 from nextpaint.process.graph import EXPLORED, BuiltIn, Design, Exposure, Learner, Together, VectorTable
@@ -36,8 +38,8 @@ from nextpaint.process.user_code import MODEL_BYTES_MAX, FolderLibrary
 from nextpaint.record.errors import ApplicationError, Diagnostic
 from nextpaint.record.types import BOOLEAN, INT, STRING, TIMESTAMP, Field, array
 from nextpaint.sql.definitions import CreateFunction, CreateModel
-from nextpaint.sql.plan import Program, Table, Watermark
 from nextpaint.sql.planner import plan_program, warnings
+from nextpaint.sql.program import Program, Table, Watermark
 from nextpaint.sql.settings import duration_ms
 from nextpaint.sql.statement_grammar import parse_statements
 
@@ -162,6 +164,7 @@ class Application:
     folder: Path | None = field(default=None, compare=False)
     proof: Proving | None = None
     sensitive: dict[str, dict[str, str]] = field(default_factory=dict)  # surface -> feature -> the column it comes from
+    retention: Retention = field(default_factory=Retention)
 
     @property
     def name(self) -> str:
@@ -225,6 +228,10 @@ class Application:
         if found or program is None:
             raise ApplicationError(found)
         lateness_ms = _lateness(program)
+        text = files.get(SETTINGS, b"").decode("utf-8", "replace")
+        retention = retention_declared(settings, text, program, _waiting(needs, lateness_ms), found)
+        if found:
+            raise ApplicationError(found)
         design = Design(
             program,
             (
@@ -255,7 +262,8 @@ class Application:
         guarded = _sensitive(settings, program, surfaces)
         digest = application_hash(files)
         return Application(
-            files, digest, settings, program, surfaces, design, tuple(warnings(program)), folder, proof, guarded
+            files, digest, settings, program, surfaces, design, tuple(warnings(program)), folder, proof, guarded,
+            retention,
         )  # fmt: skip
 
     def packed(self) -> bytes:
@@ -287,6 +295,12 @@ def _learner(need: Any, lateness_ms: int) -> Learner:
     """A decision waits for its outcomes as long as their event time may be in the window and they may be late."""
     spec = LearnerSpec(need.within_ms, lateness_ms, need.half_life_ms, need.width, need.ridge)
     return Learner(need.name, need.trials, need.rewards, spec)
+
+
+def _waiting(needs: Any, lateness_ms: int) -> dict[str, int]:
+    """What learns from outcomes -> how long a decision waits for them, in ms."""
+    learners = {f"learner {each.name}": each.within_ms + lateness_ms for each in needs.learners}
+    return learners | {f"experiment {each.name}": each.within_ms + lateness_ms for each in needs.exposures}
 
 
 def _vectors(need: Any, program: Program) -> VectorTable:

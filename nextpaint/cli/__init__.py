@@ -9,7 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nextpaint import __version__
-from nextpaint.cli import commands, conforming, demo, evaluating, explaining, loading, running, training
+from nextpaint.cli import (
+    commands,
+    conforming,
+    demo,
+    evaluating,
+    explaining,
+    forgetting,
+    loading,
+    retaining,
+    running,
+    training,
+)
 from nextpaint.record.errors import NextpaintError
 
 DEFAULT_URL = "http://127.0.0.1:8181"
@@ -52,6 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("folder", type=Path)
     one.add_argument("--data", type=Path, default=Path(DEFAULT_DATA))
     one.add_argument("--seconds", type=float, help="stop by itself after this many seconds")
+    one.add_argument(
+        "--accept-loss", action="store_true",
+        help="start although retention took records and no checkpoint is left: state is made of the rest",
+    )  # fmt: skip
     one.add_argument("--no-simulation", action="store_true", help="no replay of the application's files, no shoppers")
     _address(one)
     one.set_defaults(run=running.run)
@@ -63,6 +78,10 @@ def _parser() -> argparse.ArgumentParser:
 
     one = add.add_parser("why", help="why a decision came out as it did, and what would have been otherwise")
     explaining.arguments(one)
+    _client(one)
+
+    one = add.add_parser("forget", help="erase a person, and get the receipt")
+    forgetting.arguments(one)
     _client(one)
 
     _proofs(add)
@@ -86,6 +105,10 @@ def _proofs(add: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     one.add_argument("--view", type=Path, help="check a regulator's view, or an export of a person, against the ledger")
     one.add_argument("--signer", metavar="PUBLIC", help="check the view's signature by this public key")
     one.set_defaults(run=commands.verify)
+
+    one = add.add_parser("retain", help="what is kept how long, what goes next, and why the rest stays")
+    retaining.arguments(one)
+    _client(one)
 
     one = add.add_parser("signer", help="the public key that checks a node's signatures; makes the key where none is")
     one.add_argument("--data", type=Path, default=Path(DEFAULT_DATA))
@@ -128,6 +151,12 @@ def _learning(add: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _address(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8181, help="0 takes a free one")
+    parser.add_argument(
+        "--front",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="hold connections in a process of their own (auto: where there is more than one core)",
+    )
     parser.add_argument("--speed", type=float, help="how much faster than it happened orders are replayed")
     parser.add_argument("--shoppers", type=int, help="how many simulated shoppers (labelled so everywhere)")
 

@@ -17,19 +17,23 @@ from nextpaint.decide import Decider
 from nextpaint.decide.codec import decoded
 from nextpaint.decide.model import MODELS
 from nextpaint.engine.explaining import SIGNING_KEY
+from nextpaint.engine.facade import BUILT_IN
+from nextpaint.engine.kept import horizon, kept_text, nearest, short, topics_of
 from nextpaint.engine.proving import checked
 from nextpaint.engine.recomputation import Recomputation, decisions_of
 from nextpaint.engine.registry import ModelFiles, check_models
-from nextpaint.engine.replay import DECISIONS_TOPIC, Replay
+from nextpaint.engine.replay import DECISIONS_TOPIC, Replay, gone_text
 from nextpaint.govern.access import create_key
 from nextpaint.govern.paper import attached
 from nextpaint.govern.signing import KEY_BYTES, Signer
 from nextpaint.govern.signing import checked as checked_signature
 from nextpaint.ports import ReadOnlyDisk, SystemClock, SystemRandom
+from nextpaint.process.graph import build
 from nextpaint.process.live import Tables
 from nextpaint.process.runner import Runner
 from nextpaint.record.errors import InvalidInput, NextpaintError, NotFound
 from nextpaint.stream.frame import EntryKind, Frame
+from nextpaint.stream.lost import Lost, lost_in
 from nextpaint.stream.verify import verify as verify_ledger
 from nextpaint.stream.verify import walk_frames
 
@@ -74,15 +78,27 @@ def check(options: argparse.Namespace) -> int:
             reach = live.reach
             by_key, whole = ("live" if yes else "final" for yes in (reach.by_key, reach.whole))
             print(f"{name:<22} {by_key:<7} {whole:<7} {reach.as_of:<9} {live.bound}")
+    for line in kept_lines(application):
+        print(line)
     for surface in application.surfaces:
         print()
         print(surface)
     return 0
 
 
+def kept_lines(application: Application) -> Iterator[str]:
+    """How long what is kept, and what could not be made anew from it."""
+    retention = application.retention
+    limits = [f"{name} {kept_text(retention, name)}" for name in retention.classes]
+    yield f"kept: {'; '.join([*limits, 'everything else for ever'] if limits else ['everything for ever'])}"
+    for name, why in short(topics_of(build(application.design)), retention).items():
+        if not name.startswith("_") and name not in BUILT_IN:
+            yield f"  {name} made anew goes no further back than its records: {why}"
+
+
 def _check_models(application: Application, ledger: Directory) -> None:
     """Raises InvalidInput when a model in force in this data directory does not fit a surface."""
-    replay = Replay(ledger)
+    replay = Replay(ledger, start=nearest(ledger, ledger.disk, EVERYTHING))
     replay.advance(EVERYTHING)
     if replay.runner is not None:
         rows = replay.tables.reading(0).rows(MODELS.name, ())
@@ -113,6 +129,10 @@ def _files(folder: Path) -> dict[str, Any]:
 def _print_change(change: dict[str, Any]) -> None:
     for what in ("kept", "rebuilt", "dropped"):
         print(f"{what:<8} {', '.join(change[what]) or '-'}")
+    for name, history in change["history"].items():
+        print(f"{name}: made of what is left; history missing before {history['since']}")
+    for name, why in change["short"].items():
+        print(f"{name}: made anew it goes no further back than its records: {why}")
 
 
 # ---------------------------------------------------------------- a running node
@@ -149,9 +169,16 @@ class Directory:
         if not path.is_dir():
             raise NotFound("there is no such data directory", where=str(path))
         self.disk = ReadOnlyDisk(path)
+        self._lost: list[Lost] | None = None
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
         return (frame for frame in walk_frames(self.disk) if frame.number >= start)
+
+    def lost(self) -> list[Lost]:
+        """What was gone when it was first asked."""
+        if self._lost is None:
+            self._lost = lost_in(self.disk)
+        return self._lost
 
 
 # ---------------------------------------------------------------- verification
@@ -231,12 +258,17 @@ def _recounted(ledger: Directory, report: dict[str, Any]) -> bool:
             if entry.topic == "events" and entry.kind is EntryKind.INPUT:
                 counted["events"] += entry.count
             elif entry.topic == DECISIONS_TOPIC:
-                counted["decisions"] += entry.count
+                counted["decisions"] += len(entry.records)
                 records = (decoded(record.value or b"") for record in entry.records)
                 counted["degraded"] += sum(bool(record.degraded) for record in records)
-    replay = Replay(ledger)
+    replay = Replay(ledger, start=nearest(ledger, ledger.disk, EVERYTHING))
     replay.advance(EVERYTHING)
-    found: dict[str, Any] = {**counted, "state_hash": replay.runner.state.hash() if replay.runner else ""}
+    found: dict[str, Any] = {"state_hash": replay.runner.state.hash() if replay.runner else ""}
+    taken = ledger.lost()
+    if taken:
+        print(f"retention let {gone_text(taken) or 'records'} go: counts of the whole cannot be recounted")
+    else:
+        found = {**counted, **found}
     agreed = True
     for name, value in found.items():
         same = report.get(name) == value
@@ -248,14 +280,23 @@ def _recounted(ledger: Directory, report: dict[str, Any]) -> bool:
 
 def _recomputed(ledger: Directory, most: int) -> bool:
     records = sorted((record for _, record in decisions_of(ledger)), key=lambda record: record.position)
+    begin = horizon(ledger, ledger.disk)
+    before = sum(record.position < begin.seq for record in records)
+    if before:
+        print(f"{before} decisions are recorded, no longer recomputable: states are made again from {begin.told}")
+        records = records[before:]
     chosen = records[:: max(1, len(records) // most)][:most]
+    if not chosen:
+        print("no decision to recompute")
+        return True
     different = 0
-    for verdict in Recomputation(ledger, SystemClock(), rankers=ModelFiles(ledger.disk)).verdicts(chosen):
+    again = Recomputation(ledger, SystemClock(), start=begin.start, rankers=ModelFiles(ledger.disk))
+    for verdict in again.verdicts(chosen):
         if not verdict.identical:
             different += 1
             print(f"  {verdict.decision_id} at seq {verdict.position}: {'; '.join(verdict.differences)[:300]}")
     same = len(chosen) - different
-    print(f"recomputed {len(chosen)} decisions from the first record: {same} identical, {different} different")
+    print(f"recomputed {len(chosen)} decisions from {begin.told}: {same} identical, {different} different")
     return not different
 
 

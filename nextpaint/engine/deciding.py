@@ -10,7 +10,7 @@ The record is committed before the answer leaves. When the disk stalls past the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,7 +33,7 @@ from nextpaint.govern.access import DECIDE, Principal
 from nextpaint.ports import Workers
 from nextpaint.ports.promise import Promise
 from nextpaint.record.codec import Record
-from nextpaint.record.errors import InvalidInput, NextpaintError, NotFound, Overloaded
+from nextpaint.record.errors import InvalidInput, LetGo, NextpaintError, NotFound, Overloaded
 from nextpaint.stream.frame import Draft, Entry, EntryKind, Frame, Position
 
 AHEAD_MS_MAX = 7 * 86_400_000
@@ -288,7 +288,7 @@ class Deciding:
 
     def _behind(self, request: DecisionRequest) -> int:
         """The last record that was acknowledged under the identifiers of a request: a click changes the next page."""
-        return max(map(self._node.unapplied, self._named(request)), default=-1)
+        return max(map(self._node.unapplied, self.named(request)), default=-1)
 
     async def _caught_up(self, principal: Principal, body: Mapping[str, Any], asked: _Asked) -> bool:
         """Apply the request's own events and all that was acknowledged of its person, and reach the position it asks
@@ -317,6 +317,8 @@ class Deciding:
     def _seq(self, position: object) -> int:
         try:
             return self._node.seq_of(Position.parse(str(position)))
+        except LetGo:
+            return -1  # it was applied long ago
         except (ValueError, NotFound) as error:
             raise InvalidInput(
                 f"'position' {str(position)[:40]!r} is not one of this node: {getattr(error, 'what', error)}",
@@ -350,7 +352,7 @@ class Deciding:
 
     def subjects(self, request: DecisionRequest) -> list[str]:
         """The person's tokens, the primary first: those the request names and those linked to them."""
-        tokens = dict.fromkeys(self._named(request))
+        tokens = dict.fromkeys(self.named(request))
         reading = self._node.tables.reading(0)
         for token in list(tokens):
             for link in reading.rows("identity", (token,)):
@@ -361,7 +363,7 @@ class Deciding:
                     tokens[str(link["linked"])] = None
         return list(tokens)[:LINKS_MAX]
 
-    def _named(self, request: DecisionRequest) -> list[str]:
+    def named(self, request: DecisionRequest) -> list[str]:
         """The tokens a request names, as far as they are known."""
         known = self._node.subjects.known
         named = [
@@ -370,6 +372,10 @@ class Deciding:
             known("anonymous", request.anonymous_id) if request.anonymous_id else None,
         ]
         return [token for token in named if token is not None]
+
+    def forget(self, subjects: Sequence[str]) -> None:
+        """Drop what is in memory of somebody."""
+        self.decider.forget(subjects)
 
     def flags(self, user_id: str | None, anonymous_id: str | None) -> list[dict[str, Any]]:
         """Every experiment and the variant of a person, as OpenFeature's remote evaluation names things."""

@@ -20,6 +20,7 @@ from nextpaint.engine.node import Node
 from nextpaint.govern.access import INGEST, Principal
 from nextpaint.govern.door import Admission, Consent, Door, DoorSettings, Link, Who
 from nextpaint.govern.personal import redact
+from nextpaint.govern.subjects import Suppressed
 from nextpaint.ports.promise import Promise
 from nextpaint.process.coercion import coerce
 from nextpaint.process.formats import writer_of
@@ -28,7 +29,7 @@ from nextpaint.record.codec import Record
 from nextpaint.record.errors import InvalidInput, LedgerError, NextpaintError, NotFound, Overloaded
 from nextpaint.record.event import Event
 from nextpaint.record.event import encode as encode_event
-from nextpaint.sql.plan import Table
+from nextpaint.sql.program import Table
 from nextpaint.stream.dedup import Dedup, Waiting
 from nextpaint.stream.frame import Draft, Entry, EntryKind, Frame, Position
 
@@ -165,6 +166,12 @@ class Intake:
         if why:
             raise Overloaded(why, retry_after_s=1)
 
+    def forget(self, subjects: Sequence[str]) -> None:
+        """Drop what is in memory of somebody."""
+        self.consenting.forget(subjects)
+        if self.last_event.subject in subjects:
+            self.last_event = LastEvent()
+
     # ------------------------------------------------------------ events
 
     def events(
@@ -209,6 +216,8 @@ class Intake:
             counters.add("duplicates", receipt.duplicates)
         if receipt.quarantined:
             counters.add("quarantined", len(receipt.quarantined))
+        if admission.suppressed:
+            counters.add("suppressed", admission.suppressed)
         return receipt
 
     def _deduplicated(
@@ -384,7 +393,10 @@ class Intake:
             user = value.pop("user_id")
             if user is not None and not (isinstance(user, str) and 0 < len(user) <= 512):
                 raise ValueError("user_id must be a text of 1 to 512 characters")
-            value["subject"] = self._node.subjects.token("user", user) if user is not None else None
+            try:
+                value["subject"] = self._node.subjects.token("user", user) if user is not None else None
+            except Suppressed as error:
+                raise ValueError(error.what) from error
         types = {each.name: each.type for each in table.fields}
         for name, each in value.items():
             if name not in types:
@@ -394,6 +406,8 @@ class Intake:
                 coerce(each, types[name])
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
+            if isinstance(each, str) and self._node.runner.erasures.names(each):
+                raise ValueError(f"{name} names somebody who was erased")
         return value
 
     def _check_time(self, table: Table, column: str, value: Mapping[str, Any], now_ms: int) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import heapq
 import logging
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -21,25 +21,40 @@ from nextpaint import __version__
 from nextpaint.application import Application
 from nextpaint.engine.background import VectorWork, require_same
 from nextpaint.engine.ceiling import Ceiling
-from nextpaint.engine.index import LedgerIndex
+from nextpaint.engine.horizon import Horizon
+from nextpaint.engine.index import RECEIPTS_TOPIC, LedgerIndex
+from nextpaint.engine.kept import made_anew, missing, topics_of
 from nextpaint.engine.latency import Counters, Latency, Rate
 from nextpaint.engine.propensities import PROPENSITIES_TOPIC
-from nextpaint.engine.replay import APPLICATION_TOPIC, DECISIONS_TOPIC, Rebuild, Replay, Switch, arriving
+from nextpaint.engine.replay import (
+    APPLICATION_TOPIC,
+    DECISIONS_TOPIC,
+    SEQ_MAX,
+    Rebuild,
+    Replay,
+    Switch,
+    arriving,
+    gone_from,
+    gone_text,
+    moment,
+    taken_over,
+)
 from nextpaint.engine.turns import Turns
 from nextpaint.govern.subjects import Subjects
 from nextpaint.models.embedding import Embedder
 from nextpaint.ports import Ports, Workers
-from nextpaint.process import checkpoint
+from nextpaint.process import checkpoint, erasures
 from nextpaint.process.followed import Followed
+from nextpaint.process.graph import build
 from nextpaint.process.kernels.warm import warm
 from nextpaint.process.live import Tables
 from nextpaint.process.outputs import OutputIdentity, Outputs
 from nextpaint.process.runner import Runner
 from nextpaint.record.codec import Record
-from nextpaint.record.errors import LedgerError, NextpaintError
+from nextpaint.record.errors import LedgerError, NextpaintError, NotFound, ReplayError
 from nextpaint.record.runs import Run
 from nextpaint.stream.dedup import Dedup
-from nextpaint.stream.frame import Draft, Entry, EntryKind, Frame, FrameDraft, Position
+from nextpaint.stream.frame import Draft, Entry, EntryKind, Frame, Position
 from nextpaint.stream.ledger import Ledger
 from nextpaint.stream.writer import Writer
 
@@ -63,7 +78,9 @@ _NOTHING_WATCHED: tuple[int, int, None] = (-1, 0, None)
 class NodeSettings:
     """checkpoint_records, checkpoint_s: a checkpoint is written when either has passed since the last one; together
         they bound what a start reads and applies again to seconds of work.
-    checkpoints_kept: recent ones; the oldest is the replay horizon.
+    checkpoints_kept: recent ones; beside them the first of each day is kept for as many days as the application says
+        ([retention] replay). The oldest is the replay horizon.
+    accept_loss: start although retention took records and no checkpoint is left: state is made of what remains.
     unapplied_max: records waiting to be applied beyond which ingest is refused: about a second of work.
     lag_ms_max: how long the state thread may keep work waiting before ingest is refused: events give way first, so that
         decisions keep their window.
@@ -76,24 +93,14 @@ class NodeSettings:
 
     checkpoint_records: int = 200_000
     checkpoint_s: int = 60
-    checkpoints_kept: int = 3
+    checkpoints_kept: int = 2
+    accept_loss: bool = False
     unapplied_max: int = 20_000
     lag_ms_max: int = 100
     frame_gap_ms: int = 3
     tick_ms: int = 250
     dedup_horizon_ms: int = 3_600_000
     dedup_entries: int = 4_000_000
-
-
-class NodeLedger(Ledger):
-    """A ledger that makes new subject tokens durable before any frame that may use them."""
-
-    before_write: Callable[[], object] | None = None
-
-    def write(self, draft: FrameDraft) -> Frame:
-        if self.before_write is not None:
-            self.before_write()
-        return super().write(draft)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +138,15 @@ class Node:
         self._unapplied: dict[str, int] = {}  # subject -> seq of their last acknowledged record
         self.observed = Observed(Counters(), Rate(), Rate(), Rate(), Latency(), Latency())
         self.subjects = Subjects.open(directory / "keys.db", ports.random)
-        self.ledger = NodeLedger.open(ports)
-        self.ledger.before_write = self.subjects.commit
+        self.ledger = Ledger.open(ports)
+        self.ledger.before_frame = self.subjects.write
         self.dedup = Dedup(settings.dedup_horizon_ms, settings.dedup_entries)
         self.index = LedgerIndex(self.dedup)
         self.decisions = self.index.places[DECISIONS_TOPIC]
+        self.erased = self.index.places[erasures.ERASE_TOPIC]
+        self.receipts = self.index.places[RECEIPTS_TOPIC]
+        self._arrived = -1  # the last durable record that is to be applied: outputs are not
+        self._rewriting = False  # there may be checkpoints from before the last erasure
         self.propensities = self.index.places[PROPENSITIES_TOPIC]  # estimated after the decision
         self.application: Application
         self.runner: Runner
@@ -153,15 +164,22 @@ class Node:
         # What an application reads over many keys.
         self.follows: Callable[[Application], Followed] = lambda _: Followed()
         self._rebuilds: dict[str, Prepared] = {}
+        # Held while the ledger's old segments must stay as they are: state is made of them twice, now and by replays.
+        self.steady = asyncio.Lock()
+        self.switching = 0  # switches that are prepared, or wait to be
         self._places: list[tuple[int, int, tuple[int, ...]]] = []  # base seq, number, entries of recent frames
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._watched: tuple[int, int, list[tuple[str, float]] | None] = _NOTHING_WATCHED
         self._order = count()
         self._checkpointing: checkpoint.CheckpointWriter | None = None
         self._aside = ports.workers  # not those of the ledger if there are others: no frame waits for a file
+        self._publish_error: BaseException | None = None  # of the last one
+        self._publishing = False  # a checkpoint is on its way to disk
         self._checkpoint_whole = False  # all of its state is encoded
         self._checkpoint_next_ns = 0  # when the next slice of it may be encoded
         self._last_checkpoint = (-1, self.started_ms)
+        self._switched = -1  # the last switch: state after it is never made from before it
+        self.horizon = Horizon(ports.disk)
         self._tick: asyncio.TimerHandle | None = None
         self._last_write_ms = 0
         self._closing = False
@@ -199,6 +217,8 @@ class Node:
         """State as of the last durable record, and the outputs a crash kept from the ledger."""
         outputs: list[Outputs] = []
         start = checkpoint.newest(self.ports.disk, self.durable)
+        self._require_start(start)
+        self.horizon.look()
         if start is not None:
             self.index.restore(start.beside, self.ledger.next_frame)
         for frame in self.ledger.frames(self.index.next_frame):
@@ -208,15 +228,60 @@ class Node:
             start=start,
             on_outputs=lambda made: outputs.append(made.after(self.emitted)),
             applications={application.hash: application},
+            incomplete=self.settings.accept_loss,
         )
         replay.advance(self.durable)
+        self._switched = replay.switched
         if replay.runner is None or replay.application is None:
             self.application, self.runner = application, Runner(application.design)
         else:
             self.application, self.runner = replay.application, replay.runner
         self.tables = Tables(self.runner)
         self._last_checkpoint = (self.runner.applied, self.started_ms)
+        self._finish_erasures()
         return outputs
+
+    def _finish_erasures(self) -> None:
+        """What a crash left of an erasure, or a keys.db from an older backup still holds: the ledger knows."""
+        done = self.subjects.erased_up_to
+        for name, seq in sorted(self.erased.items(), key=lambda each: each[1]):
+            if seq > done:
+                found = self.erasure(name)
+                if found is None:
+                    raise NextpaintError(
+                        f"keys.db is older than the erasure {name}, whose record the ledger no longer holds",
+                        where=str(self.directory / "keys.db"),
+                        cure="restore a newer keys.db: this one knows people who were erased",
+                    )
+                self.subjects.destroy(found.subjects, (), seq)
+                self.subjects.release(found.subjects)
+        self._rewriting = any(each < self.index.last_erasure for each in checkpoint.positions(self.ports.disk))
+
+    def erasure(self, name: str) -> erasures.Erasure | None:
+        """An erase record by its id; None where the ledger does not hold it any more."""
+        seq = self.erased.get(name)
+        if seq is None:
+            return None
+        try:
+            position = self.position_of(seq)
+            frame = self.ledger.frame(position.frame)
+        except NotFound:
+            return None
+        return erasures.decoded(frame.entries[position.entry].records[position.record].value)
+
+    def _require_start(self, start: checkpoint.Checkpoint | None) -> None:
+        """Raises ReplayError where state can only be made of what retention left of the records."""
+        gone = gone_from(self.ledger) if start is None else []
+        if not gone:
+            return
+        if not self.settings.accept_loss:
+            raise ReplayError(
+                f"there is no whole checkpoint, and retention has let records go: {gone_text(gone)}",
+                where=checkpoint.DIRECTORY,
+                cure="put the directory back from a backup; or start with --accept-loss: state is then made of the "
+                "records that are left, and has no more",
+            )
+        log.warning("there is no checkpoint: state is made without %s, which retention let go", gone_text(gone))
 
     @property
     def embedding(self) -> tuple[str | None, str | None]:
@@ -271,8 +336,11 @@ class Node:
         if len(self._places) > 2 * PLACES_KEPT:
             del self._places[:PLACES_KEPT]
         records = [each for entry in frame.entries for each in arriving(entry)]
+        self._rewriting = self._rewriting or any(entry.topic == erasures.ERASE_TOPIC for entry in frame.entries)
         self.durable = frame.next_seq - 1
         if records:
+            last = records[-1]
+            self._arrived = last.seq if isinstance(last, Switch) else last.last_seq
             self.turns.extend(records)
 
     def _apply(self, records: list[Run]) -> None:
@@ -312,9 +380,18 @@ class Node:
             applied = self.runner.applied
             self._unapplied = {each: at for each, at in self._unapplied.items() if at > applied}
 
+    def forget(self, subjects: Sequence[str]) -> None:
+        """Nothing is to be waited for any more for these."""
+        for each in subjects:
+            self._unapplied.pop(each, None)
+
     def unapplied(self, subject: str) -> int:
         """The last record of somebody that was acknowledged, and may not be applied yet; -1: there is none."""
         return self._unapplied.get(subject, -1)
+
+    async def caught_up(self) -> None:
+        """Wait until all that is durable now is applied."""
+        await self.applied(self._arrived)
 
     async def applied(self, seq: int) -> None:
         """Wait until the record `seq` is applied."""
@@ -393,6 +470,15 @@ class Node:
         """
         if application.hash == self.application.hash and self.ledger.next_seq:
             return self.runner.applied
+        self.switching += 1
+        try:
+            async with self.steady:
+                return await self._switch_to(application)
+        finally:
+            self.switching -= 1
+
+    async def _switch_to(self, application: Application) -> int:
+        self._warn_of_history(application)
         rebuild = Rebuild(self.ledger, application, lambda: REBUILD_RECORDS)
         await self._catch_up(rebuild)
         tables, lender = Tables(rebuild.runner), self.tables
@@ -404,6 +490,16 @@ class Node:
         _, entry, index = await self.appended(Draft(APPLICATION_TOPIC, EntryKind.SWITCH, [record]))
         await self.applied(entry.base_seq + index)
         return entry.base_seq + index
+
+    def _warn_of_history(self, application: Application) -> None:
+        """Say in the log what is made anew from less than everything, as `plan` does before."""
+        gone = self.ledger.lost()
+        if gone:
+            graph = build(application.design)
+            topics = topics_of(graph)
+            begins = missing({name: topics[name] for name in made_anew(self.runner.graph, graph)}, gone)
+            for name, begin_ms in sorted(begins.items()):
+                log.warning("%s: made of what is left; history missing before %s", name, moment(begin_ms))
 
     async def _catch_up(self, rebuild: Rebuild) -> None:
         """Bring a rebuild near to the running state; decisions and slices run in between."""
@@ -418,11 +514,14 @@ class Node:
             application = Application.unpacked(switch.packed)
             rebuild = Rebuild(self.ledger, application)
             prepared = Prepared(application, rebuild, Tables(rebuild.runner), self.tables)
-        runner = prepared.rebuild.finish(switch.seq - 1)
-        tables = prepared.tables if prepared.lender is self.tables else Tables(runner)
+        made = prepared.rebuild.finish(switch.seq - 1)
+        self._abandon_checkpoint()
+        runner = taken_over(self.ledger, self.runner, made, SEQ_MAX)
+        same = runner is made and prepared.lender is self.tables
+        tables = prepared.tables if same else Tables(runner)
         tables.take_over(self.tables)
         runner.applied, runner.at_ms = switch.seq, switch.at_ms
-        self._abandon_checkpoint()
+        self._switched = switch.seq
         self.application, self.runner, self.tables = prepared.application, runner, tables
         for told in self.switched:
             told()
@@ -456,13 +555,19 @@ class Node:
         self._on_idle()
 
     def _checkpoint(self) -> None:
-        """Start a checkpoint when one is due, and bring a running one forward by a slice."""
+        """Start a checkpoint when one is due, and bring a running one forward by a slice. Not while closing: that makes
+        its own, and who would write this one may have stopped."""
+        if self._closing:
+            return
         applied, at_ms = self._last_checkpoint
         now = self.ports.clock.now_ms()
         behind = self.runner.applied - applied
+        rewriting = self._rewriting and self.runner.applied >= self.index.last_erasure
+        if rewriting and self._checkpointing and self._checkpointing.header.applied < self.index.last_erasure:
+            self._abandon_checkpoint()
         if self._checkpointing is None:
             due = behind >= self.settings.checkpoint_records or now - at_ms >= self.settings.checkpoint_s * 1000
-            if due and behind > 0:
+            if (due and behind > 0) or (rewriting and not self._publishing and self._publish_error is None):
                 self._checkpointing = self._checkpoint_writer()
             return
         writer = self._checkpointing
@@ -471,7 +576,33 @@ class Node:
             return  # outputs of what it covers must be durable before it may replace their replay
         self._checkpointing, self._checkpoint_whole = None, False
         self._last_checkpoint = (writer.header.applied, now)
-        self._aside.submit(lambda: self._publish(writer), lambda _done, _error: None)
+        self._publishing = True
+        self._aside.submit(lambda: self._publish(writer), self._published)
+
+    def _published(self, _done: object, error: BaseException | None) -> None:
+        self._publishing, self._publish_error = False, error
+        if error is None:
+            self._rewritten()
+
+    def _rewritten(self) -> None:
+        """A checkpoint is in place: are any left from before the last erasure?"""
+        if self._rewriting:
+            self._rewriting = any(each < self.index.last_erasure for each in checkpoint.positions(self.ports.disk))
+
+    async def rewritten(self) -> None:
+        """Wait until no checkpoint holds anything of who was erased."""
+        await self.applied(self.index.last_erasure)
+        if not checkpoint.positions(self.ports.disk):
+            self._rewriting = False
+        self._publish_error = None
+        while self._rewriting and self._running() and not self._closing:
+            if self._publish_error is not None:
+                raise NextpaintError(
+                    f"the checkpoint without the person was not written: {self._publish_error}",
+                    where=checkpoint.DIRECTORY, cure="the next one takes the older ones away: free disk space",
+                ) from self._publish_error  # fmt: skip
+            self._checkpoint()
+            await asyncio.sleep(0.005)
 
     def _checkpoint_slice(self, writer: checkpoint.CheckpointWriter) -> bool:
         """Encode for about a millisecond, page by page, at most a tenth of the time; True when all is encoded."""
@@ -504,12 +635,13 @@ class Node:
         )
 
     def _publish(self, writer: checkpoint.CheckpointWriter) -> None:
-        disk = self.ports.disk
-        if not disk.exists(checkpoint.DIRECTORY):
-            disk.make_directory(checkpoint.DIRECTORY)
-        disk.replace(writer.path, writer.file())
-        for applied in checkpoint.positions(disk)[: -self.settings.checkpoints_kept]:
-            disk.remove(checkpoint.path_of(applied))
+        days = self.application.retention.replay_days
+        self.horizon.publish(writer, self.settings.checkpoints_kept, days, self.index.last_erasure)
+
+    @property
+    def retainable(self) -> int:
+        """The first frame that no retention may touch."""
+        return self.horizon.retainable(self._switched)
 
     def checkpoint_now(self) -> None:
         """Write a checkpoint of this very position, all at once; for shutdown and tests."""
@@ -518,6 +650,7 @@ class Node:
         while not writer.slice():
             pass
         self._publish(writer)
+        self._rewritten()
         self._last_checkpoint = (self.runner.applied, self.ports.clock.now_ms())
 
     def _abandon_checkpoint(self) -> None:
@@ -546,6 +679,8 @@ class Node:
         self.turns.drain()
         if self._running() and self.runner.applied >= 0:
             await self.settled()
+            while self._publishing:  # it may be of this very position, and so the same file
+                await asyncio.sleep(0.001)
             self.checkpoint_now()
         self.ports.workers.close()
         self.ledger.close()

@@ -232,7 +232,7 @@ def test_a_retry_on_a_read_only_node_is_refused_and_does_not_wait_for_ever(tmp_p
         call = click("v", "g4")
         for _ in range(3):
             with pytest.raises(LedgerReadOnly):
-                await asyncio.wait_for(engine.ingest(LOCAL, [dict(call)]), 2)
+                await asyncio.wait_for(engine.ingest(LOCAL, [dict(call)]), 30)
 
     asyncio.run(on_a_full_disk(tmp_path, check))
 
@@ -241,7 +241,7 @@ def test_a_decision_on_a_read_only_node_is_refused_and_not_answered_without_a_re
     async def check(engine, before):
         for _ in range(2):
             with pytest.raises(LedgerReadOnly):
-                await asyncio.wait_for(engine.decide(LOCAL, "shelf", asked("v")), 2)
+                await asyncio.wait_for(engine.decide(LOCAL, "shelf", asked("v")), 30)
 
     asyncio.run(on_a_full_disk(tmp_path, check))
 
@@ -252,22 +252,22 @@ class Stalled:
     def __init__(self, deliver):
         self._inner, self.stalled, self._held = ThreadWorkers(deliver), False, []
 
-    def submit(self, job, done):
-        self.submit_each((job() for _ in range(1)), done)
+    def commit(self, file, data, done):
+        self.submit(lambda: file.commit(data), done)
 
-    def submit_each(self, results, done):
+    def submit(self, job, done):
         if self.stalled:
-            self._held.append((results, done))
+            self._held.append((job, done))
         else:
-            self._inner.submit_each(results, done)
+            self._inner.submit(job, done)
 
     def deliver_due(self):
         self._inner.deliver_due()
 
     def resume(self):
         self.stalled = False
-        for results, done in self._held:
-            self._inner.submit_each(results, done)
+        for job, done in self._held:
+            self._inner.submit(job, done)
 
     def close(self):
         self._inner.close()
@@ -425,7 +425,7 @@ def test_a_first_start_on_a_broken_disk_says_what_is_wrong(tmp_path, error):
         disk = SimulatedDisk(SeededRandom(1))
         disk.fail("append", error=error, lasting=True)
         with pytest.raises((LedgerReadOnly, OSError)) as refused:
-            await asyncio.wait_for(Engine.open(tmp_path, corner(), simulated(disk)), 5)
+            await asyncio.wait_for(Engine.open(tmp_path, corner(), simulated(disk)), 30)
         assert str(refused.value)
 
     asyncio.run(run())

@@ -161,14 +161,23 @@ def test_a_node_that_is_away_is_a_clear_error():
 
 
 def test_a_server_that_dies_leaves_errors_and_no_hang(monkeypatch):
+    async def die(stub):
+        while not stub.paths:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+        stub.server.close()
+        await asyncio.sleep(0.3)
+        stub.status = 503
+        stub.stalled.set()
+
     async def run():
         async with Stub() as stub:
-            asyncio.get_running_loop().call_later(0.3, stub.server.close)
             stub.stalled.clear()
-            asyncio.get_running_loop().call_later(0.6, lambda: setattr(stub, "status", 503) or stub.stalled.set())
+            dying = asyncio.create_task(die(stub))
             request = b"POST /v1/track HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
             stream = Stream("event", 100.0, lambda: (None, request), connections_max=4)
             await drive([stream], ("127.0.0.1", stub.port), warm_up_s=0.0, seconds=0.5, seed=1)
+            await dying
             return stream
 
     stream = asyncio.run(run())

@@ -35,6 +35,9 @@ class Kept:
         self._frames = list(frames)
         self.last_seq = self._frames[-1].next_seq - 1
 
+    def lost(self):
+        return []
+
     def frames(self, start=0):
         return (frame for frame in self._frames if frame.number >= start)
 

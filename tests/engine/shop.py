@@ -23,9 +23,10 @@ from nextpaint.cli.commands import Directory
 from nextpaint.engine.facade import Engine
 from nextpaint.engine.index import EVENTS_TOPIC
 from nextpaint.engine.node import NodeSettings
+from nextpaint.engine.system import system_ports
 from nextpaint.govern.access import LOCAL, Access
 from nextpaint.models.embedding import HashEncoder
-from nextpaint.ports import Ports, SystemClock, SystemDisk, SystemRandom, ThreadWorkers
+from nextpaint.ports import ThreadWorkers
 from nextpaint.record.event import decode as decode_event
 from nextpaint.serve.bidding import Bids
 from nextpaint.serve.learning import Learned
@@ -162,11 +163,6 @@ def asked(visitor, **more):
 
 def ids(answer):
     return [item["id"] for item in answer["items"]]
-
-
-def system_ports(directory):
-    loop = asyncio.get_running_loop()
-    return Ports(SystemClock(), SystemDisk(directory), SystemRandom(), ThreadWorkers(loop.call_soon_threadsafe))
 
 
 @contextlib.asynccontextmanager

@@ -55,13 +55,12 @@ async def traffic(engine, items, failed, busy):
             visitor, item = f"v{chance.randrange(8)}", chance.choice(items)["item_id"]
             try:
                 await engine.ingest(LOCAL, [click(visitor, item)])
-            except Overloaded:  # events give way to decisions; a client sends again
+                if chance.randrange(4) == 0:
+                    now = engine.node.ports.clock.now_ms()
+                    await engine.put_rows(LOCAL, "orders", order_rows([chance.choice(lines)], now))
+                    await engine.put_items(LOCAL, [{"item_id": item, "stock": chance.randrange(4)}])
+            except Overloaded:  # what comes in gives way to decisions; a client sends again
                 await asyncio.sleep(0.1)
-                continue
-            if chance.randrange(4) == 0:
-                now = engine.node.ports.clock.now_ms()
-                await engine.put_rows(LOCAL, "orders", order_rows([chance.choice(lines)], now))
-                await engine.put_items(LOCAL, [{"item_id": item, "stock": chance.randrange(4)}])
             await asyncio.sleep(0.002)
 
     async def decide(number):

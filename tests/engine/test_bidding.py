@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from nextpaint.decide import RTB, Decider
+from nextpaint.engine.erasing import Asked
 from nextpaint.govern.access import LOCAL
 from nextpaint.ports import SystemClock
 from nextpaint.record.errors import ApplicationError
@@ -239,6 +240,17 @@ def test_notices_become_events_of_the_person_and_count_once(node):
     assert called(node, unknown["nurl"], AUCTION_PRICE=1).status_code == 204
     assert winner in rows(node, "SELECT subject FROM wins WHERE won = 1")  # not to their account: nobody's
     assert len(rows(node, "SELECT subject FROM wins")) == 2
+
+
+def test_a_notice_for_somebody_who_was_erased_since_is_nobodys(node):
+    reads(node, "leaver", "camping")
+    bid = only(node, asked(user={"buyeruid": "leaver"}))
+    (leaver,) = node.engine._explaining.record(bid["id"]).subjects
+    before = rows(node, "SELECT subject FROM wins")
+    assert node.run(node.engine.erase(LOCAL, Asked(anonymous_id="leaver")))["erased"]
+    assert called(node, bid["nurl"], AUCTION_PRICE=1.31, AUCTION_CURRENCY="USD").status_code == 204
+    after = rows(node, "SELECT subject FROM wins")
+    assert [leaver] not in after and len(after) == len(before) + 1
 
 
 def test_a_billed_bid_is_an_impression_and_the_cap_holds(node):

@@ -42,16 +42,16 @@ class Stalled:
     def __init__(self, workers):
         self._workers, self._jobs = workers, []
 
-    def submit_each(self, results, done):
-        self._jobs.append((results, done))
+    def commit(self, *commit):
+        self._jobs.append(commit)
 
     def deliver_due(self):
         return
 
     def go(self, writer):
         writer._workers = self._workers
-        for results, done in self._jobs:
-            self._workers.submit_each(results, done)
+        for commit in self._jobs:
+            self._workers.commit(*commit)
 
 
 def test_an_answer_does_not_wait_for_a_disk_that_stalls_longer_than_the_window(tmp_path):

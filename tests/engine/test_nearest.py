@@ -344,7 +344,7 @@ def test_what_changed_last_is_found_whatever_an_index_misses_and_before_it_is_wr
             followed._task = asyncio.create_task(followed._follow())
             await until(lambda: followed.current and "fresh" in index.wrote)
             assert "fresh" in await found()
-            changed = items[60]["item_id"]
+            changed = next(each["item_id"] for each in items[40:] if each["item_id"] not in index.finds)
             assert changed not in await found()
             await put(changed, f"{like} as well")
             await until(lambda: followed.current)

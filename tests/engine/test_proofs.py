@@ -105,7 +105,8 @@ def test_it_comes_once_a_night_by_itself(tmp_path, monkeypatch):
         async with opened(tmp_path / "node", nightly(), items=GOODS, settings=PATIENT) as engine:
             await decided(engine, 10)
             proofs, clock = engine._proofs, engine.node.ports.clock
-            night = (clock.now_ms() // DAY_MS + 1) * DAY_MS + 3 * HOUR_MS
+            three = 3 * HOUR_MS
+            night = (clock.now_ms() - three) // DAY_MS * DAY_MS + DAY_MS + three  # the next 03:00
             for at_ms, many in ((night - 1, 0), (night + 60_000, 1), (night + 20 * HOUR_MS, 1), (night + DAY_MS, 2)):
                 monkeypatch.setattr(clock, "now_ms", lambda at_ms=at_ms: at_ms)
                 proofs._look()

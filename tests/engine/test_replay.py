@@ -32,6 +32,9 @@ class Without:
     def __init__(self, ledger, seq):
         self._ledger, self._seq = ledger, seq
 
+    def lost(self):
+        return []
+
     def frames(self, start=0):
         for frame in self._ledger.frames(start):
             if frame.base_seq <= self._seq < frame.next_seq:
