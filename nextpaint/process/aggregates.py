@@ -8,14 +8,14 @@ Sums of integers wrap at their declared width as in Flink; sums of floats add in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from datasketches import hll_sketch, hll_union, tgt_hll_type
 
-from nextpaint.process import frequent, moments, quantiles
+from nextpaint.process import frequent, moments, percentiles, quantiles
 from nextpaint.process.kernels.decayed import DecayedSum
 from nextpaint.process.operators.protocol import DeadRow, StepContext
 from nextpaint.process.user_aggregates import Calls
@@ -40,6 +40,7 @@ class AggregateFunction:
     result: Callable[[Acc, int | None], Value]
     retract: Callable[[Acc, tuple[Value, ...], int], Acc] | None = None
     fades: bool = False  # the result depends on the time it is read at
+    counts_nulls: bool = False  # DISTINCT: is NULL one of the values?
 
 
 def wrap(value: int, bits: int) -> int:
@@ -193,6 +194,7 @@ def _array() -> AggregateFunction:
         lambda a, b: a + b,
         lambda acc, as_of: list(acc) if acc else None,
         lambda acc, values, time: _without(acc, _immutable(values[0])),
+        counts_nulls=True,
     )
 
 
@@ -272,6 +274,34 @@ def _quantile(q: float) -> AggregateFunction:
     return AggregateFunction((), step(1), quantiles.merge, lambda acc, as_of: quantiles.quantile(acc, q), step(-1))
 
 
+def shares_of(aggregate: Aggregate) -> tuple[float, ...]:
+    """PERCENTILE: which percentiles, as parts of one."""
+    return tuple(float(share) for _, share in aggregate.options)  # type: ignore[arg-type]
+
+
+def times_of(frequency: Sequence[Any]) -> int:
+    """PERCENTILE: how often a row counts, from the arguments after its value."""
+    return 1 if not frequency else frequency[0] if frequency[0] is not None and frequency[0] > 0 else 0
+
+
+def _percentile(aggregate: Aggregate) -> AggregateFunction:
+    shares, several = shares_of(aggregate), aggregate.type.kind is Kind.ARRAY
+
+    def step(sign: int) -> Callable[[Acc, tuple[Value, ...], int], Acc]:
+        def changed(acc: Acc, values: tuple[Value, ...], time: int) -> Acc:
+            value: Any = values[0]
+            times = times_of(values[1:])
+            return percentiles.count(acc, value, sign * times) if value is not None and times else acc
+
+        return changed
+
+    def result(acc: Acc, as_of: int | None) -> Value:
+        found = percentiles.of_counts(acc, shares)
+        return found if found is None else list(found) if several else found[0]
+
+    return AggregateFunction((), step(1), percentiles.merge, result, step(-1))
+
+
 def _immutable(value: Value) -> Any:
     return tuple(_immutable(each) for each in value) if isinstance(value, list | tuple) else value
 
@@ -293,23 +323,25 @@ def _decayed(aggregate: Aggregate) -> AggregateFunction:
 
 def _distinct(inner: AggregateFunction) -> AggregateFunction:
     """Only the first of equal values counts: (inner accumulator, ((value, times), ...)). Cost grows with the distinct
-    values of one group."""
+    values of one group. What further arguments a call has (LISTAGG's separator) belongs to the value."""
 
     def add(acc: Acc, values: tuple[Value, ...], time: int) -> Acc:
-        if values[0] is None:
+        if values[0] is None and not inner.counts_nulls:
             return acc
         seen = dict(acc[1])
-        times = seen.get(values[0], 0)
-        seen[values[0]] = times + 1
+        value = _one(values)
+        times = seen.get(value, 0)
+        seen[value] = times + 1
         return (inner.add(acc[0], values, time) if not times else acc[0], tuple(seen.items()))
 
     def retract(acc: Acc, values: tuple[Value, ...], time: int) -> Acc:
         seen = dict(acc[1])
-        times = seen.pop(values[0], 0)
-        if values[0] is None or not times:
+        value = _one(values)
+        times = seen.pop(value, 0)
+        if not times:
             return acc
         if times > 1:
-            seen[values[0]] = times - 1
+            seen[value] = times - 1
             return (acc[0], tuple(seen.items()))
         assert inner.retract is not None
         return (inner.retract(acc[0], values, time), tuple(seen.items()))
@@ -319,13 +351,18 @@ def _distinct(inner: AggregateFunction) -> AggregateFunction:
         total = a[0]
         for value, times in b[1]:
             if value not in seen:
-                total = inner.add(total, (value,), NO_TIME)
+                total = inner.add(total, value if isinstance(value, tuple) else (value,), NO_TIME)
             seen[value] = seen.get(value, 0) + times
         return (total, tuple(seen.items()))
 
     return AggregateFunction(
         (inner.zero, ()), add, merge, lambda acc, as_of: inner.result(acc[0], as_of), retract if inner.retract else None
     )
+
+
+def _one(values: tuple[Value, ...]) -> Any:
+    """The arguments as one value. A single one has an order, so it is no tuple itself."""
+    return values[0] if len(values) == 1 else values
 
 
 _TABLE: dict[str, Callable[[Aggregate, Type], AggregateFunction]] = {
@@ -346,6 +383,7 @@ _TABLE: dict[str, Callable[[Aggregate, Type], AggregateFunction]] = {
     **dict.fromkeys(("DECAYED_SUM", "DECAYED_COUNT"), lambda call, _: _decayed(call)),
     "TOP_N_COUNTS": lambda call, _: _top_counts(call.parameter),
     "APPROX_COUNT_DISTINCT": lambda call, _: _approximate_count(),
+    "PERCENTILE": lambda call, _: _percentile(call),
     "APPROX_QUANTILE": lambda call, _: _quantile(call.parameter / QUANTILE_PARTS),
 }
 

@@ -20,12 +20,14 @@ import crc32c
 import msgspec
 
 from nextpaint.ports import Disk
+from nextpaint.process.halts import OPERATOR as HALTS
 from nextpaint.process.runner import Runner
 from nextpaint.process.state import Snapshot
 from nextpaint.record.errors import ReplayError
 
-MAGIC = b"NPCKPT06"
+MAGIC = b"NPCKPT08"
 DIRECTORY = "checkpoints"
+DAY_MS = 86_400_000
 SLICE_ROWS = 1024  # about 2 ms of encoding and hashing between two steps
 _BLOCK = struct.Struct(">II")
 
@@ -58,6 +60,26 @@ def _block(body: bytes) -> bytes:
 def path_of(applied: int) -> str:
     """Where the checkpoint of a position is."""
     return f"{DIRECTORY}/{applied:016d}.ckpt"
+
+
+def carried(old: Runner, made: Runner) -> Runner:
+    """`made` with what `old` knows of the operators that both have: where retention let records go, what is made anew
+    from the rest knows less. Operators that were halted are made anew. Both must be at the same record."""
+    runner = Runner(made.design)
+    halted = tuple(f"{each.operator.id}/" for each in old.graph.stages if id(each) in old.halts.limits)
+    kept = {
+        name for name in runner.state.cells.keys() & old.state.cells.keys()
+        if not name.startswith((HALTS, *halted))
+    }  # fmt: skip
+    for source, names in ((old, kept), (made, runner.state.cells.keys() - kept)):
+        texts: dict[str, str] = {}
+        snapshot = source.state.snapshot()
+        while not snapshot.done:
+            for name, rows in snapshot.slice(SLICE_ROWS):
+                if name in names:
+                    runner.state.cells[name].load_page(rows, texts)
+    runner.restore(made.applied, made.at_ms)
+    return runner
 
 
 class CheckpointWriter:
@@ -162,6 +184,38 @@ def _blocks(data: bytes) -> Iterator[bytes]:
             raise ValueError("damaged block")
         yield body
         offset += _BLOCK.size + size
+
+
+def header(disk: Disk, applied: int) -> Header | None:
+    """What one checkpoint is of, without reading all of it; None when its file is no checkpoint."""
+    try:
+        file = disk.open(path_of(applied))
+    except FileNotFoundError:  # an older one, removed meanwhile
+        return None
+    try:
+        start = file.read(0, len(MAGIC) + _BLOCK.size)
+        if len(start) < len(MAGIC) + _BLOCK.size:
+            return None
+        size, _ = _BLOCK.unpack_from(start, len(MAGIC))
+        block = next(_blocks(file.read(0, len(start) + size)), b"")
+        return msgspec.msgpack.decode(block, type=Header)
+    except (ValueError, msgspec.MsgspecError):
+        return None
+    finally:
+        file.close()
+
+
+def keeping(times: Mapping[int, int], recent: int, days: int) -> set[int]:
+    """Which checkpoints stay: the newest `recent`, the first of each of the last `days` days (UTC), and the newest
+    first of a day that is before them, so that the whole span can be made again. `times`: position -> ledger time."""
+    ordered = sorted(times)
+    stay = set(ordered[-recent:])
+    if days and ordered:
+        firsts = list({times[each] // DAY_MS: each for each in reversed(ordered)}.values())[::-1]
+        edge = times[ordered[-1]] - days * DAY_MS
+        stay |= {each for each in firsts if times[each] > edge}
+        stay |= set([each for each in firsts if times[each] <= edge][-1:])
+    return stay
 
 
 def newest(disk: Disk, up_to: int | None = None) -> Checkpoint | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -72,6 +72,18 @@ def _date(value: Json, type_: Type) -> Value:
     return (date.fromisoformat(value) - date(1970, 1, 1)).days if isinstance(value, str) else None
 
 
+def _time(value: Json, type_: Type) -> Value:
+    """A time of day in ms of `10:20:30`, cut to the digits of its type."""
+    if not isinstance(value, str):
+        return None
+    read = time.fromisoformat(value)
+    if read.tzinfo is not None:
+        raise ValueError(f"{value[:40]!r} is not a time of day: it names a zone")
+    unit: int = 10 ** (3 - type_.precision)
+    ms = ((read.hour * 60 + read.minute) * 60 + read.second) * 1000 + read.microsecond // 1000
+    return ms // unit * unit
+
+
 def _array(value: Json, type_: Type) -> Value:
     assert type_.element is not None
     return tuple(coerce(each, type_.element) for each in value) if isinstance(value, list) else None
@@ -131,6 +143,7 @@ _COERCIONS: dict[Kind, Callable[[Json, Type], Value]] = {
     Kind.DECIMAL: _decimal,
     Kind.BYTES: _bytes,
     Kind.DATE: _date,
+    Kind.TIME: _time,
     Kind.ARRAY: _array,
     Kind.ROW: _row,
     Kind.MAP: _map,

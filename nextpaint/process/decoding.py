@@ -30,6 +30,7 @@ from nextpaint.process.kernels.json_columns import (
     RAW,
     REAL,
     RECORD,
+    STACK,
     TEXT,
     TIME,
     UNESCAPED,
@@ -166,7 +167,7 @@ class ColumnTree(ABC):
         if valid is not None:
             values = np.where(valid, values, values.dtype.type(0))  # what no record gave was not written
         if type_.kind is Kind.FLOAT:
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):  # invalid: a signalling NaN, which bytes may spell
                 values = values.astype(np.float32).astype(np.float64)
         return Column(type_, values.astype(np.bool_) if kind == BOOLEAN else values, valid)
 
@@ -200,7 +201,6 @@ class JsonDecoder(ColumnTree):
         self._names = bytearray()
         super().__init__(fields, _KINDS)
         self._node_array = np.array(self._nodes, np.int64)
-        self._stack = np.empty((DEPTH_MAX, 2), np.int64)
         self._name_array = np.frombuffer(bytes(self._names) + bytes(8), np.uint8)
 
     def _node(self, declared: Field, kind: int) -> None:
@@ -225,7 +225,7 @@ class JsonDecoder(ColumnTree):
         reals = words.view(np.float64)
         used = decode_json(
             buffer, start, length, self._name_array, self._node_array, words, reals, lengths, states, arena, flags,
-            self._stack,
+            np.zeros(STACK, np.int64),  # of this pass: threads may share a decoder
         )  # fmt: skip
         return Pass(buffer, arena[:used], words, reals, lengths, states, flags != CLEAN)
 

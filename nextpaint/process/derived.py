@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from nextpaint.process.functions.compile import compile_row
 from nextpaint.record.columns import Value
-from nextpaint.sql.plan import Table
+from nextpaint.sql.program import Table
 
 
 class Carried(NamedTuple):

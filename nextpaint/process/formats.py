@@ -17,7 +17,7 @@ from nextpaint.record.columns import IntArray, Value
 from nextpaint.record.types import Type
 from nextpaint.record.views import ByteArray
 from nextpaint.sql.formats import AVRO, IMAGES, JSON, value_format
-from nextpaint.sql.plan import Table
+from nextpaint.sql.program import Table
 
 
 class RecordDecoder(Protocol):

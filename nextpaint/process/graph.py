@@ -14,11 +14,11 @@ from hashlib import blake2b
 from typing import Any
 
 from nextpaint.process.operators import choice
+from nextpaint.process.operators.arrival_time import TimedByArrival
 from nextpaint.process.operators.conflicts import ConflictingRows
 from nextpaint.process.operators.expand import Expand
 from nextpaint.process.operators.exposures import Exposures
 from nextpaint.process.operators.group import GroupAggregate
-from nextpaint.process.operators.interval import IntervalJoin
 from nextpaint.process.operators.learning import EXPLORED_FIELDS, LearnerSpec, Learning
 from nextpaint.process.operators.lookup import LookupJoin
 from nextpaint.process.operators.match import PatternMatch
@@ -30,6 +30,7 @@ from nextpaint.process.operators.time_sort import SortByTime
 from nextpaint.process.operators.together import BoughtTogether
 from nextpaint.process.operators.values import ConstantRows
 from nextpaint.process.operators.vectors import TextVectors
+from nextpaint.process.operators.watermark_column import WatermarkBeside
 from nextpaint.process.operators.window_rank import WindowTopN
 from nextpaint.process.operators.window_table import window_table
 from nextpaint.process.sources import Explode, Exploding, Source
@@ -38,7 +39,8 @@ from nextpaint.process.watermarks import SourceSettings
 from nextpaint.record.types import BIGINT, BYTES, STRING, Field
 from nextpaint.sql import plan
 from nextpaint.sql.narrowing import narrowed
-from nextpaint.sql.plan import At, Insert, Node, Program, Table, WindowKind, inputs_of
+from nextpaint.sql.plan import At, Node, WindowKind, inputs_of
+from nextpaint.sql.program import Insert, Program, Table
 from nextpaint.sql.settings import duration_ms
 
 VECTORS = Table("_vectors", (Field("content", STRING), Field("vector", BYTES)))
@@ -193,10 +195,12 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.TemporalJoin: ("temporal", choice.temporal),
     plan.LookupJoin: ("lookup", LookupJoin),
     plan.Join: ("join", choice.join),
-    plan.IntervalJoin: ("interval", IntervalJoin),
+    plan.IntervalJoin: ("interval", choice.interval),
     plan.WindowJoin: ("window_join", choice.window_join),
     plan.Expand: ("expand", Expand),
     plan.ChangeLog: ("changelog", ChangesAsRows),
+    plan.ArrivalTime: ("arrival_time", TimedByArrival),
+    plan.WatermarkColumn: ("watermark", WatermarkBeside),
     plan.Match: ("match", PatternMatch),
 }
 

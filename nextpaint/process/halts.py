@@ -17,6 +17,7 @@ from nextpaint.process.state import State
 from nextpaint.record.runs import Run
 
 HALT_TOPIC = "_halt"
+OPERATOR = "halts"  # whose cell it is
 
 
 class Halt(TypedDict):
@@ -35,7 +36,7 @@ class Halts:
     def __init__(self, graph: Graph, ceiling: int, state: State) -> None:
         self._graph = graph
         self._ceiling = ceiling
-        self._halted = state.cell("halts", "halted")
+        self._halted = state.cell(OPERATOR, "halted")
         self._targets = {stage.operator.id: name for name, stage in graph.targets.items()}
         self._leads = _leads(graph.stages)
         self.limits: dict[int, int] = {}  # by id of the stage; empty while nothing is halted

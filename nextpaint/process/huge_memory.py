@@ -42,6 +42,8 @@ class HugeMemory:
 
 def _mapped(size: int) -> Words:
     """Zeroed words that begin at a large page."""
+    # Shared memory, for which large pages are off unless somebody turned them on (shmem_enabled): where memory is fresh
+    # the system takes milliseconds to zero one, which a step should not wait for without being asked.
     mapping = mmap.mmap(-1, size + PAGE_BYTES)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         try:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from nextpaint.process.backlog import FirstColumns
 from nextpaint.process.followed import Followed
 from nextpaint.process.mirror import Fading, TableMirror
+from nextpaint.process.operators.arrival_time import TimedByArrival
 from nextpaint.process.operators.conflicts import ConflictingRows
 from nextpaint.process.operators.dedup import FirstArrival, FirstRow, LastRow
 from nextpaint.process.operators.expand import Expand
@@ -35,6 +36,7 @@ from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.time_sort import SortByTime
 from nextpaint.process.operators.top import TopN
+from nextpaint.process.operators.watermark_column import WatermarkBeside
 from nextpaint.process.operators.window import WindowAggregation
 from nextpaint.process.operators.window_join import WindowJoin
 from nextpaint.process.operators.window_rank import WindowTopN
@@ -312,7 +314,7 @@ def _reach(operator: Operator | None, columns: set[int]) -> bool:
     match operator:
         case None:
             return True
-        case Project() | Expand() | ChangesAsRows():
+        case Project() | Expand() | ChangesAsRows() | WatermarkBeside() | TimedByArrival():
             return _reach(_inputs(operator)[0], _copied(operator, columns))
         case Filter() | Forward() | MaterialisedTable() | SortByTime() | Union() | SetComparison():
             return all(_reach(each, columns) for each in _inputs(operator))
@@ -343,13 +345,17 @@ def _reach(operator: Operator | None, columns: set[int]) -> bool:
     return True
 
 
-def _copied(operator: Project | Expand | ChangesAsRows, columns: set[int]) -> set[int]:
+def _copied(
+    operator: Project | Expand | ChangesAsRows | WatermarkBeside | TimedByArrival, columns: set[int]
+) -> set[int]:
     """The input columns that these output columns are plain copies of."""
     match operator:
         case Project():
             return {each for column in columns if (each := operator.source_of(column)) is not None}
-        case Expand():
+        case Expand() | WatermarkBeside():
             return {each for each in columns if each < operator.width}
+        case TimedByArrival():
+            return columns - {operator.column}
         case ChangesAsRows():
             return {each - 1 for each in columns if each}
 

@@ -22,11 +22,12 @@ from nextpaint.process.kernels.json_text import (
     DECIMAL_BYTES,
     INTEGER,
     JSON,
+    REAL_BYTES,
+    RECORD_BYTES,
     TEXT,
     write_decimals,
     write_json,
     write_reals,
-    write_records,
 )  # fmt: skip
 from nextpaint.record.codec import EncodedBatch, Record, record_batch
 from nextpaint.record.columns import KIND_NAMES, Batch, Column, DecimalColumn, IntArray, Value
@@ -87,8 +88,7 @@ class Block:
 
     @staticmethod
     def of(topic: str, operator: int, names: tuple[str, ...], batch: Batch) -> Block:
-        first = np.searchsorted(batch.seq, batch.seq, side="left")
-        return Block(topic, operator, names, batch, np.arange(len(batch), dtype=np.int64) - first)
+        return Block(topic, operator, names, batch, _ordinals(batch.seq))
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -115,10 +115,16 @@ class Block:
 
     def encoded(self, at_ms: int) -> EncodedBatch:
         """The rows as records of one batch, at one time: the bytes of `output_value` for each."""
-        values = json_rows(self.names, self.batch.columns)
-        body = np.empty(len(values.buffer) + 24 * len(values), np.uint8)
-        used = write_records(values.buffer, values.start, values.length, body)
-        return record_batch(body[:used].data, len(values), at_ms)
+        values = json_rows(self.names, self.batch.columns, as_records=True)
+        return record_batch(values.buffer.data, len(values), at_ms)
+
+
+def _ordinals(seqs: IntArray) -> IntArray:
+    """The place of each row among those of its seq."""
+    again = seqs[1:] == seqs[:-1]
+    if not again.any():
+        return np.zeros(len(seqs), np.int64)
+    return np.arange(len(seqs), dtype=np.int64) - np.searchsorted(seqs, seqs, side="left")
 
 
 @dataclass(slots=True)
@@ -133,6 +139,11 @@ class Outputs:
 
     def __iter__(self) -> Iterator[OutputRow]:
         return merge(self.dead, *self.blocks, key=lambda row: row.identity)
+
+    def extend(self, later: Outputs) -> None:
+        """Add what a later part of the same step gave."""
+        self.blocks += later.blocks
+        self.dead += later.dead
 
     @property
     def last(self) -> OutputIdentity:
@@ -159,8 +170,9 @@ class Outputs:
 # ------------------------------------------------------------ JSON
 
 
-def json_rows(names: Sequence[str], columns: Sequence[Column]) -> Views:
-    """Each row as a JSON object, the bytes msgspec would write. At least one column."""
+def json_rows(names: Sequence[str], columns: Sequence[Column], *, as_records: bool = False) -> Views:
+    """Each row as a JSON object, the bytes msgspec would write. At least one column. `as_records`: the buffer is the
+    records of a batch with these values."""
     rows = len(columns[0])
     cells = [_cells(column) for column in columns]
     words = np.empty((len(cells), rows), np.int64)
@@ -175,13 +187,15 @@ def json_rows(names: Sequence[str], columns: Sequence[Column]) -> Views:
     before = [(b"," if at else b"{") + msgspec.json.encode(name) + b":" for at, name in enumerate(names)]
     name_start = np.cumsum([0, *map(len, before)], dtype=np.int64)
     # An integer takes at most 20 bytes, a character of text at most six.
-    bound = rows * (int(name_start[-1]) + 1 + 22 * len(cells)) + 6 * int(np.maximum(lengths, 0).sum(dtype=np.int64))
+    bound = rows * (int(name_start[-1]) + 1 + 22 * len(cells) + RECORD_BYTES) + 6 * int(
+        np.maximum(lengths, 0).sum(dtype=np.int64)
+    )
     into = np.empty(bound, np.uint8)
     start, length = np.empty(rows, np.int64), np.empty(rows, np.int32)
     used = write_json(
         np.array([cell.kind for cell in cells], np.int64), np.frombuffer(b"".join(before), np.uint8), name_start,
         np.array([cell.text.ctypes.data if cell.text is not None else 0 for cell in cells], np.int64),
-        words, lengths, valid, into, start, length,
+        words, lengths, valid, as_records, into, start, length,
     )  # fmt: skip
     return Views(into[:used], start, length)
 
@@ -226,7 +240,7 @@ def _decimals(column: DecimalColumn) -> _Cells:
 
 def _reals(column: Column) -> _Cells:
     values = np.ascontiguousarray(column.values)
-    into = np.empty(32 * len(values), np.uint8)
+    into = np.empty(REAL_BYTES * len(values), np.uint8)
     start, length = np.empty(len(values), np.int64), np.empty(len(values), np.int32)
     used = write_reals(values, into, start, length)
     long = (length < 0).nonzero()[0]

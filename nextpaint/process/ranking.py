@@ -88,10 +88,10 @@ class Ranking:
         insort(self.places, place)
 
     def find(self, order: Order, row: Row) -> int | None:
-        """Where an equal row is; of several the one that came last."""
+        """Where an equal row is; of several the one that came first, as in Flink."""
         low = bisect_left(self.places, (order,))
         high = bisect_right(self.places, (order, _LAST), lo=low)
-        for index in range(high - 1, low - 1, -1):
+        for index in range(low, high):
             if self.places[index].row == row:
                 return index
         return None

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from nextpaint.process.erasures import Erasures
 from nextpaint.process.graph import Design, Graph, Stage, build
 from nextpaint.process.halts import Halts
-from nextpaint.process.operators.protocol import DeadRow, StepContext
+from nextpaint.process.operators.protocol import DeadRow, Operator, StepContext
 from nextpaint.process.outputs import DEAD_TOPIC as DEAD_TOPIC
 from nextpaint.process.outputs import Block, Outputs, plain
 from nextpaint.process.outputs import OutputIdentity as OutputIdentity
@@ -43,7 +44,17 @@ class Runner:
             places[id(stage.operator)] = len(self._sources) + len(self._routes) - 1
         ceiling = bytes_of(design.program.settings.get("nextpaint.state.ceiling", "0"))
         self.halts = Halts(self.graph, ceiling, self.state)
+        self.erasures = Erasures(self.graph, self.state)
+        self._clocked = self._following_the_clock()
         self._statements = {name: index + 1 for index, name in enumerate(self.graph.targets)}
+
+    def _following_the_clock(self) -> list[Operator]:
+        """The operators whose watermark is the ledger's clock, or held back by it."""
+        found: dict[int, Operator] = {}
+        for stage, _ in self._routes:
+            if stage.operator.follows_clock or any(id(each.operator) in found for each in stage.inputs):
+                found[id(stage.operator)] = stage.operator
+        return list(found.values())
 
     # ------------------------------------------------------------ forward
 
@@ -52,6 +63,16 @@ class Runner:
         if not records:
             return Outputs()
         runs = [each for each in records if isinstance(each, Run)] or gathered(records)  # type: ignore[arg-type]
+        if not self.erasures.concern(runs):
+            return self._apply(runs)
+        outputs = Outputs()
+        for piece, erasure in self.erasures.pieces(runs):
+            outputs.extend(self._apply(piece))
+            if erasure is not None:
+                self.erasures.apply(erasure, self.applied, self.at_ms)
+        return outputs
+
+    def _apply(self, runs: Sequence[Run]) -> Outputs:
         context = StepContext(seqs_of(runs), clocks_of(runs))
         batches = self._read(runs, context)
         self.halts.read(runs)
@@ -80,7 +101,9 @@ class Runner:
                 by_topic.setdefault(run.topic, []).append(run)
         batches: dict[str, Batch] = {}
         for topic, names in self.graph.by_topic.items():
-            arrived = Arrived.of(by_topic[topic]) if topic in by_topic else None
+            part = by_topic.get(topic, [])
+            known = (context.seqs, context.at_ms) if len(part) == len(runs) else None
+            arrived = Arrived.of(part, known) if part else None
             for name in names:
                 source = self.graph.sources[name]
                 timed = source.table.watermark is not None
@@ -111,7 +134,9 @@ class Runner:
             elif len(inputs) == 1:
                 given = found[0]
                 if given is None:
-                    continue
+                    if not stage.operator.follows_clock:
+                        continue
+                    given = stage.inputs[0].operator.nothing
                 batch = stage.operator.step((given,), context)
             else:
                 if all(each is None for each in found):
@@ -155,7 +180,7 @@ class Runner:
     def next_due_ms(self) -> int | None:
         """The ledger time at which something held would fire though no record arrives; None when nothing is held.
 
-        A node appends a tick then. Only sources whose watermark may follow silence count.
+        A node appends a tick then. Only sources whose watermark may follow silence count, and what follows the clock.
         """
         timers = [timer for operator in self.graph.operators() if (timer := operator.next_timer()) is not None]
         if not timers:
@@ -165,6 +190,8 @@ class Runner:
             for source in self.graph.sources.values()
             if source.table.watermark is not None and (at := source.clock.due_ms(min(timers))) is not None
         ]
+        clocked = [each.next_timer() for each in self._clocked]
+        due += [timer + 1 for timer in clocked if timer is not None and timer >= self.at_ms]
         return min(due, default=None)
 
     # ------------------------------------------------------------ state
@@ -175,6 +202,7 @@ class Runner:
         for operator in self.graph.operators():
             operator.restore()
         self.halts.restore()
+        self.erasures.restore()
 
     def late(self) -> dict[str, int]:
         """Rows dropped as late since start, by operator."""

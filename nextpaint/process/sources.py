@@ -44,7 +44,7 @@ from nextpaint.record.columns import (
 from nextpaint.record.runs import Run, joined
 from nextpaint.record.types import Field, Kind
 from nextpaint.record.views import ByteArray
-from nextpaint.sql.plan import Table
+from nextpaint.sql.program import Table
 
 _ESCAPE = b"\\u"  # how JSON may write any character otherwise
 FEW = 8  # records that are decoded one by one: a columnar pass costs as much as about so many
@@ -102,9 +102,10 @@ class Arrived:
         return found
 
     @staticmethod
-    def of(runs: Sequence[Run]) -> Arrived:
+    def of(runs: Sequence[Run], known: tuple[IntArray, IntArray] | None = None) -> Arrived:
+        """`known`: `seqs` and `at_ms`, where somebody has them."""
         buffer, places = joined(runs)
-        return Arrived(buffer, places, seqs_of(runs), clocks_of(runs))
+        return Arrived(buffer, places, *(known or (seqs_of(runs), clocks_of(runs))))
 
 
 def seqs_of(runs: Sequence[Run]) -> IntArray:
@@ -254,7 +255,11 @@ class Source(Operator):
                 bury(seq, _reason(error))
                 continue
             for kind, each in rows:
-                table.apply(out, kind, seq, each, at_ms)
+                if kind == UPDATE_BEFORE:  # of an image that changes nothing: told all the same, as Flink does
+                    out.add(UPDATE_BEFORE, seq, each)
+                    out.add(UPDATE_AFTER, seq, each)
+                else:
+                    table.apply(out, kind, seq, each, at_ms)
                 if self._rowtime is not None:
                     time = each[self._rowtime]
                     assert isinstance(time, int), "rows are stamped when decoded"
@@ -307,7 +312,8 @@ class Source(Operator):
         return [(DELETE, stored)] if stored is not None else []
 
     def _imaged(self, image: Image, record: Carried) -> list[tuple[int, Row]]:
-        """The changes of an image: as they are, or by the key of a table that is kept by key."""
+        """The changes of an image: as they are, or by the key of a table that is kept by key, where an update that
+        says itself that it changes nothing is only its UPDATE_BEFORE."""
         op, before, after = image
         if self.rows_table is None:
             kinds = (UPDATE_BEFORE, UPDATE_AFTER) if op == "u" else (DELETE, INSERT)
@@ -319,7 +325,8 @@ class Source(Operator):
         if after is not None:
             moved = stored is not None and before is not None and self._key(before) != self._key(after)
             gone = [(DELETE, stored)] if moved and stored is not None else []
-            return [*gone, (INSERT, self._cells(after, record))]
+            row = self._cells(after, record)
+            return [(UPDATE_BEFORE, row)] if row == stored and before == after else [*gone, (INSERT, row)]
         if stored is None or before is None:
             return []
         ended = self._ended(stored, before)

@@ -15,6 +15,7 @@ Not here: event time, files, threads.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -65,6 +66,8 @@ def restored(value: Any, known: dict[str, str]) -> Immutable:
         if len(value) == 2 and value[0] == _DECIMAL:
             return Decimal(value[1])
         return tuple([restored(each, known) for each in value])
+    if kind is float and value != value:
+        return math.nan  # one object, as `kept` puts it into keys: two NaN are not equal otherwise
     return value
 
 
@@ -270,7 +273,7 @@ class Cell:
             else:
                 page = self.pages[self._frozen.pop()]
             hashed = sum(self.row_hash(key, value) for key, value in page.items())
-            yield FrozenPage(len(page), hashed, self._encoded_page(page))
+            yield FrozenPage(len(page), hashed, self.encoded(page))
         self._frozen = None
 
     def thaw(self) -> None:
@@ -278,7 +281,8 @@ class Cell:
         self._frozen = None
         self._saved = {}
 
-    def _encoded_page(self, page: dict[Key, Immutable]) -> bytes:
+    def encoded(self, page: Mapping[Key, Immutable]) -> bytes:
+        """Rows as `load_page` takes them."""
         if self._decimals:
             return _encoder.encode([(_tagged(key), _tagged(value)) for key, value in page.items()])
         return _encoder.encode(list(page.items()))

@@ -33,6 +33,7 @@ Words = npt.NDArray[np.int64]
 _PAGE_FORMAT = struct.Struct("<HHI")  # format, fields, rows
 _FORMAT = 1
 _EXPORTED = 256
+_WORDS = 1024  # rows looked at together where only words are wanted
 _ONE_BYTES = 1024  # of the texts of one row of Python values; longer ones are taken where they are
 _NO_NULLS: npt.NDArray[np.bool_] = np.empty(0, np.bool_)
 _KINDS = {Kind.BOOLEAN: TRUTH, Kind.STRING: STRING, Kind.BYTES: BYTES}
@@ -403,10 +404,27 @@ class TypedCell(Cell):
             count = int((slots >= 0).sum())
             yield from zip(slots[:count].tolist(), self.packing.values(packed, count), strict=True)
 
+    def words(self, fields: Sequence[int]) -> Words:
+        """Some fields of one word each, and the slot, of every row: a line for each, in order of slots."""
+        places = [self.packing.at[each] for each in fields]
+        packed, slots = np.empty((_WORDS, self.packing.width), np.int64), np.empty(_WORDS, np.int64)
+        found = [np.empty((0, len(places) + 1), np.int64)]
+        at = 0
+        while at < self.meta[paged.HIGH]:
+            at = cells.cell_export(self.meta, at, packed, slots)
+            count = int((slots >= 0).sum())
+            found.append(np.column_stack([*(packed[:count, place] for place in places), slots[:count]]))
+        return np.concatenate(found)
+
     def reclaim(self) -> None:
         """Free what a step's kernels took out."""
         if self.meta[paged.LIMBO]:
             cells.cell_reclaim(self.meta)
+
+    def wipe(self) -> None:
+        """Zero all memory of a cell that is not used again."""
+        for piece in (*self._segments, *self._kept):
+            piece.fill(0)
 
     # ------------------------------------------------------------ hash and snapshots
 

@@ -11,14 +11,18 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nextpaint.process.kernels import cells, chains, packing, paged
+from nextpaint.process.kernels import chains, packing, paged
 from nextpaint.process.kernels.paged import ROOM_OUT, WORD
 from nextpaint.process.typed import Packing, TypedCell
 from nextpaint.record.columns import Value
 
 Words = npt.NDArray[np.int64]
-_EXPORTED = 1024
 _OUT_ROWS = 64
+
+
+def ordered(rows: Words, by: Sequence[int]) -> Words:
+    """The slots of what `TypedCell.words` gave, sorted by these columns (the first weighs most)."""
+    return np.ascontiguousarray(rows[np.lexsort([rows[:, each] for each in reversed(by)]), -1])
 
 
 class Chains:
@@ -39,18 +43,9 @@ class Chains:
     def restore(self, order: Sequence[int]) -> None:
         """Chain all rows anew, sorted by these fields of one word each (the first weighs most)."""
         self.clear()
-        cell, words = self._cell, [self._cell.packing.at[each] for each in order]
-        packed, slots = np.empty((_EXPORTED, cell.packing.width), np.int64), np.empty(_EXPORTED, np.int64)
-        found: list[Words] = []
-        at = 0
-        while at < cell.meta[paged.HIGH]:
-            at = cells.cell_export(cell.meta, at, packed, slots)
-            count = int((slots >= 0).sum())
-            found.append(np.column_stack([*(packed[:count, word] for word in words), slots[:count]]))
-        if found:
-            rows = np.concatenate(found)
-            sorted_ = rows[np.lexsort([rows[:, each] for each in reversed(range(len(words)))])]
-            self.built(np.ascontiguousarray(sorted_[:, -1]))
+        rows = self._cell.words(order)
+        if len(rows):
+            self.built(ordered(rows, range(len(order))))
 
     def built(self, slots: Words) -> None:
         """Chain rows in this order."""

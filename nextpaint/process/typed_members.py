@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextpaint.process import frequent
+from nextpaint.process.erasing import Erased, Traces, held, removed
 from nextpaint.process.kept import Kept
 from nextpaint.process.kernels import members
 from nextpaint.process.kernels.paged import REAL, WORD
@@ -151,6 +152,23 @@ class Members:
         slots = np.ascontiguousarray(found[np.lexsort([found[:, each] for each in by]), members.LEAD])
         if not members.members_linked(groups.meta, self.cell.meta, slots, groups.link_at, self.links):
             raise ValueError(f"cell {self.cell.name}: a member without its group")
+
+    def erase(self, traces: Traces, groups: Words) -> Erased:
+        """Drop the members of the groups with these hashes, and a DISTINCT value that names the person; in others the
+        person is marked."""
+        found = np.empty((len(self.cell), members.LEAD + 1), np.int64)
+        members.members_exported(self.cell.meta, found)
+        gone = set(map(tuple, groups.tolist()))
+        candidates = found[np.isin(found[:, members.GROUP_LOW], groups[:, 0])]
+        pairs = candidates[:, [members.GROUP_LOW, members.GROUP_HIGH]].tolist()
+        slots = [
+            slot for slot, pair in zip(candidates[:, members.LEAD].tolist(), pairs, strict=True) if tuple(pair) in gone
+        ]
+        hits = held(self.cell, traces)
+        distinct = [number for number, each in enumerate(self.calls) if each.member.what == members.DISTINCT]
+        counted = found[np.isin(found[:, members.CALL], distinct), members.LEAD]
+        doomed = np.unique(np.concatenate([np.array(slots, np.int64), hits[np.isin(hits[:, 0], counted), 0]]))
+        return removed(self.cell, doomed, hits[~np.isin(hits[:, 0], doomed)])
 
     # ------------------------------------------------------------ reading
 

@@ -10,7 +10,7 @@ from typing import Any
 from nextpaint.process.graph import Design
 from nextpaint.process.live import Tables
 from nextpaint.process.runner import Arriving, OutputRow, Runner
-from nextpaint.sql.plan import Program
+from nextpaint.sql.program import Program
 
 Records = list[Arriving]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nextpaint.ports import SeededRandom, SimulatedDisk
 from nextpaint.process import checkpoint
@@ -94,3 +96,51 @@ def test_state_of_another_application_is_refused() -> None:
     stranger.state.cells.pop(next(name for name, _ in found.pages))
     with pytest.raises(ReplayError, match="which this application does not have"):
         found.load(stranger)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    gaps=st.lists(st.integers(1, 3 * checkpoint.DAY_MS), min_size=1, max_size=80), recent=st.integers(1, 3),
+    days=st.integers(0, 9),
+)  # fmt: skip
+def test_the_newest_stay_and_enough_of_each_day_to_make_the_span_again(gaps: list[int], recent: int, days: int) -> None:
+    """As a node keeps them: looked at after each new one, those that do not stay are gone for good."""
+    kept: dict[int, int] = {}
+    made: list[int] = []
+    at_ms = 0
+    for applied, gap in enumerate(gaps):
+        at_ms += gap
+        made.append(at_ms)
+        kept[applied] = at_ms
+        stay = checkpoint.keeping(kept, recent, days)
+        kept = {each: kept[each] for each in sorted(stay)}
+        assert set(range(max(0, applied + 1 - recent), applied + 1)) <= kept.keys()
+        assert len(kept) <= recent + days + 2
+        edge = at_ms - days * checkpoint.DAY_MS
+        for moment in (each for each in made if each >= edge and days):
+            assert min(kept.values()) <= moment, "whatever happened in the span can be made again"
+
+
+def test_a_header_is_read_without_the_rest() -> None:
+    disk, runner = SimulatedDisk(SeededRandom(1)), make()
+    whole(runner, records(stream(1, 80)))
+    data = written(disk, runner)
+    path = checkpoint.path_of(runner.applied)
+    found = checkpoint.header(disk, runner.applied)
+    assert found is not None and (found.applied, found.next_frame) == (runner.applied, 7)
+    for damaged in (b"", data[:10], data[:15], b"x" + data[1:]):
+        disk.replace(path, damaged)
+        assert checkpoint.header(disk, runner.applied) is None
+    assert checkpoint.header(disk, 10**6) is None
+
+
+def test_what_is_carried_and_what_was_made_are_one_state() -> None:
+    old, new = make(), make()
+    arriving = records(stream(4, 120))
+    whole(old, arriving)
+    whole(new, arriving)
+    assert checkpoint.carried(old, new).state.hash() == old.state.hash()
+    less = make()
+    whole(less, arriving[60:])
+    assert less.state.hash() != old.state.hash()
+    assert checkpoint.carried(old, less).state.hash() == old.state.hash(), "all operators are the same: nothing is lost"

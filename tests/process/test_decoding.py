@@ -33,7 +33,7 @@ from nextpaint.record.types import (
     mapping,
     row,
 )  # fmt: skip
-from nextpaint.sql.plan import Table, Watermark
+from nextpaint.sql.program import Table, Watermark
 
 BID = row(Field("auction", BIGINT), Field("channel", STRING), Field("inner", row(Field("x", DOUBLE))))
 FIELDS = (
@@ -153,6 +153,32 @@ def test_records_in_the_usual_form_are_what_msgspec_decodes(record, change):
 def test_times_at_their_bounds(time, sure):
     decoded = agree([f'{{"ts":"{time}","ok":true}}'.encode()])
     assert not (sure and decoded.odd[0])
+
+
+def test_the_date_that_is_remembered_is_that_of_the_record():
+    dates = ("2026-01-02", "2026-01-03", "2026-02-03", "2026-01-99", "2026-02-29", "2025-02-03", "x026-02-03")
+    pairs = [date for one in dates for other in dates for date in (one, other)]
+    before = ",".join(f'"{field.name}":null' for field in FIELDS[:6])
+    decoded = agree([f'{{{before},"ts":"{date} 01:02:03.004"}}'.encode() for date in pairs])
+    assert not any(decoded.odd[:2]), "what is sure is taken at once"
+
+
+@pytest.mark.parametrize("odd", ['\\"', "\\\\", "\\n", "\x1f", "\x7f", "é", "\u2028", "😀", "a"])
+def test_text_with_something_odd_at_every_place(odd):
+    plain = "abcdefghijklmnopqrstuvwxyz,{}:0123456789" * 2
+    texts = [plain[:at] + odd + plain[at:size] for size in (7, 8, 9, 31, 32, 33, 63, 64, 65, 80) for at in range(size)]
+    agree([f'{{"name":"{text}","n":1}}'.encode() for text in texts])
+
+
+def test_numbers_of_every_length():
+    digits = "12345678901234567890"
+    whole = [digits[:size] for size in range(1, 20)] + ["0", "00", "01", "9" * 18, "0" * 9]
+    numbers = [
+        *whole,
+        *(f"{each}.{digits[:size]}" for each in whole for size in range(18)),
+        *(f"-{each}" for each in whole),
+    ]
+    agree([f'{{"name":"","n":1,"big":{each},"tiny":1,"x":{each}}}'.encode() for each in numbers])
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)

@@ -74,10 +74,12 @@ def test_with_a_key_images_are_upserts_and_deletions_of_the_row_that_is_kept():
     found = changes(key, [
         {"op": "c", "after": ROW}, {"op": "u", "before": None, "after": {"g": "x", "n": 5}},
         {"op": "d", "before": stale}, {"op": "d", "before": stale},
-        {"op": "c", "after": ROW}, {"op": "u", "before": ROW, "after": OTHER},
+        {"op": "c", "after": ROW}, {"op": "c", "after": ROW}, {"op": "u", "before": ROW, "after": ROW},
+        {"op": "u", "before": ROW, "after": OTHER},
     ])  # fmt: skip
     assert [(kind, *row.values()) for kind, row in found] == [
         ("+I", "x", 1, 1), ("-D", "x", 1, 1), ("+I", "x", 5, 1), ("-D", "x", 5, 1), ("+I", "x", 1, 1),
+        ("-D", "x", 1, 1), ("+I", "x", 1, 1),  # not a second time, but where an update says so
         ("-D", "x", 1, 1), ("+I", "y", 2, 1),
     ]  # fmt: skip
 

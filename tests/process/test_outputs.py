@@ -62,7 +62,8 @@ def test_doubles_have_their_shortest_text(values):
 @pytest.mark.parametrize("odd", ['"', "\\", "\n", "\x01", "é", "a"])
 def test_texts_of_every_length_with_something_odd_at_every_place(odd):
     plain = "abcdefghijklmnopqrstuvwxyz"
-    texts = [plain[:at] + odd + plain[at:size] for size in range(26) for at in range(size + 1)]
+    long = [(plain * 3)[:at] + odd + (plain * 3)[at:size] for size in (31, 32, 33, 65, 70) for at in range(size + 1)]
+    texts = [plain[:at] + odd + plain[at:size] for size in range(26) for at in range(size + 1)] + long
     column = Column.of(STRING, texts)
     assert json_rows(("x",), (column,)).raw() == [msgspec.json.encode({"x": text}) for text in texts]
 

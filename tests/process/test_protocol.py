@@ -19,7 +19,8 @@ from nextpaint.process.state import State
 from nextpaint.record.columns import IDLE, MAX_WATERMARK, Batch
 from nextpaint.record.types import BIGINT, STRING, TIMESTAMP, Field
 from nextpaint.sql import plan
-from nextpaint.sql.plan import Aggregate, Insert, Program, Scan, Schema, Table, Watermark
+from nextpaint.sql.plan import Aggregate, Scan, Schema
+from nextpaint.sql.program import Insert, Program, Table, Watermark
 from tests.process.harness import cut, outputs_of, records, reloaded, runner_of, table, whole
 
 CLICKS = Table(

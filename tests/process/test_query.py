@@ -60,13 +60,13 @@ def theirs(rows: list[Any], query: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("query", QUERIES)
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(ROWS)
 def test_a_query_gives_what_duckdb_gives(query: str, rows: list[Any]) -> None:
     assert sorted(ours(rows, query), key=repr) == sorted(theirs(rows, query), key=repr)
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(ROWS)
 def test_order_and_limit(rows: list[Any]) -> None:
     query = "SELECT id, n FROM t WHERE n IS NOT NULL ORDER BY n DESC, id LIMIT 5"

@@ -90,10 +90,12 @@ def build_wall_clock(call: Call, operands: tuple[Operand, ...]) -> Operand:
 
 
 def build_instant(call: Call, operands: tuple[Operand, ...]) -> Operand:
-    """INSTANT: (what clocks show), option zone. In an hour that does not exist clocks have not been put
-    forward yet; of an hour that comes twice it is the first."""
+    """INSTANT: (what clocks show[, an instant]), option zone. In an hour that does not exist clocks have not been put
+    forward yet; of an hour that comes twice it is the first. With an instant they are as far from UTC as then."""
     name = _zone_of(call)
     zone(name)
+    if len(operands) == 2:
+        return plain(lambda ms, then: ms - wall_clock(then, name) + then, fallible=True)(call, operands)
     return plain(lambda ms: instant(ms, name), fallible=True)(call, operands)
 
 

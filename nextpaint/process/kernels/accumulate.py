@@ -143,6 +143,40 @@ def merge(program: Address, lines: int, row: Address, other: Address) -> None:
 
 
 @inner
+def left(program: Address, lines: int, row: Address, other: Address) -> Any:
+    """Take another row's accumulators, which were merged into a row's, out of them; whether a MIN or MAX left with them
+    that is now to be `sought`. Not for reals, FIRST and LAST, which depend on the order of rows."""
+    gone = False
+    for line in range(lines):
+        at = program + line * 8 * LINE
+        what = load(at)
+        word = 8 * load(at + 48)
+        acc, less = row + word, other + word
+        if what <= SUM:
+            store(acc, load(acc) - load(less))
+            if what == SUM:
+                store(acc + 8, load(acc + 8) - load(less + 8))
+        elif load(other + 8 * NULLS) >> load(at + 56) & 1 == 0 and load(less) == load(acc):
+            gone = True
+    return gone
+
+
+@inner
+def sought(program: Address, lines: int, row: Address, other: Address, first: bool) -> None:
+    """Make a row's MIN and MAX anew of those of the rows it was merged of, one after the other."""
+    for line in range(lines):
+        at = program + line * 8 * LINE
+        what, field = load(at), load(at + 56)
+        if what < MIN:
+            continue
+        if first:
+            store(row + 8 * NULLS, load(row + 8 * NULLS) | 1 << field)
+        if load(other + 8 * NULLS) >> field & 1 == 0:
+            word = 8 * load(at + 48)
+            _add_value(what, row, row + word, field, other + word)
+
+
+@inner
 def _wrapped(value: int, bits: int) -> Any:
     if bits == 0 or bits == 64:
         return value

@@ -25,8 +25,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nextpaint.process.kernels.json_scan import HIGH_BITS, NO_BITS, is_digit, space_end, string_end, unescape, value_end
-from nextpaint.record.compiled import byte_at, inner, kernel, long_at, word_at
+from nextpaint.process.kernels.json_scan import (
+    HIGH_BITS,
+    NO_BITS,
+    first_bit,
+    is_digit,
+    space_end,
+    string_end,
+    unescape,
+    value_end,
+)
+from nextpaint.record.compiled import byte_at, inlined, inner, kernel, long_at, put_word, word_at
 
 ByteArray = npt.NDArray[np.uint8]
 LongArray = npt.NDArray[np.int64]
@@ -35,9 +44,11 @@ ABSENT, NULL, VALUE, RAW, UNESCAPED = range(5)
 CLEAN, ODD, NO_VALUE = range(3)
 OTHER, INTEGER, REAL, BOOLEAN, TEXT, TIME, RECORD = range(7)
 DEPTH_MAX = 16  # of records within records that become columns; deeper ones are RAW
+STACK = (DEPTH_MAX + 2, 2)  # of numbers: where records within records go on, then the last date read
 NODE_NUMBERS = 6  # of the schema, per node: see `decode_json`
 
 _POWERS = np.array([10.0**power for power in range(23)])
+_POWERS_OF_TEN = np.array([10**power for power in range(16)], np.int64)
 _DAYS_BEFORE = np.array([0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334], np.int64)
 _DAYS_IN = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
 
@@ -160,7 +171,7 @@ def _matches(buffer: int, at: int, end: int, name: int, size: int) -> bool:
     return True
 
 
-@inner
+@inlined
 def _node(nodes: int, node: int, what: int) -> int:
     """A number of the schema: see `decode_json`."""
     return long_at(nodes + (node * NODE_NUMBERS + what) * 8)
@@ -256,12 +267,16 @@ _CLOCK_DIGITS = np.uint64(int.from_bytes(b"\xff\xff\0\xff\xff\0\xff\xff", "littl
 _SECONDS_DIGITS = np.uint64(int.from_bytes(b"\0\xff\xff\0\xff\xff\xff\0", "little"))
 _LETTER_T = np.uint64((ord(" ") ^ ord("T")) << 16)
 _OVER_NINE = np.uint64(0x7676767676767676)
+_ZEROS = np.uint64(0x3030303030303030)
+_EVERY_SECOND, _EVERY_FOURTH = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
+_HUNDRED, _TEN_THOUSAND = np.uint64(100), np.uint64(10_000)
+_DAY = np.uint64(0xFFFF)  # of a clock: the two digits of the day before it
 _TEN, _BYTE, _ONE_BYTE = np.uint64(10), np.uint64(0xFF), np.uint64(8)
 _NULL_WORD = np.uint64(int.from_bytes(b"null", "little"))
 _HALF = np.uint64(0xFFFFFFFF)
 
 
-@inner
+@inlined
 def _same(left: int, right: int, size: int) -> Any:
     """Whether `size` bytes are the same; seven more may be read on both sides."""
     done = 0
@@ -279,67 +294,105 @@ def _pair(pairs: Any, byte: int) -> int:
     return np.int64(pairs >> np.uint64(8 * byte) & _BYTE)  # type: ignore[return-value]
 
 
-@inner
-def _usual_moment(buffer: int, at: int) -> Any:
-    """(epoch ms, whether it is certain) of `YYYY-MM-DD HH:MM:SS.mmm"`, 24 bytes with the quote."""
-    date = word_at(buffer + at) ^ _DATE
-    clock = word_at(buffer + at + 8) ^ _CLOCK
-    seconds = word_at(buffer + at + 16) ^ _SECONDS
-    marks = clock & ~_CLOCK_DIGITS
-    digits = (date + _OVER_NINE) | date | (clock & _CLOCK_DIGITS) + _OVER_NINE | clock & _CLOCK_DIGITS
-    digits |= (seconds + _OVER_NINE) | seconds
+@inlined
+def _usual_moment(buffer: int, at: int, day: int) -> Any:
+    """(epoch ms, whether it is certain) of `YYYY-MM-DD HH:MM:SS.mmm"`, 24 bytes with the quote. `day`: the address of
+    the last date read, 10 bytes in two words, and of the seconds before it."""
+    date, clock, seconds = word_at(buffer + at), word_at(buffer + at + 8), word_at(buffer + at + 16) ^ _SECONDS
+    if date != word_at(day) or clock & _DAY != word_at(day + 8):
+        whole, certain = _usual_date(date ^ _DATE, (clock ^ _CLOCK) & _DAY)
+        if not certain:
+            return 0, False
+        put_word(day, date)
+        put_word(day + 8, clock & _DAY)
+        put_word(day + 16, np.uint64(whole))
+    clock ^= _CLOCK
+    marks, clock = clock & ~_CLOCK_DIGITS, clock & _CLOCK_DIGITS
+    digits = (clock + _OVER_NINE) | clock | (seconds + _OVER_NINE) | seconds
     if (
-        (date & ~_DATE_DIGITS) != NO_BITS
-        or (marks != NO_BITS and marks != _LETTER_T)
+        (marks != NO_BITS and marks != _LETTER_T)
         or (seconds & ~_SECONDS_DIGITS) != NO_BITS
         or (digits & HIGH_BITS) != NO_BITS
     ):
         return 0, False
-    date = date * _TEN + (date >> _ONE_BYTE)
-    clock = (clock & _CLOCK_DIGITS) * _TEN + ((clock & _CLOCK_DIGITS) >> _ONE_BYTE)
+    clock = clock * _TEN + (clock >> _ONE_BYTE)
     millis = _pair(seconds, 4) * 100
     seconds = seconds * _TEN + (seconds >> _ONE_BYTE)
     millis += _pair(seconds, 5)
-    year, month, day = _pair(date, 0) * 100 + _pair(date, 2), _pair(date, 5), _pair(clock, 0)
     hour, minute, second = _pair(clock, 3), _pair(clock, 6), _pair(seconds, 1)
-    whole, certain = _epoch_s(year, month, day, hour, minute, second)
-    return whole * 1000 + millis, certain
+    if hour > 23 or minute > 59 or second > 59:
+        return 0, False
+    return long_at(day + 16) * 1000 + ((hour * 60 + minute) * 60 + second) * 1000 + millis, True
 
 
 @inner
+def _usual_date(date: Any, day: Any) -> Any:
+    """(seconds from 1970 to it, whether there is such a date) of `YYYY-MM-` and `DD`, their digits as bytes."""
+    digits = (date + _OVER_NINE) | date | (day + _OVER_NINE) | day
+    if (date & ~_DATE_DIGITS) != NO_BITS or (digits & HIGH_BITS) != NO_BITS:
+        return 0, False
+    date = date * _TEN + (date >> _ONE_BYTE)
+    day = day * _TEN + (day >> _ONE_BYTE)
+    return _epoch_s(_pair(date, 0) * 100 + _pair(date, 2), _pair(date, 5), _pair(day, 0), 0, 0, 0)
+
+
+@inlined
+def _digit_count(word: Any) -> int:
+    """With how many digits eight bytes begin; they are less 48 each."""
+    others = ((word + _OVER_NINE) | word) & HIGH_BITS
+    return 8 if others == NO_BITS else first_bit(others) >> 3
+
+
+@inlined
+def _number_of(word: Any, count: int) -> int:
+    """The number that the first `count` (1 to 8) of eight bytes spell; they are less 48 each."""
+    word <<= np.uint64(64 - 8 * count)
+    word = (word * _TEN + (word >> _ONE_BYTE)) & _EVERY_SECOND
+    word = (word * _HUNDRED + (word >> np.uint64(16))) & _EVERY_FOURTH
+    return np.int64((word * _TEN_THOUSAND + (word >> np.uint64(32))) & _HALF)  # type: ignore[return-value]
+
+
+@inlined
+def _digit_run(address: int) -> tuple[int, int]:
+    """(number, how many digits) of the digits at an address, 16 at most; 16 bytes may be read."""
+    first = word_at(address) ^ _ZEROS
+    count = _digit_count(first)
+    if count < 8:
+        return (_number_of(first, count) if count > 0 else 0), count
+    second = word_at(address + 8) ^ _ZEROS
+    more = _digit_count(second)
+    value = _number_of(first, 8)
+    if more > 0:
+        value = value * _POWERS_OF_TEN[more] + _number_of(second, more)
+    return value, 8 + more
+
+
+@inlined
 def _usual_number(buffer: int, at: int, end: int, kind: int, bits: int) -> Any:
     """(word, real, where it ends) of a number without sign, exponent or more than 15 digits; end -1: not."""
-    begin, mantissa = at, 0
-    digit = byte_at(buffer + at) - 48
-    while 0 <= digit <= 9 and at - begin < 16:
-        mantissa = mantissa * 10 + digit
-        at += 1
-        digit = byte_at(buffer + at) - 48
-    if at == begin or at - begin > 15 or (at - begin > 1 and byte_at(buffer + begin) == 48):
+    mantissa, digits = _digit_run(buffer + at)
+    if digits == 0 or digits > 15 or (digits > 1 and byte_at(buffer + at) == 48):
         return 0, 0.0, -1
+    at += digits
     decimals = 0
-    if kind == REAL and digit == 46 - 48:
-        point = at
-        at += 1
-        digit = byte_at(buffer + at) - 48
-        while 0 <= digit <= 9 and at - begin < 17:
-            mantissa = mantissa * 10 + digit
-            at += 1
-            digit = byte_at(buffer + at) - 48
-        decimals = at - point - 1
-        if decimals == 0 or at - begin > 16:
+    if kind == REAL and byte_at(buffer + at) == 46:
+        fraction, decimals = _digit_run(buffer + at + 1)
+        if decimals == 0 or digits + decimals > 15:
             return 0, 0.0, -1
-    if at >= end or (digit != 44 - 48 and digit != 125 - 48):
+        mantissa = mantissa * _POWERS_OF_TEN[decimals] + fraction
+        at += 1 + decimals
+    follows = byte_at(buffer + at)
+    if at >= end or (follows != 44 and follows != 125):
         return 0, 0.0, -1
     if kind == REAL:
         return 0, float(mantissa) / _POWERS[decimals], at
     return mantissa, 0.0, (at if _fits(mantissa, bits) else -1)
 
 
-@inner
-def _usual(buffer: int, at: int, end: int, kind: int, bits: int) -> Any:
+@inlined
+def _usual(buffer: int, at: int, end: int, kind: int, bits: int, day: int) -> Any:
     """(state, word, real, where it ends) of a value of the usual form, no text and no record; end -1: another form.
-    `_NEAR` bytes may be read."""
+    `_NEAR` bytes may be read. `day`: see `_usual_moment`."""
     byte = byte_at(buffer + at)
     if byte == 110:
         return NULL, 0, 0.0, (at + 4 if word_at(buffer + at) & _HALF == _NULL_WORD and at + 4 < end else -1)
@@ -347,12 +400,12 @@ def _usual(buffer: int, at: int, end: int, kind: int, bits: int) -> Any:
         word, real, ended = _usual_number(buffer, at, end, kind, bits)
         return VALUE, word, real, ended
     if kind == TIME and byte == 34 and at + 25 < end:
-        word, certain = _usual_moment(buffer, at + 1)
+        word, certain = _usual_moment(buffer, at + 1, day)
         return VALUE, word, 0.0, (at + 25 if certain else -1)
     return RAW, 0, 0.0, -1
 
 
-@inner
+@inlined
 def _usual_key(
     buffer: int, at: int, end: int, opened: bool, names: int, nodes: int, node: int, hint: int, readable: int
 ) -> Any:  # fmt: skip
@@ -373,7 +426,7 @@ def _usual_key(
     return begin if byte_at(buffer + begin) > 32 else -1
 
 
-@inner
+@inlined
 def _text(buffer: int, at: int, end: int, arena: int, used: int) -> Any:
     """(state, place, length, where the value ends, arena used) of the string whose quote is at `at`; end -1: bad."""
     close, escaped = string_end(buffer, at + 1, end)
@@ -421,11 +474,11 @@ def decode_json(
     nodes: kind, first child, children, place of the name, length of the name, bits of an integer; one row a node. A
         name stands between quotes, with a colon behind them, and eight bytes follow the last.
     words, lengths: per node and record an integer, boolean (0, 1), epoch ms, or the place of text or of raw JSON; the
-        place of UNESCAPED text is in `arena`. reals: as words, for doubles. stack: scratch, shape (DEPTH_MAX, 2).
+        place of UNESCAPED text is in `arena`. reals: as words, for doubles. stack: shape STACK, zeros at first.
     states (all zero before): ABSENT .. UNESCAPED. flags: CLEAN, ODD, or NO_VALUE where length is negative.
     """
     text, called, tree, spare = buffer.ctypes.data, names.ctypes.data, nodes.ctypes.data, arena.ctypes.data
-    used, readable = 0, buffer.size
+    used, readable, day = 0, buffer.size, stack.ctypes.data + DEPTH_MAX * 16
     for row in range(start.size):
         end = start[row] + length[row]
         flags[row] = NO_VALUE if length[row] < 0 else ODD
@@ -436,7 +489,7 @@ def decode_json(
         while at >= 0:
             child, begin = hint, _usual_key(text, at, end, opened, called, tree, node, hint, readable)
             if begin >= 0:
-                state, word, real, at = _usual(text, begin, end, nodes[child, 0], nodes[child, 5])
+                state, word, real, at = _usual(text, begin, end, nodes[child, 0], nodes[child, 5], day)
                 if at >= 0:
                     states[child, row], words[child, row], lengths[child, row] = state, word, at - begin
                     if nodes[child, 0] == REAL and state == VALUE:

@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from nextpaint.record.compiled import byte_at, inner, put_byte, word_at
+from nextpaint.record.compiled import byte_at, inlined, inner, put_byte, word_at
 
 _NESTING_MAX = 60  # of skipped values: one bit each
 
@@ -35,6 +35,46 @@ def _first_bit(typing: Any, word: Any) -> Any:
 
 
 first_bit: Any = intrinsic(_first_bit)  # the number of the lowest bit that is set, of at least one
+
+
+def _special_of_32(typing: Any, address: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(ir.IntType(8), 32)
+        data = builder.load(builder.inttoptr(arguments[0], vector.as_pointer()))
+        data.align = 1
+
+        def all_of(byte: int) -> Any:
+            return ir.Constant(vector, [byte] * 32)
+
+        below = builder.icmp_signed("<", data, all_of(32))  # signed: what is above ASCII is negative
+        marks = builder.or_(builder.icmp_signed("==", data, all_of(34)), builder.icmp_signed("==", data, all_of(92)))
+        return builder.zext(builder.bitcast(builder.or_(below, marks), ir.IntType(32)), ir.IntType(64))
+
+    return types.uint64(types.int64), generate
+
+
+def _copy_32(typing: Any, source: Any, to: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = ir.VectorType(ir.IntType(8), 32).as_pointer()
+        data = builder.load(builder.inttoptr(arguments[0], place))
+        data.align = 1
+        builder.store(data, builder.inttoptr(arguments[1], place)).align = 1
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+def _leading_zeros(typing: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), generate
+
+
+leading_zeros: Any = intrinsic(_leading_zeros)  # how many bits are clear above the highest, of at least one
+copy_32: Any = intrinsic(_copy_32)  # 32 bytes from one address to another
+# Of the 32 bytes at an address, a bit for each that is a quote, a backslash, a control character or above ASCII.
+special_of_32: Any = intrinsic(_special_of_32)
 
 
 @inner
@@ -94,13 +134,20 @@ def is_plain(word: Any) -> Any:
     return _special(word) == NO_BITS
 
 
-@inner
+@inlined
 def string_end(buffer: int, at: int, end: int) -> tuple[int, bool]:
     """(where the closing quote of the string is whose text starts at `at`, whether it has escapes); -1: none, or it is
     not valid. Escapes are checked when they are undone."""
     escaped = False
     while at < end:
-        if at + 8 <= end:
+        if at + 32 <= end:
+            specials = special_of_32(buffer + at)
+            if specials == NO_BITS:
+                at += 32
+                continue
+            at += first_bit(specials)
+            byte = byte_at(buffer + at)
+        elif at + 8 <= end:
             special = _special(word_at(buffer + at))
             if special == NO_BITS:
                 at += 8

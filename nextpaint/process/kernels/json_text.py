@@ -1,8 +1,8 @@
 """Columns to JSON objects, one per row, without a Python object per value; and doubles to their shortest text.
 
-The bytes are those of msgspec's encoder: no spaces, UTF-8 as it is, control characters escaped. A double is written
-here when at most 15 digits and nine decimals say it exactly; then that text is its shortest, since two decimals of 15
-digits are never the same double. Others are left to the caller.
+The objects may be the values of records that a RecordBatch v2 holds (see `record.codec`), written in the same pass.
+The bytes are those of msgspec's encoder: no spaces, UTF-8 as it is, control characters escaped. A double that would be
+written with an exponent is left to the caller.
 """
 
 from __future__ import annotations
@@ -12,22 +12,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nextpaint.process.kernels.json_scan import is_plain
-from nextpaint.record.compiled import byte_at, inner, kernel, put_byte, put_word, word_at
+from nextpaint.process.kernels.json_scan import NO_BITS, copy_32, is_plain, leading_zeros, special_of_32
+from nextpaint.process.kernels.shortest import shortest
+from nextpaint.record.compiled import byte_at, inlined, inner, kernel, put_byte, put_word, word_at
 
 ByteArray = npt.NDArray[np.uint8]
 LongArray = npt.NDArray[np.int64]
 
 INTEGER, BOOLEAN, TEXT, JSON = range(4)
 
-_DECIMALS_MAX = 9
+RECORD_BYTES = 24  # what a record takes beside its value, at most
+REAL_BYTES = 32  # a sign, a digit, a point, three zeros and 17 digits, or 15 before the point
 DECIMAL_BYTES = 42  # a sign, a digit, a point, and at most 38 digits behind it
 _WHOLE_MAX = 1e15
 _SMALL_MIN = 1e-4  # below it the encoder may choose an exponent
-_POWERS = np.array([10.0**power for power in range(_DECIMALS_MAX + 1)])
 _POWERS_OF_TEN = np.array([10**power for power in range(19)], np.int64)
 _PAIRS = np.array([48 + pair // 10 | (48 + pair % 10) << 8 for pair in range(100)], np.int64)  # two digits, as bytes
-_HUNDRED = np.uint64(100)
+_ONE, _TEN, _HUNDRED = np.uint64(1), np.uint64(10), np.uint64(100)
+_TEN_THOUSAND, _HUNDRED_MILLION = np.uint64(10_000), np.uint64(100_000_000)
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8).astype(np.int64)
 
 
@@ -42,7 +44,7 @@ def _short_escapes() -> LongArray:
 _SHORT = _short_escapes()
 
 
-@inner
+@inlined
 def _copied(source: int, size: int, to: int) -> int:
     """Copy bytes; gives where they end."""
     done = 0
@@ -58,14 +60,34 @@ def _copied(source: int, size: int, to: int) -> int:
     return to + size
 
 
-@inner
+@inlined
+def _digit_count(value: int) -> int:
+    """How many digits a number >= 0 has: from its bits one too few at most (1233 / 4096 is the logarithm of two)."""
+    size: int = (64 - leading_zeros(np.uint64(value) | _ONE)) * 1233 >> 12
+    return size + (1 if size < 19 and value >= _POWERS_OF_TEN[size] else 0)
+
+
+@inlined
+def _eight_digits(value: Any) -> Any:
+    """The digits of a number below 10**8 as eight bytes: halves, then quarters, then digits side by side in a word."""
+    fours = value // _TEN_THOUSAND
+    word = fours | (value - fours * _TEN_THOUSAND) << np.uint64(32)
+    twos = (word * np.uint64(10_486)) >> np.uint64(20) & np.uint64(0x7F0000007F)
+    word = twos | (word - twos * _HUNDRED) << np.uint64(16)
+    ones = (word * np.uint64(103)) >> np.uint64(10) & np.uint64(0x000F000F000F000F)
+    return (ones | (word - ones * _TEN) << np.uint64(8)) + np.uint64(0x3030303030303030)
+
+
+@inlined
 def _digits(value: int, least: int, to: int) -> int:
     """Write a number >= 0 with at least so many digits; gives where it ends."""
-    size = 1
-    while size < 19 and value >= _POWERS_OF_TEN[size]:
-        size += 1
-    size = max(size, least)
+    size = max(_digit_count(value), least, 1)
     at, rest = to + size, np.uint64(value)
+    while at - to >= 8:
+        more = rest // _HUNDRED_MILLION
+        at -= 8
+        put_word(at, _eight_digits(rest - more * _HUNDRED_MILLION))
+        rest = more
     while at - to >= 2:
         more = rest // _HUNDRED
         pair = _PAIRS[np.int64(rest - more * _HUNDRED)]
@@ -79,7 +101,7 @@ def _digits(value: int, least: int, to: int) -> int:
     return to + size
 
 
-@inner
+@inlined
 def _integer(value: int, to: int) -> int:
     if value < 0:
         put_byte(to, 45)
@@ -91,13 +113,18 @@ def _integer(value: int, to: int) -> int:
     return _digits(value, 1, to)
 
 
-@inner
+@inlined
 def _string(source: int, size: int, to: int) -> int:
     """Write text between quotes; gives where it ends."""
     put_byte(to, 34)
     to += 1
     done = 0
     while done < size:
+        if done + 32 <= size and special_of_32(source + done) == NO_BITS:
+            copy_32(source + done, to)
+            to += 32
+            done += 32
+            continue
         if done + 8 <= size and is_plain(word_at(source + done)):
             put_word(to, word_at(source + done))
             to += 8
@@ -142,9 +169,59 @@ _FALSE = int.from_bytes(b"false", "little")
 _NULL = int.from_bytes(b"null", "little")
 
 
+@inner
+def _varint(value: int, to: int) -> int:
+    """Write a number >= 0 as a zigzag varint; gives where it ends."""
+    value <<= 1
+    while value > 127:
+        put_byte(to, value & 127 | 128)
+        value >>= 7
+        to += 1
+    put_byte(to, value)
+    return to + 1
+
+
+@inner
+def _varint_size(value: int) -> int:
+    size, value = 1, value << 1
+    while value > 127:
+        value >>= 7
+        size += 1
+    return size
+
+
+@inner
+def _record_head(row: int, size: int, to: int) -> int:
+    """Write what stands before the value, of this size, of the record at `row` of a batch, without a key and at the
+    batch's own time; gives where it ends."""
+    to = _varint(4 + _varint_size(row) + _varint_size(size) + size, to)  # attributes, time, null key, no headers
+    put_byte(to, 0)
+    put_byte(to + 1, 0)
+    to = _varint(row, to + 2)
+    put_byte(to, 1)
+    return _varint(size, to + 1)
+
+
+@inner
+def _record_head_size(row: int, size: int) -> int:
+    inside = _varint_size(row) + _varint_size(size)
+    return _varint_size(4 + inside + size) + 3 + inside
+
+
+@inner
+def _moved(at: int, size: int, to: int) -> None:
+    """Move bytes to a place that overlaps with where they are."""
+    if to < at:
+        for done in range(size):
+            put_byte(to + done, byte_at(at + done))
+    else:
+        for done in range(size - 1, -1, -1):
+            put_byte(to + done, byte_at(at + done))
+
+
 @kernel(
     "int64(const int64[::1], const uint8[::1], const int64[::1], const int64[::1], const int64[:,::1],"
-    " const int32[:,::1], const boolean[:,::1], uint8[::1], int64[::1], int32[::1])"
+    " const int32[:,::1], const boolean[:,::1], boolean, uint8[::1], int64[::1], int32[::1])"
 )
 def write_json(
     kinds: LongArray,
@@ -154,6 +231,7 @@ def write_json(
     words: LongArray,
     lengths: npt.NDArray[np.int32],
     valid: npt.NDArray[np.bool_],
+    as_records: bool,
     into: ByteArray,
     start: LongArray,
     length: npt.NDArray[np.int32],
@@ -161,12 +239,17 @@ def write_json(
     """Write each row as an object into `into`, which is large enough; gives where the last one ends.
 
     names, name_start: what comes before each column's value (brace or comma, name, colon), end to end. texts: the
-    address of each TEXT or JSON column's bytes. words, lengths: a value, or its place. start, length: of each object.
+    address of each TEXT or JSON column's bytes. words, lengths: a value, or its place. as_records: each object is the
+    value of a record, which takes at most RECORD_BYTES more. start, length: of each object.
     """
-    begin = into.ctypes.data
-    to = begin
+    begin: Any = np.int64(into.ctypes.data)  # what it is added to is signed
+    to: Any = begin
+    head, number = 0, 0
     for row in range(start.size):
-        start[row] = to - begin
+        if as_records and head == 0:
+            head = _record_head_size(0, 100)
+        object_at = to + head
+        to = object_at
         for column in range(kinds.size):
             at = names.ctypes.data + name_start[column]
             to = _copied(at, name_start[column + 1] - name_start[column], to)
@@ -183,15 +266,26 @@ def write_json(
                 to = _word(_TRUE, 4, to) if value != 0 else _word(_FALSE, 5, to)
         put_byte(to, 125)
         to += 1
-        length[row] = to - begin - start[row]
-    return to - begin
+        size = to - object_at
+        if as_records:
+            needed = _record_head_size(number, size)
+            if needed != head:  # seldom: it is that of the row before
+                _moved(object_at, size, object_at + needed - head)
+            _record_head(number, size, object_at - head)
+            object_at += needed - head
+            head, number = needed, number + 1
+            put_byte(object_at + size, 0)
+            to = object_at + size + 1
+        start[row], length[row] = object_at - begin, size
+    used: int = to - begin
+    return used
 
 
 @kernel("int64(const float64[::1], uint8[::1], int64[::1], int32[::1])")
 def write_reals(
     values: npt.NDArray[np.float64], into: ByteArray, start: LongArray, length: npt.NDArray[np.int32]
 ) -> int:
-    """Write each double into `into` (32 bytes a value); gives where the last one ends. Length -1: not written."""
+    """Write each double into `into` (REAL_BYTES a value); gives where the last one ends. Length -1: not written."""
     begin = into.ctypes.data
     to = begin
     for row in range(values.size):
@@ -200,22 +294,43 @@ def write_reals(
         size = abs(value)
         if size != 0.0 and not _SMALL_MIN <= size < _WHOLE_MAX:
             continue
-        for decimals in range(_DECIMALS_MAX + 1):
-            power = _POWERS[decimals]
-            whole = np.rint(size * power)
-            if whole >= _WHOLE_MAX:
-                break
-            if whole / power == size:
-                if np.signbit(value):
-                    put_byte(to, 45)
-                    to += 1
-                unit = int(power)
-                to = _digits(int(whole) // unit, 1, to)
-                put_byte(to, 46)
-                to = _digits(int(whole) % unit, max(decimals, 1), to + 1)
-                length[row] = to - begin - start[row]
-                break
+        if np.signbit(value):
+            put_byte(to, 45)
+            to += 1
+        to = _decimal(size, to)
+        length[row] = to - begin - start[row]
     return to - begin
+
+
+@inlined
+def _signed(value: Any) -> int:
+    return np.int64(value)  # type: ignore[return-value]
+
+
+@inner
+def _decimal(value: float, to: int) -> int:
+    """Write a double >= 0 without an exponent; gives where it ends."""
+    digits, decimals = 0, 0
+    if value != 0.0:
+        digits, exponent = shortest(value)
+        decimals = -exponent
+    rest: Any = np.uint64(digits)
+    while decimals > 1:
+        tens = rest // _TEN
+        if tens * _TEN != rest:
+            break
+        rest, decimals = tens, decimals - 1
+    if decimals > 18:  # 17 digits at most: none stands before the point
+        put_byte(to, 48)
+        put_byte(to + 1, 46)
+        return _digits(_signed(rest), decimals, to + 2)
+    if decimals <= 0:
+        rest, decimals = rest * np.uint64(_POWERS_OF_TEN[1 - decimals]), 1
+    unit = np.uint64(_POWERS_OF_TEN[decimals])
+    whole = rest // unit
+    to = _digits(_signed(whole), 1, to)
+    put_byte(to, 46)
+    return _digits(_signed(rest - whole * unit), decimals, to + 1)
 
 
 @kernel("int64(const int64[::1], int64, uint8[::1], int64[::1], int32[::1])")
@@ -246,45 +361,4 @@ def write_decimals(
             put_byte(to, 46)
             to = _digits(size % unit if scale <= 18 else size, scale, to + 1)
         length[row] = to - begin - start[row]
-    return to - begin
-
-
-@inner
-def _varint(value: int, to: int) -> int:
-    """Write a number >= 0 as a zigzag varint; gives where it ends."""
-    value <<= 1
-    while value > 127:
-        put_byte(to, value & 127 | 128)
-        value >>= 7
-        to += 1
-    put_byte(to, value)
-    return to + 1
-
-
-@inner
-def _varint_size(value: int) -> int:
-    size, value = 1, value << 1
-    while value > 127:
-        value >>= 7
-        size += 1
-    return size
-
-
-@kernel("int64(const uint8[::1], const int64[::1], const int32[::1], uint8[::1])")
-def write_records(values: ByteArray, start: LongArray, length: npt.NDArray[np.int32], into: ByteArray) -> int:
-    """Write records without key or headers, all at the batch's own time, as a RecordBatch v2 holds them (see
-    `record.codec`); gives where the last one ends. A record takes at most 24 bytes more than its value."""
-    begin = into.ctypes.data
-    to = begin
-    for row in range(start.size):
-        size = int(length[row])
-        to = _varint(4 + _varint_size(row) + _varint_size(size) + size, to)  # attributes, time, null key, no headers
-        put_byte(to, 0)
-        put_byte(to + 1, 0)
-        to = _varint(row, to + 2)
-        put_byte(to, 1)
-        to = _varint(size, to + 1)
-        to = _copied(values.ctypes.data + int(start[row]), size, to)
-        put_byte(to, 0)
-        to += 1
     return to - begin

@@ -111,16 +111,15 @@ def _told(meta: Any, slot: int, out: Any, told: Any, cursor: Any, what: Any) -> 
 
 @inner
 def _shifts_told(meta: Any, rank: Any, slot: int, place: int, out: Any, told: Any, cursor: Any) -> None:
-    """Every rank from the new row's on has another row, if that differs. `place`: how many rank higher. The chain holds
+    """Every rank from the new row's on has another row, if an equal one. `place`: how many rank higher. The chain holds
     the new row already, and still the one pushed out."""
     at, number = cursor[0], place + 1
-    skipped = 3 << rank[KEYS]
     while slot >= 0 and number <= rank[LAST]:
         old = after(meta, slot)
         if number >= rank[FIRST]:
             if old < 0:
                 _told(meta, slot, out, told, cursor, (INSERT, at, number))
-            elif not same_rows(meta, row_at(meta, old), row_at(meta, slot), skipped):
+            else:
                 _told(meta, old, out, told, cursor, (UPDATE_BEFORE, at, number))
                 _told(meta, slot, out, told, cursor, (UPDATE_AFTER, at, number))
         slot = old

@@ -116,10 +116,17 @@ def keys_compared(meta: Any, left: Any, right: Any, first: int, fields: int) -> 
 @inner
 def sorted_slots(meta: Any, due: Any, count: int, first: int, fields: int) -> None:
     """Sort `due[:count]`, slots, by key fields; the rest of `due` is scratch of at least the same length."""
+    slots_sorted(meta, due, 0, count, first, fields)
+
+
+@inner
+def slots_sorted(meta: Any, due: Any, begin: int, count: int, first: int, fields: int) -> None:
+    """The same for `count` slots from `begin` on."""
+    end = begin + count
     width = 1
     while width < count:
-        for low in range(0, count, 2 * width):
-            middle, high = min(low + width, count), min(low + 2 * width, count)
+        for low in range(begin, end, 2 * width):
+            middle, high = min(low + width, end), min(low + 2 * width, end)
             left, right = low, middle
             for place in range(low, high):
                 take_left = right >= high
@@ -132,7 +139,7 @@ def sorted_slots(meta: Any, due: Any, count: int, first: int, fields: int) -> No
                 else:
                     due[count + place] = due[right]
                     right += 1
-        for place in range(count):
+        for place in range(begin, end):
             due[place] = due[count + place]
         width *= 2
 

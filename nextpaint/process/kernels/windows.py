@@ -58,7 +58,7 @@ INNER, COUNTED = 10, 11  # of the cursor: windows of the row that are done, and 
 
 
 @inner
-def _bounds(window: Any, rows: Any, at: int) -> Any:
+def bounds(window: Any, rows: Any, at: int) -> Any:
     """(first start, first end, windows) that hold a row; see `operators.window.windows_of`."""
     time = rows[at, window[TIME]]
     if window[KIND] == GIVEN:
@@ -95,8 +95,8 @@ def _opened(meta: Any, queue: Any, digest: Any, packed: Any, keys: int, program:
 
 
 @inner
-def _is(meta: Any, window: Any, slot: int, key: Any, begin: int, end: int) -> Any:
-    """Is this the slot of a window of a key?"""
+def is_window(meta: Any, window: Any, slot: int, key: Any, begin: int, end: int) -> Any:
+    """Is this the slot of a window of a key, or of a slice of one?"""
     if slot < 0 or slot >= meta[HIGH]:
         return False
     row = row_at(meta, slot)
@@ -120,7 +120,7 @@ def _row_taken(
         cursor[LATE] += 1
         cursor[ROW] += 1
         return True
-    begin, end, count = _bounds(window, rows, at)
+    begin, end, count = bounds(window, rows, at)
     packed = rows[at].ctypes.data
     state = absorb_keys(hash_begun(), rows, at, keys)
     key = hash_ended(state)
@@ -131,7 +131,7 @@ def _row_taken(
         if this_end - 1 > cursor[WATERMARK]:
             this_begin = begin + number * window[STEP] if window[KIND] == HOP else begin
             slot = load(hint) - 1
-            if _is(meta, window, slot, key, this_begin, this_end):
+            if is_window(meta, window, slot, key, this_begin, this_end):
                 if not touch(meta, slot):
                     return False
             else:

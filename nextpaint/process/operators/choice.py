@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from nextpaint.process.operators import (
     typed_dedup,
     typed_group,
+    typed_interval,
     typed_join,
     typed_over,
     typed_session,
+    typed_slices,
     typed_table,
     typed_temporal,
     typed_top,
@@ -20,13 +22,14 @@ from nextpaint.process.operators import (
 from nextpaint.process.operators.arrival_over import ArrivalOver
 from nextpaint.process.operators.dedup import FirstArrival, FirstRow, LastRow
 from nextpaint.process.operators.group import GroupAggregate
+from nextpaint.process.operators.interval import IntervalJoin
 from nextpaint.process.operators.join import Join
 from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Operator
 from nextpaint.process.operators.session import SessionAggregation
 from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.operators.temporal import TemporalJoin
-from nextpaint.process.operators.top import TopN
+from nextpaint.process.operators.top import TopN, VariableTopN
 from nextpaint.process.operators.updated_sessions import UpdatedSessions
 from nextpaint.process.operators.updated_windows import UpdatedWindows
 from nextpaint.process.operators.window import WindowAggregation
@@ -59,6 +62,8 @@ def window(
     program = typed_window.fitting(node)
     if program is None:
         return WindowAggregation(identity, node, sources, state)
+    if isinstance(node, plan.WindowAggregate) and typed_slices.fitting(node.window, program):
+        return typed_slices.SlicedWindow(identity, node, sources, state, program)
     return typed_window.TypedWindow(identity, node, sources, state, program)
 
 
@@ -84,6 +89,12 @@ def join(identity: str, node: plan.Join, sources: Sequence[Operator], state: Sta
     return made(identity, node, sources, state)
 
 
+def interval(identity: str, node: plan.IntervalJoin, sources: Sequence[Operator], state: State) -> IntervalJoin:
+    """Joins of rows whose times are near."""
+    made = typed_interval.TypedIntervalJoin if typed_interval.fitting(node) else IntervalJoin
+    return made(identity, node, sources, state)
+
+
 def window_join(identity: str, node: plan.WindowJoin, sources: Sequence[Operator], state: State) -> WindowJoin:
     """Joins of rows of the same window."""
     made = typed_window_join.TypedWindowJoin if typed_window_join.fitting(node) else WindowJoin
@@ -92,6 +103,8 @@ def window_join(identity: str, node: plan.WindowJoin, sources: Sequence[Operator
 
 def top(identity: str, node: plan.Rank, sources: Sequence[Operator], state: State) -> TopN:
     """Top-N."""
+    if node.limit is not None:
+        return VariableTopN(identity, node, sources, state)
     made = typed_top.TypedTopN if typed_top.fitting(node) else TopN
     return made(identity, node, sources, state)
 

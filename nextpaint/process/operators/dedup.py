@@ -154,6 +154,8 @@ class FirstRow(Operator):
     """State: `held`, key -> (time, seq, ordinal, row), the earliest row so far; `told`, key -> 1. Derived: a heap of
     held rows by time, with entries of rows that an earlier one has replaced."""
 
+    waits = frozenset({"held"})
+
     def __init__(self, identity: str, node: Deduplicate, sources: Sequence[Operator], state: State) -> None:
         super().__init__(identity, node.schema.types)
         assert node.time is not None

@@ -45,6 +45,8 @@ class Exposures(Operator):
     """State: `decisions`, id -> Assigned; `order`, ordinal -> (due, id); `people`, (variant, unit) -> (first exposure,
     rewards so far); `variants`, name -> Tally."""
 
+    waits = frozenset({"decisions"})
+
     def __init__(self, identity: str, experiment: str, within_ms: int, keep_ms: int, state: State) -> None:
         super().__init__(identity, (STRING,))
         self.experiment = experiment

@@ -30,7 +30,7 @@ from nextpaint.process.operators.protocol import (
     moments,
 )
 from nextpaint.process.operators.sides import side_columns
-from nextpaint.process.state import State, frozen
+from nextpaint.process.state import Cell, State, frozen
 from nextpaint.record.columns import INSERT, MAX_WATERMARK, MIN_WATERMARK, Batch, IntArray
 from nextpaint.sql.plan import IntervalJoin as IntervalNode
 
@@ -43,14 +43,16 @@ class IntervalJoin(Operator):
     expires, and that row's place; `expired`, side -> the time up to which its rows have been dropped.
     Derived: places by key in order of time, and a heap of timers."""
 
+    waits = frozenset({"left", "right", "typed_left", "typed_right"})
+
+    _cells: Sequence[Cell]
+
     def __init__(self, identity: str, node: IntervalNode, sources: Sequence[Operator], state: State) -> None:
         super().__init__(identity, node.schema.types)
         self.node = node
         inputs = (node.left.schema, node.right.schema)
         joined = (*inputs[LEFT].types, *inputs[RIGHT].types)
-        decimals = any(each.has_decimals for each in joined)
-        self._cells = [state.cell(identity, name, decimals=decimals) for name in ("left", "right")]
-        self._timers = state.cell(identity, "timers", decimals=decimals)
+        self._made(state)
         self._expired = state.cell(identity, "expired")
         self._keys, self._times = (node.left_keys, node.right_keys), (node.left_time, node.right_time)
         self._reach = (-node.lower, node.upper)  # how long after a left (right) row its partner may be
@@ -64,6 +66,12 @@ class IntervalJoin(Operator):
         self._last_seq, self._ordinal = -1, 0
         self._places: list[dict[Row, list[Place]]] = [{}, {}]
         self._due: list[tuple[int, int, int, int, Row]] = []
+
+    def _made(self, state: State) -> None:
+        """Make the cells of rows and timers."""
+        decimals = any(each.has_decimals for each in (*self.node.left.schema.types, *self.node.right.schema.types))
+        self._cells = [state.cell(self.id, name, decimals=decimals) for name in ("left", "right")]
+        self._timers = state.cell(self.id, "timers", decimals=decimals)
 
     def restore(self) -> None:
         self._clock.restore()

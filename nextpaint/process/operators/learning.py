@@ -169,10 +169,11 @@ class Learning(Operator):
         head: int = self._order.get("head", 0)
         start = head
         while (entry := self._order.get(head)) is not None and entry[0] <= at_ms:
-            told = Told(*self._decisions.pop(entry[1]))
-            for state in told.states:
-                if state == REWARDED:
-                    self._count("unshown")
+            stored = self._decisions.pop(entry[1])
+            if stored is not None:  # else of somebody who was erased
+                for state in Told(*stored).states:
+                    if state == REWARDED:
+                        self._count("unshown")
             self._order.pop(head)
             head += 1
         if head != start:

@@ -61,6 +61,8 @@ class PatternMatch(Operator):
     """State: `waiting`, (seq, ordinal) -> row; `runs`, key -> (alive, complete). Derived: heaps of waiting rows in
     order and of times at which runs end."""
 
+    waits = frozenset({"waiting"})
+
     def __init__(self, identity: str, node: MatchNode, sources: Sequence[Operator], state: State) -> None:
         super().__init__(identity, node.schema.types)
         self._node = node

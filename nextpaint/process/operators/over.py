@@ -62,6 +62,8 @@ class OverAggregation(Operator):
     rows, an unbounded one keeps accumulators. Derived: heaps of held rows and of frames to clean, held rows by
     partition."""
 
+    waits = frozenset({"held"})
+
     def __init__(self, identity: str, node: OverAggregate, sources: Sequence[Operator], state: State) -> None:
         super().__init__(identity, node.schema.types)
         self.node = node

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from nextpaint.process.erasing import Erased, Traces, erased, unlinked
 from nextpaint.process.state import Cell, State
 from nextpaint.record.columns import (
     DELETE,
@@ -81,7 +82,11 @@ class StepContext:
 
 
 class Operator(ABC):
-    """One node of the running graph."""
+    """One node of the running graph. `waits`: the cells whose rows have not been counted or put out yet.
+    `follows_clock`: it takes a step, if without rows, whenever the ledger's clock moves."""
+
+    waits: frozenset[str] = frozenset()
+    follows_clock = False
 
     def __init__(self, identity: str, types: Sequence[Type]) -> None:
         self.id = identity
@@ -103,6 +108,21 @@ class Operator(ABC):
 
     def restore(self) -> None:  # noqa: B027  most operators derive nothing
         """Rebuild what is derived from cells, after they were loaded."""
+
+    def erase(self, traces: Traces, cells: Mapping[str, Cell]) -> dict[str, Erased]:
+        """Forget a person: this operator's cells without them, and what is derived made anew. `cells`: all of its
+        own, by name. What became of each cell that held anything of them."""
+        counts = {name: erased(cell, traces, name in self.waits) for name, cell in cells.items()}
+        return self.remade(counts, cells)
+
+    def remade(self, counts: Mapping[str, Erased], cells: Mapping[str, Cell]) -> dict[str, Erased]:
+        """What is derived made anew, if anything was erased; those counts, by whole name."""
+        found = {cells[name].name: each for name, each in counts.items() if any(each)}
+        if found:
+            for cell in cells.values():
+                unlinked(cell)
+            self.restore()
+        return found
 
     @property
     def holds_back(self) -> bool:

@@ -37,6 +37,8 @@ class TemporalJoin(Operator):
     """State: `left`, (seq, ordinal) -> (kind, row) waiting; `versions`, right key -> versions ordered by time.
     Derived: a heap of waiting rows by time, and an index of waiting rows per column that live readings select by."""
 
+    waits = frozenset({"left"})
+
     def __init__(self, identity: str, node: TemporalNode, sources: Sequence[Operator], state: State) -> None:
         super().__init__(identity, node.schema.types)
         self._node = node

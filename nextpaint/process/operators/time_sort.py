@@ -28,6 +28,8 @@ from nextpaint.sql.plan import TimeSort
 class SortByTime(Operator):
     """State: `held`, (seq, ordinal) -> row. Derived: a heap of held rows by their order."""
 
+    waits = frozenset({"held"})
+
     def __init__(self, identity: str, node: TimeSort, sources: Sequence[Operator], state: State) -> None:
         super().__init__(identity, node.schema.types)
         self._time = node.keys[0].index

@@ -94,7 +94,15 @@ class TopN(Operator):
         for gone in expiry.expired(now_ms):
             for place in self._rankings.pop(gone, Ranking()).places:
                 self._rows.pop((*gone, place.seq, place.ordinal))
+            self._forget(gone)
         expiry.write(partition, now_ms)
+
+    def _forget(self, partition: Row) -> None:
+        """What else is kept of a partition that is forgotten."""
+
+    def _end(self, partition: Row, row: Row | None = None) -> int:
+        """The last rank of a partition; `row`: one that comes to it."""
+        return self._last
 
     def _key(self, row: Row) -> Row:
         return tuple([row[index] for index in self.partition])
@@ -109,18 +117,18 @@ class TopN(Operator):
     def _insert(self, out: Output, seq: int, row: Row) -> None:
         partition = self._key(row)
         ranking = self._rankings.setdefault(partition, Ranking())
-        order = self._order(row)
-        if self._appends and len(ranking.places) >= self._last and not order < ranking.places[-1].order:
+        order, last = self._order(row), self._end(partition, row)
+        if self._appends and len(ranking.places) >= last and not (last > 0 and order < ranking.places[-1].order):
             return
-        before = ranking.best(self._first, self._last)
+        before = ranking.best(self._first, last)
         self._ordinal = self._ordinal + 1 if seq == self._last_seq else 0
         self._last_seq = seq
         ranking.add(Place(order, seq, self._ordinal, row))
         self._rows.put((*partition, seq, self._ordinal), row)
-        if self._appends and len(ranking.places) > self._last:
+        if self._appends and len(ranking.places) > last:
             gone = ranking.places.pop()
             self._rows.pop((*partition, gone.seq, gone.ordinal))
-        self._tell(out, seq, before, ranking.best(self._first, self._last))
+        self._tell(out, seq, before, ranking.best(self._first, last))
 
     def _remove(self, out: Output, seq: int, row: Row) -> None:
         partition = self._key(row)
@@ -128,12 +136,13 @@ class TopN(Operator):
         index = ranking.find(self._order(row), row) if ranking is not None else None
         if ranking is None or index is None:
             return  # the row came before this operator knew it: nothing to take back
-        before = ranking.best(self._first, self._last)
+        last = self._end(partition)
+        before = ranking.best(self._first, last)
         gone = ranking.places.pop(index)
         self._rows.pop((*partition, gone.seq, gone.ordinal))
         if not ranking.places:
             del self._rankings[partition]
-        self._tell(out, seq, before, ranking.best(self._first, self._last))
+        self._tell(out, seq, before, ranking.best(self._first, last))
 
     def _replace(self, out: Output, seq: int, old: Row, new: Row) -> None:
         partition = self._key(old)
@@ -142,7 +151,8 @@ class TopN(Operator):
         if ranking is None or index is None:
             self._insert(out, seq, new)
             return
-        before = ranking.best(self._first, self._last)
+        last = self._end(partition)
+        before = ranking.best(self._first, last)
         gone = ranking.places.pop(index)
         order = self._order(new)
         if order == gone.order:
@@ -154,7 +164,7 @@ class TopN(Operator):
             place = Place(order, seq, self._ordinal, new)
         ranking.add(place)
         self._rows.put((*partition, place.seq, place.ordinal), new)
-        self._tell(out, seq, before, ranking.best(self._first, self._last), updated=(old, new))
+        self._tell(out, seq, before, ranking.best(self._first, last), updated=(old, new))
 
     def _tell(
         self, out: Output, seq: int, before: list[Place], after: list[Place], updated: tuple[Row, Row] | None = None
@@ -181,10 +191,10 @@ class TopN(Operator):
         changes: list[Change] = []
         for index in range(max(len(before), len(after))):
             rank = (self._first + index,)
+            if index < min(len(before), len(after)) and before[index] == after[index]:
+                continue  # the same row, not only an equal one: those are told, as in Flink
             old = before[index].row if index < len(before) else None
             new = after[index].row if index < len(after) else None
-            if old == new:
-                continue
             if old is not None:
                 changes.append(Change(DELETE if new is None else UPDATE_BEFORE, old + rank))
             if new is not None:
@@ -196,10 +206,12 @@ class TopN(Operator):
     def pending(self, select: Select, as_of: int) -> list[Change]:
         wanted = {column: value for column, value in select.items() if column in self.partition}
         touched: dict[Row, Ranking] = {}
+        ends: dict[Row, int] = {}
         for number, change in enumerate(self._source.pending(wanted, as_of)):
             row = frozen(change.row)
             key = self._key(row)
             if key not in touched:
+                ends[key] = self._end_read(key, row)
                 stored = self._ranking(key)
                 touched[key] = Ranking(list(stored.places) if stored is not None else [])
             if change.kind in (UPDATE_BEFORE, DELETE):
@@ -211,6 +223,38 @@ class TopN(Operator):
         changes: list[Change] = []
         for key, ranking in touched.items():
             known = self._ranking(key)
-            before = known.best(self._first, self._last) if known is not None else []
-            changes += self._changes(before, ranking.best(self._first, self._last))
+            before = known.best(self._first, ends[key]) if known is not None else []
+            changes += self._changes(before, ranking.best(self._first, ends[key]))
         return changes
+
+    def _end_read(self, partition: Row, row: Row) -> int:
+        """As `_end`, of a reading, which keeps nothing."""
+        return self._last
+
+
+class VariableTopN(TopN):
+    """A Top-N whose last rank is a column, as the first row of a partition says it. State: also `ends`, that rank."""
+
+    def __init__(self, identity: str, node: Rank, sources: Sequence[Operator], state: State) -> None:
+        assert node.limit is not None
+        super().__init__(identity, node, sources, state)
+        self._limit = node.limit
+        self._ends = state.cell(identity, "ends")
+
+    def _end(self, partition: Row, row: Row | None = None) -> int:
+        end = self._ends.get(partition)
+        if end is None and row is not None:
+            end = self._said(row)
+            self._ends.put(partition, end)
+        return self._last if end is None else int(end)
+
+    def _end_read(self, partition: Row, row: Row) -> int:
+        end = self._ends.get(partition)
+        return self._said(row) if end is None else int(end)
+
+    def _said(self, row: Row) -> int:
+        said = row[self._limit]
+        return max(0, min(said, self._last)) if isinstance(said, int) else 0  # NULL bounds it to nothing
+
+    def _forget(self, partition: Row) -> None:
+        self._ends.pop(partition)

@@ -5,11 +5,12 @@ Rows, kinds, order, accumulators and readings equal the general operator's; only
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from nextpaint.process.erasing import Erased, Traces, named, packed_at, removed
 from nextpaint.process.kept import Kept
 from nextpaint.process.kernels import grouping
 from nextpaint.process.kernels.decayed import DecayedSum
@@ -17,7 +18,7 @@ from nextpaint.process.kernels.members import CALL_WORDS
 from nextpaint.process.kernels.paged import META, NEED, WORD
 from nextpaint.process.operators.group import Folded, GroupAggregate
 from nextpaint.process.operators.protocol import Operator, Row, StepContext
-from nextpaint.process.state import State
+from nextpaint.process.state import Cell, State
 from nextpaint.process.typed import Packing, TypedCell, keyable, kind_of, packable
 from nextpaint.process.typed_aggregates import TypedAggregates, typed_aggregates
 from nextpaint.process.typed_members import GroupCell, Members
@@ -82,6 +83,16 @@ class TypedGroup(GroupAggregate):
     def restore(self) -> None:
         if self._members is not None:
             self._members.restore(self.groups)
+
+    def erase(self, traces: Traces, cells: Mapping[str, Cell]) -> dict[str, Erased]:
+        """As of any operator; the members of groups that go are found through those, for they do not name them."""
+        slots, hits = named(self.groups, traces, range(self.groups.keys))
+        counts = {"typed": Erased()}
+        if self._members is not None:
+            gone = self.groups.digests(packed_at(self.groups, slots))
+            counts["members"] = self._members.erase(traces, gone)
+        counts["typed"] = removed(self.groups, slots, hits)
+        return self.remade(counts, cells)
 
     @property
     def bound(self) -> str:

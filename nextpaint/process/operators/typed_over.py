@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from nextpaint.process import erasing
+from nextpaint.process.erasing import Erased, Traces, erased, named, packed_at, removed
 from nextpaint.process.kernels import over
 from nextpaint.process.kernels.accumulate import COUNT, COUNT_ALL, SUM
 from nextpaint.process.kernels.over import FRAME_LINKS, KEPT, ROW_LINKS, WAITING
 from nextpaint.process.kernels.paged import TRUTH, WORD
 from nextpaint.process.operators.over import Frame, Held, OverAggregation
 from nextpaint.process.operators.protocol import Operator, Row, StepContext
-from nextpaint.process.state import State
+from nextpaint.process.state import Cell, State
 from nextpaint.process.typed import FIELDS_MAX, Packing, TypedCell, keyable, kinds_of, packable
 from nextpaint.process.typed_aggregates import TypedAggregates, typed_aggregates
+from nextpaint.process.typed_chains import ordered
 from nextpaint.process.typed_timeline import Timeline, Timers
 from nextpaint.record.columns import INSERT, Batch
 from nextpaint.sql.plan import OverAggregate
 
+_FIRED = 2  # the field that says whether a row has fired
 _LEAD = 3  # fields of a row before its columns: seq, ordinal, whether it has fired
 _EXACT = (COUNT_ALL, COUNT, SUM)  # what can be taken back without a trace
 
@@ -151,17 +154,30 @@ class TypedOver(OverAggregation):
 
     def restore(self) -> None:
         self._clock.restore()
-        found = [
-            (fields[2], fields[_LEAD + self.node.order], *fields[:2], slot) for slot, fields in self.row_cell.rows()
-        ]
-        waiting = sorted(each[2:] for each in found if not each[0])
-        kept = sorted(each[1:] for each in found if each[0])
+        found = self.row_cell.words((_FIRED, _LEAD + self.node.order, 0, 1))
+        waiting = ordered(found[found[:, 0] == 0], (2, 3))
+        kept = ordered(found[found[:, 0] != 0], (1, 2, 3))
         self._timeline.armed(len(waiting))
         self._clean_timers.armed(len(self.frame_cell))
         over.over_linked(
             self.row_cell.meta, self.frame_cell.meta, self._timeline.queue, self._clean_timers.queue, self._shape,
-            self._in_row, _slots(waiting), _slots(kept), np.empty((1, self.row_cell.packing.width), np.int64),
+            self._in_row, waiting, kept, np.empty((1, self.row_cell.packing.width), np.int64),
         )  # fmt: skip
+
+    def erase(self, traces: Traces, cells: Mapping[str, Cell]) -> dict[str, Erased]:
+        """As the general operator, whose waiting rows are a cell and whose kept rows lie in their frames: rows that
+        wait go where they name the person, kept ones with their frame."""
+        rows = self.row_cell
+        waiting, _ = named(rows, traces, range(len(rows.packing.kinds)))
+        hits = erasing.held(rows, traces)
+        fired = packed_at(rows, waiting)[:, rows.packing.at[_FIRED]] != 0
+        partition, _ = named(rows, traces, [_LEAD + each for each in self.node.partition])
+        slots = np.union1d(waiting[~fired], partition)
+        counts = {
+            "rows": removed(rows, slots, hits[~np.isin(hits[:, 0], slots)]),
+            "typed": erased(self.frame_cell, traces),
+        }
+        return self.remade(counts, cells)
 
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
@@ -216,10 +232,6 @@ class TypedOver(OverAggregation):
     def waiting_rows(self) -> Iterator[tuple[Held, Row]]:
         """All rows that have not fired."""
         return self._held.items()
-
-
-def _slots(rows: Sequence[Sequence[Any]]) -> npt.NDArray[np.int64]:
-    return np.array([each[-1] for each in rows], np.int64)
 
 
 def _unwritten(value: Any) -> Sequence[Any]:

@@ -14,6 +14,7 @@ from nextpaint.process.operators.protocol import Operator, Row, Select, StepCont
 from nextpaint.process.operators.temporal import LEFT, TemporalJoin
 from nextpaint.process.state import State
 from nextpaint.process.typed import FIELDS_MAX, TypedCell, TypedLists, keyable, kinds_of, packable
+from nextpaint.process.typed_chains import ordered
 from nextpaint.process.typed_timeline import Timeline, Words
 from nextpaint.record.columns import Batch, Column, IntArray, Value
 from nextpaint.record.types import BOOLEAN
@@ -42,6 +43,8 @@ class TypedTemporalJoin(TemporalJoin):
     """State, typed: `left`, a row for each that waits: seq, ordinal, kind, columns; `versions`, a row for each: key
     fields, from time, whether the key was gone, columns. Derived: timers of waiting rows; per column that readings
     select by, the places (seq, ordinal, one after the other) of each value's rows, in arrival order."""
+
+    waits = frozenset({"waiting"})
 
     _left: TypedCell
     _versions: TypedLists
@@ -90,9 +93,8 @@ class TypedTemporalJoin(TemporalJoin):
         self._clock.restore()
         self._waits = {}
         cell = self._left
-        order = sorted((fields[0], fields[1], slot) for slot, fields in cell.rows())
-        self._timeline.armed(len(order))
-        slots = np.array([each[2] for each in order], np.int64)
+        slots = ordered(cell.words((0, 1)), (0, 1))
+        self._timeline.armed(len(slots))
         packed = np.empty((1, cell.packing.width), np.int64)
         temporal.temporal_armed(cell.meta, self._timeline.queue, slots, self._join, self._left_keys, packed)
 

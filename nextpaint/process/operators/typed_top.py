@@ -31,6 +31,7 @@ def fitting(node: Rank) -> bool:
     types = node.input.schema.types
     return (
         not node.ttl_ms
+        and node.limit is None
         and node.input.schema.changes is Changes.APPEND
         and node.last is not None
         and node.last <= RANKS_MAX

@@ -4,6 +4,7 @@ kernel."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from nextpaint.process.typed_timeline import Timeline
 from nextpaint.record.columns import INSERT, Batch, Column
 from nextpaint.sql.plan import WindowAggregate, WindowedAggregate, WindowKind
 
+C = TypeVar("C", bound=TypedCell)
 _KINDS = {WindowKind.TUMBLE: windows.TUMBLE, WindowKind.HOP: windows.HOP, WindowKind.CUMULATE: windows.CUMULATE}
 
 
@@ -61,14 +63,14 @@ class TypedWindow(WindowAggregation):
         self._timeline = Timeline(self._clock, self._windows.packing.width, program.result_width)
 
     def _made(self, node: WindowAggregate | WindowedAggregate, state: State) -> TypedCell:
+        return state.add(self._cell(TypedCell, "typed", node, windows.LINKS))
+
+    def _cell(self, kind: type[C], name: str, node: WindowAggregate | WindowedAggregate, links: int) -> C:
         kinds = kinds_of(node.input.schema.types[each] for each in node.keys)
         program, keys = self._program, len(kinds)
-        return state.add(
-            TypedCell(
-                f"{self.id}/typed", (WORD, WORD, *kinds, *program.kinds), 2 + keys,
-                (program.accumulators, program.fields), hashed=(*range(2, 2 + keys), 0, 1),
-                links=windows.LINKS,
-            )
+        return kind(
+            f"{self.id}/{name}", (WORD, WORD, *kinds, *program.kinds), 2 + keys,
+            (program.accumulators, program.fields), hashed=(*range(2, 2 + keys), 0, 1), links=links,
         )  # fmt: skip
 
     def restore(self) -> None:

@@ -19,6 +19,7 @@ from nextpaint.process.operators.stateless import passing
 from nextpaint.process.operators.window_join import LEFT, RIGHT, WindowJoin
 from nextpaint.process.state import State
 from nextpaint.process.typed import FIELDS_MAX, TypedCell, keyable, kinds_of, packable
+from nextpaint.process.typed_chains import ordered
 from nextpaint.process.typed_timeline import Timeline, Words
 from nextpaint.record.columns import INSERT, Batch
 from nextpaint.sql.plan import JoinKind
@@ -93,11 +94,7 @@ class TypedWindowJoin(WindowJoin):
         line = self._timeline
         line.armed(self.held)
         for port, cell in enumerate(self._cells):
-            order = sorted((*fields[:_PLACE], slot) for slot, fields in cell.rows())
-            slots, packed = (
-                np.array([each[-1] for each in order], np.int64),
-                np.empty((1, cell.packing.width), np.int64),
-            )
+            slots, packed = ordered(cell.words((0, 1)), (0, 1)), np.empty((1, cell.packing.width), np.int64)
             at = 0
 
             def armed(port: int = port, slots: Words = slots, packed: Words = packed) -> None:

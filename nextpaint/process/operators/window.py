@@ -156,14 +156,18 @@ class WindowAggregation(Operator):
     def next_timer(self) -> int | None:
         return self._times.fires(self._ends[0]) if self._ends else None
 
-    def pending(self, select: Select, as_of: int) -> list[Change]:
-        """Open windows of the groups asked, with rows still held upstream added."""
-        positions = {column: value for column, value in select.items() if column < len(self._node.keys)}
-        open_windows = {
+    def _opened(self, positions: Select) -> dict[Row, Held]:
+        """What the open windows hold, of the groups that have these values at these places."""
+        return {
             key: accs
             for key, accs in self._windows.items()
             if all(key[2 + column] == value for column, value in positions.items())
         }
+
+    def pending(self, select: Select, as_of: int) -> list[Change]:
+        """Open windows of the groups asked, with rows still held upstream added."""
+        positions = {column: value for column, value in select.items() if column < len(self._node.keys)}
+        open_windows = self._opened(positions)
         wanted = {self._node.keys[column]: value for column, value in positions.items()}
         seen: dict[Row, object] = {}
         for change in self._source.pending(wanted, as_of):

@@ -37,6 +37,8 @@ Sides = tuple[list[Row], list[Row]]
 class WindowJoin(Operator):
     """State: `rows`, (end, start, side, seq, ordinal) -> row. Derived: places by window, and a heap of window ends."""
 
+    waits = frozenset({"rows", "typed_left", "typed_right"})
+
     def __init__(self, identity: str, node: WindowJoinNode, sources: Sequence[Operator], state: State) -> None:
         super().__init__(identity, node.schema.types)
         self.node = node

@@ -37,6 +37,8 @@ class WindowTopN(Operator):
     """State: `rows`, (end, start, partition, seq, ordinal) -> row. Derived: the ranking of each window and partition,
     and a heap of window ends."""
 
+    waits = frozenset({"rows"})
+
     def __init__(self, identity: str, node: WindowRank, sources: Sequence[Operator], state: State) -> None:
         super().__init__(identity, node.schema.types)
         self._node = node

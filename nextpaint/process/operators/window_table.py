@@ -7,10 +7,11 @@ wait until their session has ended, since only then its bounds are known.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from nextpaint.process.erasing import Erased, Traces, erased
 from nextpaint.process.operators.protocol import (
     ROW,
     Change,
@@ -23,7 +24,7 @@ from nextpaint.process.operators.protocol import (
     in_order,
 )
 from nextpaint.process.operators.window import windows_of
-from nextpaint.process.state import State, frozen
+from nextpaint.process.state import Cell, State, frozen
 from nextpaint.process.window_times import WindowTimes
 from nextpaint.record.columns import INSERT, Batch
 from nextpaint.sql.plan import WindowKind, WindowTable
@@ -94,6 +95,28 @@ class SessionTable(Operator):
     def _arm(self, end: int, key: Row) -> None:
         heapq.heappush(self._timers, (end, _sortable(key), key))
 
+    def erase(self, traces: Traces, cells: Mapping[str, Cell]) -> dict[str, Erased]:
+        """As of any operator; the rows of an open session wait, so those of the person leave the sessions of others."""
+        dropped = 0
+        for key, sessions in list(self._sessions.items()):
+            if traces.name(key):
+                continue
+            left = tuple(
+                (start, end, tuple(row for row in rows if not traces.name(row))) for start, end, rows in sessions
+            )
+            if left != sessions:
+                dropped += sum(map(len, (each[2] for each in sessions))) - sum(map(len, (each[2] for each in left)))
+                self._keep(key, tuple(each for each in left if each[2]))
+        counts = {name: erased(cell, traces) for name, cell in cells.items()}
+        found = counts["sessions"]
+        return self.remade({**counts, "sessions": Erased(found.dropped + dropped, found.marked)}, cells)
+
+    def _keep(self, key: Row, sessions: tuple[Session, ...]) -> None:
+        if sessions:
+            self._sessions.put(key, sessions)
+        else:
+            self._sessions.pop(key)
+
     def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
         batch = inputs[0]
         out = Output(self.nothing)
@@ -140,11 +163,7 @@ class SessionTable(Operator):
             due = [each for each in sessions if each[1] == end]
             if not due:
                 continue  # the session grew or merged since this timer was set
-            rest = tuple(each for each in sessions if each[1] != end)
-            if rest:
-                self._sessions.put(key, rest)
-            else:
-                self._sessions.pop(key)
+            self._keep(key, tuple(each for each in sessions if each[1] != end))
             for session in due:
                 for row in self._rows(session):
                     out.add(INSERT, seq, row)

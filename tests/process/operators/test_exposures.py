@@ -1,10 +1,12 @@
 """People count for a variant when its page was shown to them, and its rewards once each."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nextpaint.application import decisions_table
+from nextpaint.process.erasures import ERASE_TOPIC, Erasure
 from nextpaint.process.graph import BuiltIn, Design, Exposure
 from nextpaint.process.runner import Runner
 from nextpaint.sql.planner import plan_program
@@ -78,3 +80,22 @@ def test_tallies_do_not_depend_on_cuts_or_checkpoints(story, seed, at, step_ms):
     cut(resumed, arriving[at:], seed + 1)
     assert resumed.state.hash() == at_once.state.hash()
     assert resumed.graph.exposures["e"].tallies == at_once.graph.exposures["e"].tallies
+
+
+def test_somebody_erased_leaves_counts_and_is_somebody_new_when_they_come_again():
+    ada, bob = "Ada".ljust(22, "x"), "Bob".ljust(22, "x")
+    rows = [
+        decided("d1", ada), shown("a", "d1"), clicked("a", "d1"), decided("d2", bob), shown("a", "d2"),
+        clicked("b", "d1"), clicked("a", "d2"), decided("d3", "Ada2".ljust(22, "x")), shown("a", "d3"),
+    ]  # fmt: skip
+    life, at = records(rows, step_ms=10), 5
+    body = msgspec.json.encode(Erasure("e", (ada,), ("d1",)))
+    erased = life[at - 1]._replace(topic=ERASE_TOPIC, value=body, first=True)
+    ledger = [each._replace(seq=seq) for seq, each in enumerate([*life[:at], erased, *life[at:]])]
+    one, other = runner(), runner()
+    whole(one, ledger)
+    cut(other, ledger, 1, largest=2)
+    assert one.state.hash() == other.state.hash()
+    found = one.graph.exposures["e"].tallies["on"]
+    assert (found.people, found.rewards, found.rewarded) == (3, 2, 2), "the late click of d1 counts for nobody"
+    assert not any(ada in repr(row) for cell in one.state.cells.values() for row in cell.items())

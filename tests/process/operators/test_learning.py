@@ -2,11 +2,13 @@
 
 import json
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nextpaint.process.erasures import ERASE_TOPIC, Erasure
 from nextpaint.process.graph import EXPLORED, BuiltIn, Design, Learner
 from nextpaint.process.operators.learning import LearnerSpec, Learning, inner, times
 from nextpaint.process.runner import Runner
@@ -183,3 +185,26 @@ def test_rewards_never_exceed_shown_items(story):
     told = {(row["decision_id"], item) for topic, row in story if topic == "decisions" for item in row["items"]}
     trials, rewards = learned(made).total(0)
     assert 0 <= rewards <= trials <= len(told)
+
+
+def test_a_decision_of_somebody_erased_waits_no_more_and_what_was_learned_stays():
+    rows = [
+        decided(), decided("d2"), shown("a"), clicked("a"), shown("b", "d2"),
+        clicked("b"), clicked("b", "d2"), decided("d3", time_ms=9_000), shown("a", "d3"),
+    ]  # fmt: skip
+    whole_life = records(rows, step_ms=200)
+    at = 5
+    body = msgspec.json.encode(Erasure("e", ("Nobody".ljust(22, "x"),), ("d1",)))
+    erased = whole_life[at - 1]._replace(topic=ERASE_TOPIC, value=body, first=True)
+    ledger = [each._replace(seq=seq) for seq, each in enumerate([*whole_life[:at], erased, *whole_life[at:]])]
+    one = runner()
+    whole(one, ledger[: at + 1])
+    assert learned(one).waiting == 1 and learned(one).counts["rewards"] == 1
+    assert learned(one).arms() == ["a", "b"]
+    again = reloaded(one, runner)
+    for made in (one, again):
+        whole(made, ledger[at + 1 :])
+        assert dict(learned(made).counts) == {"decisions": 3, "elsewhere": 1, "rewards": 2, "trials": 3}
+    other = runner()
+    cut(other, ledger, 3, largest=2)
+    assert one.state.hash() == again.state.hash() == other.state.hash()

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nextpaint.process.erasing import Erased, Traces
 from nextpaint.process.operators.protocol import StepContext
 from nextpaint.process.operators.together import BoughtTogether
 from nextpaint.process.state import State
@@ -46,3 +47,15 @@ def test_shares_are_the_cosines_of_baskets_after_every_change_and_a_restart(rows
                 index.restore()
             for item in "vwxyz":
                 assert [(each["other"], each["share"]) for each in index.rows(item)] == counted(known, item)
+
+
+def test_a_basket_of_somebody_erased_is_gone_and_what_is_bought_together_stays():
+    state, ada = State(), "Ada".ljust(22, "x")
+    index = operator(state)
+    feed(index, [(ada, "v"), (ada, "w"), ("b", "v"), ("b", "w"), ("b", "x")])
+    before = index.rows("v")
+    cells = {name.removeprefix("together/"): cell for name, cell in state.cells.items()}
+    assert index.erase(Traces((ada,)), cells) == {"together/baskets": Erased(1, 0), "together/order": Erased(0, 1)}
+    assert index.rows("v") == before and ada not in repr([list(cell.items()) for cell in cells.values()])
+    feed(index, [("c", "v"), ("c", "w")])
+    assert index.baskets_with("v") == 3

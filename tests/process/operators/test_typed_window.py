@@ -30,12 +30,12 @@ INTS = (0, 1, 127, 128, -1, -32, -33, -129, 70_000, -70_000, 2**40, -(2**40), No
 KEYS = ("a", "b", "", "ab", "b" * 31, "a" * 32, "ü" * 40, None)
 
 
-def node(window: Window, keys: tuple[int, ...]) -> plan.WindowAggregate:
+def node(window: Window, keys: tuple[int, ...], aggregates: tuple[Aggregate, ...] = AGGREGATES) -> plan.WindowAggregate:
     scan = Scan(Schema(tuple(Field(f"c{at}", each) for at, each in enumerate(TYPES)), rowtime=4), "t")
     fields = tuple(Field(f"k{at}", TYPES[at]) for at in keys)
     fields += tuple(Field(name, TIMESTAMP) for name in ("window_start", "window_end", "window_time"))
-    fields += tuple(Field(f"a{at}", each.type) for at, each in enumerate(AGGREGATES))
-    return plan.WindowAggregate(Schema(fields), scan, window, 4, keys, AGGREGATES)
+    fields += tuple(Field(f"a{at}", each.type) for at, each in enumerate(aggregates))
+    return plan.WindowAggregate(Schema(fields), scan, window, 4, keys, aggregates)
 
 
 def row(chance: random.Random, time: int) -> tuple[Any, ...]:
@@ -60,7 +60,7 @@ WINDOWS = (
 
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
 def test_equal_to_the_general_operator(window: Window) -> None:
-    for seed in range(8):
+    for seed in range(4):
         chance = random.Random(seed)
         planned = node(window, ((0,), (0, 1), (3,), ())[seed % 4])
         run = Both(
