@@ -38,6 +38,10 @@ STATEMENTS = (
      "`WATERMARK FOR ts AS ts - INTERVAL ..`, `[CONSTRAINT n] PRIMARY KEY (..) NOT ENFORCED`; DISTRIBUTED and "
      "PARTITIONED are "
      "read and change nothing"),
+    ("`CREATE TABLE [IF NOT EXISTS] t [(...)] [COMMENT ..] [WITH ..] AS query`",
+     "a table with the query's columns, and the INSERT that fills it. Columns in `(...)` come first and get no value "
+     "unless they are computed, one with the name of a column of the query gives it its type; names alone, `(b, a)`, "
+     "put the query's columns in that order. A column of the PRIMARY KEY must not be one that may be NULL"),
     ("`CREATE [TEMPORARY] VIEW [IF NOT EXISTS] v [(c, ..)] [COMMENT ..] AS query`", "a name for a query"),
     ("`CREATE [TEMPORARY [SYSTEM]] FUNCTION f AS 'module.name' LANGUAGE PYTHON`",
      "a scalar, table or aggregate function of `module.py` in the application's folder, with a decorator of "
@@ -45,7 +49,8 @@ STATEMENTS = (
     ("`CREATE MODEL m INPUT (..) OUTPUT (score DOUBLE) WITH ('provider' = 'file', 'path' = .., 'sha256' = ..)`",
      "a LightGBM (text), XGBoost (JSON) or ONNX file of the folder, for `ML_PREDICT`; a continuous statement takes "
      "such as are scored exactly"),
-    ("`[EXECUTE] INSERT INTO t [(c, ..)] query [ON CONFLICT DO {NOTHING | ERROR | DEDUPLICATE}]`",
+    ("`[EXECUTE] INSERT INTO t [PARTITION (c = value, ..)] [(c, ..)] query "
+     "[ON CONFLICT DO {NOTHING | ERROR | DEDUPLICATE}]`",
      "a continuous statement; columns left out are NULL, computed ones are worked out; several into one target are one "
      "UNION ALL. Where rows of a key replace each other: NOTHING keeps the first, ERROR does too and sends the others "
      "to the dead letters, DEDUPLICATE keeps the last. Over a query that updates rows and is not unique by the key of "
@@ -65,20 +70,38 @@ QUERIES = (
     ("`.. (SELECT ..)`, `x [NOT] IN (..)`, `EXISTS (..)`, `x < ANY (..)`, `x < ALL (..)`",
      "in WHERE, HAVING and the SELECT list, also under OR and in CASE; the query may equate its columns with those "
      "around it. The result is updated when the query's rows are. As a value it gives one row: more fail the row"),
-    ("`.. JOIN t USING (k, ..)`, `NATURAL JOIN`", "INNER, LEFT and RIGHT; a shared column is one"),
+    ("`.. JOIN t USING (k, ..)`, `NATURAL JOIN`",
+     "a shared column is one, of a FULL JOIN the one of both that is not NULL"),
     ("`.. ORDER BY .. LIMIT n OFFSET m`, `FETCH FIRST n ROWS ONLY`", "a stream without LIMIT is sorted by its time"),
     ("`TABLE t`", "`SELECT * FROM t`, as a query"),
     ("`.. FROM TO_CHANGELOG(input => TABLE t)`",
      "the changes of `t` as rows that only come: `op` (INSERT, UPDATE_BEFORE, UPDATE_AFTER, DELETE), then its columns"),
+    ("`.. CURRENT_WATERMARK(ts) ..`",
+     "in the SELECT list and WHERE of a query without GROUP BY and OVER over rows that are not updated: the watermark "
+     "the row finds, NULL before the first"),
     ("`WITH x [(c, ..)] AS (query) query`, `FROM (query) AS x [(c, ..)]`", "not recursive"),
     ("`UNION`, `INTERSECT`, `EXCEPT` `[ALL]`", "INTERSECT binds closest"),
     ("`SELECT /*+ STATE_TTL('a' = '1 d', 'b' = '2 h') */ ..`",
      "how long what a join remembers of its table `a`, or an aggregation of its groups, is kept without a write, by "
      "the ledger's clock; each side of a join has its own; what it does not name follows `table.exec.state.ttl`. Hints "
      "that only choose how Flink computes are read and change nothing: " + ", ".join(hint_grammar.WITHOUT_MEANING)),
+    ("`FROM a, LATERAL (SELECT .. FROM t WHERE t.k = a.k ..) AS b`, `LEFT JOIN LATERAL (..) AS b ON ..`",
+     "the rows of a query for each row before it: joined on what its WHERE ties it by; one that groups is tied by "
+     "equalities and, as in Flink, joins no row for which there is nothing to aggregate"),
+    ("`FROM (SELECT DISTINCT k FROM t) AS o, LATERAL (SELECT .. FROM t WHERE t.k = o.k ORDER BY x LIMIT n) AS b`",
+     "the best `n` rows of each key of one table: the one form of Flink 2.3 with ORDER BY and LIMIT; NULL is a key"),
+    ("`FROM t /*+ OPTIONS('key' = 'value') */ ..`",
+     "taken where `t` is declared WITH the same or it goes without saying ('format' = 'json'); other options would "
+     "make it another table and are refused"),
+    ("`FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(p), ..))`, `MATCH_RECOGNIZE (.. ORDER BY p ..)`",
+     "`p` is the event time, or processing time: then the ledger's clock cuts and fires"),
+    ("`.. (SELECT .., ROW_NUMBER() OVER (PARTITION BY k ORDER BY x) AS rn ..) WHERE rn <= n`",
+     "the best `n` of each key, a number or a column of which the first row of a key counts; of one, by time, the "
+     "first or last row"),
     ("`.. OVER (PARTITION BY k ORDER BY t [RANGE | ROWS BETWEEN .. PRECEDING AND CURRENT ROW])`",
-     "`t` is the event time, or processing time (`PROCTIME()`, a column `p AS PROCTIME()`): then each row is answered "
-     "as it arrives"),
+     "the aggregates, ROW_NUMBER, LAG, RANK and DENSE_RANK, which as in Flink 2.3 both count the rows up to the time, "
+     "those of that time too; `t` is the event time, or processing time (`PROCTIME()`, a column `p AS PROCTIME()`): "
+     "then each row is answered as it arrives"),
 )  # fmt: skip
 
 # Functions typed by a rule of their own: usage, result, note.
@@ -155,6 +178,10 @@ AGGREGATES = {
     "COUNT": "`COUNT(*)`, `COUNT(x)`, `COUNT(DISTINCT x)`",
     "SUM": "wraps as in Flink; of an INT is an INT",
     "AVG": "of an integer is an integer, truncated",
+    "LISTAGG": "`LISTAGG([DISTINCT] text[, separator])`: in order of arrival, without NULLs",
+    "ARRAY_AGG": "`ARRAY_AGG([DISTINCT] x)`: in order of arrival, NULLs too; DISTINCT keeps the first of equal values",
+    "PERCENTILE": "`PERCENTILE([DISTINCT] x, share[, frequency])`: exact, DOUBLE; of `ARRAY[share, ..]` an ARRAY; "
+    "shares are constants from 0 to 1. A group keeps its values",
     "DECAYED_SUM": "`DECAYED_SUM(x, INTERVAL half-life)`: ours; fades with time, read as of the request",
     "DECAYED_COUNT": "`DECAYED_COUNT(INTERVAL half-life)`: ours",
     "LAST_N": "`LAST_N(x, n)`: ours; the last n by event time, an ARRAY",
@@ -279,15 +306,18 @@ DIFFERENCES = (
     "MATCH_ROWTIME of a match that only the end of the input lets out is the time of its last row.",
     "Windows over TIMESTAMP_LTZ in a zone without summer time: Flink 2.3 loses rows of windows that end between "
     "two windows of UTC; they are counted here.",
-    "Constant text is STRING, not CHAR(n); times have at most millisecond precision.",
+    "Constant text is STRING, not CHAR(n); times are held in milliseconds: further digits of a "
+    "TIMESTAMP(6), which TIMESTAMP alone means, are cut.",
     "Regular expressions that may never end are refused, and the text they search is bounded.",
-    "Catalogs, databases, connectors of other systems, Java functions and OPTIONS hints are refused.",
+    "Catalogs, databases, connectors of other systems and Java functions are refused.",
     "Of a query inside an expression that has no rows yet IN is FALSE and ALL is TRUE; Flink gives no rows until it "
     "has one.",
     "A query as a value with more than one row fails its row, and of equal keys of JSON_OBJECTAGG the last counts; "
     "Flink fails the job.",
     "A ROWS frame of 0 rows before the current one, by processing time, holds the current one only; Flink keeps one "
     "more.",
+    "What processing time lets out (windows, patterns) comes with the next record or tick of the ledger, and at the "
+    "end of the input; Flink loses what its machine's clock has not let out when the input ends.",
     "OVER a RANGE of processing time counts the rows of one millisecond of the ledger one after the other; Flink those "
     "of one millisecond of its machine together, and loses those that wait when the input ends.",
     "Unknown settings and options are errors.",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from nextpaint.record import types
-from nextpaint.record.types import Field, Kind, Type, array, decimal
+from nextpaint.record.types import INTEGERS, Field, Kind, Type, array, decimal
 from nextpaint.sql import coercion, syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.function_rules import user_arguments
@@ -91,13 +91,17 @@ _RULES = {
 
 # What cannot take rows back: sketches that have forgotten which rows they saw.
 _ONE_WAY = ("TOP_N_COUNTS", "APPROX_COUNT_DISTINCT")
+_DISTINCT = (
+    "COUNT", "SUM", "AVG", "MIN", "MAX", "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP", "COLLECT", "ARRAY_AGG",
+)  # fmt: skip
 TOP_N_MAX = 1_000
 QUANTILE_PARTS = 1_000_000  # see process.aggregates
 
 OVER_AGGREGATES = (
     "COUNT", "SUM", "AVG", "MIN", "MAX", "FIRST_VALUE", "LAST_VALUE", "LAG",
-    "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP", "LISTAGG", "ARRAY_AGG",
+    "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP", "LISTAGG", "ARRAY_AGG", "PERCENTILE", "RANK", "DENSE_RANK",
 )  # fmt: skip
+RANKS = ("RANK", "DENSE_RANK")  # in order of event time: Flink 2.3 counts the rows up to the time, its peers too
 
 
 def result_type(function: str, argument: Type | None, at: At) -> Type:
@@ -169,6 +173,12 @@ class AggregateCalls:
             return self._own(node, user, condition)
         if node.name == "LAG":
             return self._lag(node)
+        if node.name in RANKS:
+            if node.args or node.star or node.distinct:
+                raise Refusal(f"{node.name} takes no arguments", node.at, f"{node.name}() OVER (...)")
+            return Aggregate("COUNT", (), types.BIGINT, at=node.at)
+        if node.name == "PERCENTILE":
+            return self._percentile(node, condition)
         return self._listed(node, condition) if node.name == "LISTAGG" else None
 
     def _plain(self, node: syntax.Call, condition: int | None) -> Aggregate:
@@ -257,10 +267,10 @@ class AggregateCalls:
         return node.args[:1], round(held * parts)  # type: ignore[operator, arg-type]
 
     def _listed(self, node: syntax.Call, condition: int | None) -> Aggregate:
-        """LISTAGG(text [, separator])."""
-        usage = "LISTAGG(text) or LISTAGG(text, '; ')"
-        if not 1 <= len(node.args) <= 2 or node.distinct:
-            raise Refusal("LISTAGG takes a text and a separator, no DISTINCT", node.at, usage)
+        """LISTAGG([DISTINCT] text [, separator])."""
+        usage = "LISTAGG(text) or LISTAGG(DISTINCT text, '; ')"
+        if not 1 <= len(node.args) <= 2:
+            raise Refusal("LISTAGG takes a text and a separator", node.at, usage)
         value = self._binder.value(node.args[0])
         separator: Expr = (
             self._binder.value(node.args[1]) if len(node.args) > 1 else Literal(types.STRING, ",", node.at)
@@ -270,11 +280,39 @@ class AggregateCalls:
         ):
             raise Refusal(f"LISTAGG joins texts with a constant text, not {value.type}", node.args[0].at, usage)
         args = (self._inputs.add(value), self._inputs.add(separator))
-        return Aggregate("LISTAGG", args, types.STRING, False, condition, 0, node.at)
+        return Aggregate("LISTAGG", args, types.STRING, node.distinct, condition, 0, node.at)
+
+    def _percentile(self, node: syntax.Call, condition: int | None) -> Aggregate:
+        """PERCENTILE([DISTINCT] x, share or ARRAY[share, ...] [, frequency]); the shares are `options`."""
+        usage = "PERCENTILE(price, 0.95), PERCENTILE(price, ARRAY[0.5, 0.95]) or PERCENTILE(price, 0.95, times)"
+        if not 2 <= len(node.args) <= 3:
+            raise Refusal("PERCENTILE takes a value and a share, and how often the value counts", node.at, usage)
+        value = self._binder.value(node.args[0])
+        if not value.type.is_numeric:
+            raise Refusal(f"PERCENTILE needs a number, not {value.type}", value.at, usage)
+        written = node.args[1]
+        several = written.args if isinstance(written, syntax.Call) and written.name == "ARRAY" else ()
+        shares = tuple(("share", self._share(each, usage)) for each in several or (written,))
+        args = [self._inputs.add(coercion.cast(value, types.DOUBLE, value.at))]
+        if len(node.args) == 3:
+            frequency = self._binder.value(node.args[2])
+            if frequency.type.kind not in INTEGERS:
+                raise Refusal(f"the frequency is {frequency.type}, not an integer", frequency.at, usage)
+            if node.distinct:
+                raise Refusal("PERCENTILE with a frequency takes no DISTINCT", node.at, "leave one of them out")
+            args.append(self._inputs.add(frequency))
+        result = array(types.DOUBLE) if several else types.DOUBLE
+        return Aggregate("PERCENTILE", tuple(args), result, node.distinct, condition, 0, node.at, shares)
+
+    def _share(self, node: syntax.Expression, usage: str) -> float:
+        value = self._binder.value(node)
+        held = value.value if isinstance(value, Literal) else None
+        if not isinstance(held, int | float | Decimal) or isinstance(held, bool) or not 0 <= held <= 1:
+            raise Refusal("PERCENTILE needs a constant from 0 to 1", node.at, usage)
+        return float(held)
 
     def _check_distinct(self, node: syntax.Call, value: Expr) -> None:
-        plain = ("COUNT", "SUM", "AVG", "MIN", "MAX", "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP", "COLLECT")
-        if node.name not in plain:
+        if node.name not in _DISTINCT:
             raise Refusal(f"{node.name} takes no DISTINCT", node.at)
         if not is_orderable(value.type.kind):
             raise Refusal(f"DISTINCT of {value.type} is not supported", value.at, "use one of its fields")

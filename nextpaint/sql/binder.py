@@ -7,6 +7,7 @@ aggregates and group keys in the place of what was written. Raises Refusal at th
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 from nextpaint.record import types
@@ -119,6 +120,8 @@ class Binder:
         if node.operator in ("AND", "OR"):
             sides = tuple(self.condition(side, f"an operand of {node.operator}") for side in (node.left, node.right))
             return Call(types.BOOLEAN, node.operator, sides, at=node.at)
+        if node.operator in ("=", "<>") and (columns := _paired(node.left, node.right)):
+            return negated(self._same_columns(columns, node.at), node.operator == "<>")
         if node.operator in ("=", "<>", "<", "<=", ">", ">="):
             return self.comparison(node.operator, self.bind(node.left), self.bind(node.right), node.at)
         return arithmetic(node.operator, self.value(node.left), self.value(node.right), node.at)
@@ -127,6 +130,13 @@ class Binder:
         """A comparison with both sides in one type; numbers and text are never compared."""
         pair = comparison_operands(left, right, operator, at)
         return Call(types.BOOLEAN, operator, pair, at=at)
+
+    def _same_columns(self, pairs: list[tuple[syntax.Expression, syntax.Expression]], at: At) -> Call:
+        """(a, b) = (c, d) is a = c AND b = d, also where one of them is NULL."""
+        sides = [
+            Call(types.BOOLEAN, "=", comparison_operands(self.bind(a), self.bind(b), "=", at), at=at) for a, b in pairs
+        ]
+        return reduce(lambda left, right: Call(types.BOOLEAN, "AND", (left, right), at=at), sides)
 
     def is_(self, node: syntax.Is) -> Expr:
         operand = self.bind(node.operand)
@@ -149,6 +159,11 @@ class Binder:
         return Call(types.BOOLEAN, "NOT", (result,), at=node.at) if node.negated else result
 
     def in_list(self, node: syntax.InList) -> Expr:
+        rows = [_paired(node.operand, item) for item in node.items]
+        if all(rows):
+            each_row = [self._same_columns(row, node.at) for row in rows]
+            found = reduce(lambda left, right: Call(types.BOOLEAN, "OR", (left, right), at=node.at), each_row)
+            return negated(found, node.negated)
         operand = self.value(node.operand)
         items = [self.bind(item) for item in node.items]
         target = operand.type
@@ -239,6 +254,15 @@ class Binder:
 
     def call(self, node: syntax.Call) -> Expr:
         return function_call(self, node)
+
+
+def _paired(left: syntax.Expression, right: syntax.Expression) -> list[tuple[syntax.Expression, syntax.Expression]]:
+    """The columns of two rows that are written out, side by side; none when they are not."""
+    if not isinstance(left, syntax.Call) or not isinstance(right, syntax.Call):
+        return []
+    if left.name != "ROW" or right.name != "ROW" or len(left.args) != len(right.args):
+        return []
+    return list(zip(left.args, right.args, strict=True))
 
 
 _RULES: dict[type, Callable[[Binder, Any], Expr]] = {

@@ -1,20 +1,25 @@
 """The tables and views a statement may name, the findings so far, and what a statement has read.
 
-Views are planned once, when first named; a view that has errors is reported once and stops its readers silently.
+Views are planned once, when first named, and so are tables that take their columns from a query (`unfilled`); one that
+has errors is reported once and stops its readers silently.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from nextpaint.sql.definitions import CreateView
-from nextpaint.sql.plan import At, Call, Changes, Node, Scan, Schema, Table
+from nextpaint.sql.definitions import CreateTable, CreateView
+from nextpaint.sql.plan import At, Call, Changes, Node, Scan, Schema
+from nextpaint.sql.program import Table
 from nextpaint.sql.refusal import AlreadyReported, Refusal, near
 from nextpaint.sql.relation import renamed
 from nextpaint.sql.syntax import Ident, Query
 
 PlanView = Callable[["Catalog", Query], Node]
+Planned = TypeVar("Planned")
+FillTable = Callable[["Catalog", CreateTable], Table]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +35,12 @@ class PlannedView:
 class Catalog:
     """`live`: the query runs over the content of tables (a snapshot), not over their changes."""
 
-    tables: Mapping[str, Table]
+    tables: dict[str, Table]
     views: Mapping[str, CreateView]
     plan_view: PlanView
     live: bool = False
+    unfilled: dict[str, CreateTable] = field(default_factory=dict)  # CREATE TABLE AS, not planned yet
+    fill: FillTable | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     findings: list[Refusal] = field(default_factory=list)
@@ -57,7 +64,7 @@ class Catalog:
         """The scan of a table, or the node of a view."""
         if name.text in self.broken:
             raise AlreadyReported(name.text)
-        table = self.tables.get(name.text)
+        table = self.table(name)
         if table is not None:
             self._tables_read[name.text] = None
             return scan(table, name.at, live=self.live)
@@ -65,27 +72,47 @@ class Catalog:
             return self._view(name)
         raise Refusal(f"unknown table {name.text}", name.at, near(name.text, [*self.tables, *self.views, *self.broken]))
 
+    def table(self, name: Ident) -> Table | None:
+        """The table of that name, its columns worked out where they are those of a query."""
+        if name.text in self.unfilled:
+            if name.text in self.broken:
+                raise AlreadyReported(name.text)
+            definition = self.unfilled[name.text]
+            assert self.fill is not None, "who gives unfilled tables says how to fill them"
+            fill = self.fill
+            self._refuse_circle(name, "table")
+            self.tables[name.text] = self._apart(name.text, lambda: fill(self, definition))
+            del self.unfilled[name.text]
+        return self.tables.get(name.text)
+
+    def _refuse_circle(self, name: Ident, what: str) -> None:
+        if name.text in self._open:
+            path = " -> ".join([*self._open[self._open.index(name.text) :], name.text])
+            raise Refusal(f"the {what} reads itself: {path}", name.at, "break the circle")
+
     def _view(self, name: Ident) -> Node:
         planned = self._planned.get(name.text)
         if planned is None:
-            if name.text in self._open:
-                path = " -> ".join([*self._open[self._open.index(name.text) :], name.text])
-                raise Refusal(f"the view reads itself: {path}", name.at, "break the circle")
-            planned = self._plan(name.text)
+            self._refuse_circle(name, "view")
+            planned = self._planned[name.text] = self._apart(name.text, lambda: self._plan(name.text))
         self._tables_read.update(dict.fromkeys(planned.tables))
         self._views_read.update(dict.fromkeys(planned.views))
         return planned.node
 
     def _plan(self, name: str) -> PlannedView:
         view = self.views[name]
+        node = self.plan_view(self, view.query)
+        node = named(node, view.columns, view.name) if view.columns else unique_names(node, view.name.at)
+        tables, views = self.read()
+        return PlannedView(node, tables, (*views, name))
+
+    def _apart(self, name: str, plan: Callable[[], Planned]) -> Planned:
+        """What `plan` makes of `name`, aside from what is being planned: reads of its own, its errors reported."""
         outer = self._tables_read, self._views_read
         self.start()
         self._open.append(name)
         try:
-            node = self.plan_view(self, view.query)
-            node = named(node, view.columns, view.name) if view.columns else unique_names(node, view.name.at)
-            tables, views = self.read()
-            planned = PlannedView(node, tables, (*views, name))
+            return plan()
         except Refusal as refusal:
             self.broken.add(name)
             self.report(refusal)
@@ -96,8 +123,6 @@ class Catalog:
         finally:
             self._open.pop()
             self._tables_read, self._views_read = outer
-        self._planned[name] = planned
-        return planned
 
 
 def scan(table: Table, at: At, *, live: bool) -> Scan:

@@ -9,7 +9,8 @@ from nextpaint.sql import definitions
 from nextpaint.sql.definitions import ColumnDefinition, CreateTable
 from nextpaint.sql.dialect import tokenize
 from nextpaint.sql.likeness import merged
-from nextpaint.sql.plan import At, Table
+from nextpaint.sql.plan import At
+from nextpaint.sql.program import Table
 from nextpaint.sql.refusal import AlreadyReported, Refusal, near
 from nextpaint.sql.syntax import Binary, Expression, Ident, IntervalLiteral, Name
 from nextpaint.sql.tables import build_table
@@ -17,11 +18,13 @@ from nextpaint.sql.tables import build_table
 
 @dataclass
 class Declarations:
-    """By name. A name that fails is in `broken`: its readers are not reported again."""
+    """By name, `tables` without those of `unfilled`. A name that fails is in `broken`: its readers are not reported
+    again."""
 
     tables: dict[str, Table]
     broken: set[str]
     findings: list[Refusal]
+    unfilled: dict[str, CreateTable] = field(default_factory=dict)  # CREATE TABLE AS: the columns come with the query
     views: dict[str, definitions.CreateView] = field(default_factory=dict)
     functions: dict[str, definitions.CreateFunction] = field(default_factory=dict)
     models: dict[str, definitions.CreateModel] = field(default_factory=dict)
@@ -56,6 +59,9 @@ def declare(
                 tables[name] = statement
     merging = _Merging(tables, builtins)
     for name in tables:
+        if tables[name].filling is not None:
+            made.unfilled[name] = tables[name]
+            continue
         try:
             made.tables[name] = build_table(merging.of(name))
         except Refusal as refusal:
@@ -78,7 +84,8 @@ def _named(
         found.append(Refusal(f"{name} is built in", statement.name.at, "choose another name"))
         return None
     if name in places:
-        if not statement.if_not_exists:
+        filled = isinstance(statement, CreateTable) and statement.filling is not None
+        if filled or not statement.if_not_exists:
             found.append(
                 Refusal(f"{name} is declared twice (first at {places[name]})", statement.name.at, "rename one")
             )
@@ -110,6 +117,10 @@ class _Merging:
         if name in self._done:
             return self._done[name]
         definition = self._tables[name]
+        if definition.filling is not None and self._open:
+            like = self._tables[self._open[-1]].like
+            assert like is not None
+            raise Refusal(f"{name} has the columns of a query, and LIKE takes columns", like.source.at, "write them")
         if definition.like is not None:
             source = definition.like.source
             if source.text in self._open or source.text == name:

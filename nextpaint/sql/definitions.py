@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from nextpaint.record.types import Field, Type
 from nextpaint.sql.plan import At
-from nextpaint.sql.syntax import Expression, Ident, Query
+from nextpaint.sql.syntax import Expression, Ident, Option, Query
 
 _NOWHERE = At()
 
@@ -43,6 +43,16 @@ class Like:
 
 
 @dataclass(frozen=True, slots=True)
+class Filling:
+    """`AS query` of CREATE TABLE. `listed`: the columns `(a, b)` by name alone, which puts the query's in that order;
+    `text`: the canonical text of the query."""
+
+    query: Query
+    text: str
+    listed: tuple[Ident, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CreateTable:
     """`option_places`: where each key of WITH stands."""
 
@@ -56,6 +66,7 @@ class CreateTable:
     comment: str = ""
     like: Like | None = None
     option_places: tuple[tuple[str, At], ...] = field(default=(), compare=False)
+    filling: Filling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +106,8 @@ class CreateModel:
 
 @dataclass(frozen=True, slots=True)
 class InsertInto:
-    """`conflict`: NOTHING, ERROR, DEDUPLICATE or empty. `text`: the canonical text of the statement."""
+    """`conflict`: NOTHING, ERROR, DEDUPLICATE or empty. `text`: the canonical text of the statement. `partition`: the
+    columns that PARTITION gives a value; those it only names are among the query's. `options`: of a hint."""
 
     target: Ident
     columns: tuple[Ident, ...]
@@ -103,6 +115,8 @@ class InsertInto:
     conflict: str
     text: str
     at: At = field(default=_NOWHERE, compare=False)
+    partition: tuple[tuple[Ident, Expression], ...] = ()
+    options: tuple[Option, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from nextpaint.sql.canonical import quoted
 from nextpaint.sql.literals import shown_time
 from nextpaint.sql.plan import (
     Aggregate,
+    ArrivalTime,
     Call,
     ChangeLog,
     Changes,
@@ -35,11 +36,11 @@ from nextpaint.sql.plan import (
     Schema,
     SetOperation,
     Sort,
-    Table,
     TemporalJoin,
     TimeSort,
     Union,
     Values,
+    WatermarkColumn,
     WindowAggregate,
     WindowedAggregate,
     WindowJoin,
@@ -47,6 +48,7 @@ from nextpaint.sql.plan import (
     WindowTable,
     inputs_of,
 )
+from nextpaint.sql.program import Table
 
 _INFIX = frozenset("+ - * / % || = <> < <= > >= AND OR LIKE".split()) | {"IS DISTINCT FROM"}
 _POSTFIX = frozenset(["IS NULL", "IS NOT NULL", "IS TRUE", "IS FALSE"])
@@ -97,6 +99,14 @@ def describe_line(node: Node) -> str:
 
 def _changelog(node: ChangeLog) -> str:
     return "ChangeLog"
+
+
+def _watermark(node: WatermarkColumn) -> str:
+    return "WatermarkColumn"
+
+
+def _arrival(node: ArrivalTime) -> str:
+    return f"ArrivalTime {_name(node.input, node.column)}"
 
 
 def _settings(options: Sequence[tuple[str, Value]]) -> list[str]:
@@ -155,7 +165,10 @@ def _ranked(node: Rank | WindowRank | Deduplicate) -> str:
     keys = ", ".join(f"{_name(node.input, each.index)}{' DESC' if each.descending else ''}" for each in node.keys)
     shown = "" if isinstance(node, WindowRank) or node.shown else " not shown"
     climbing = " climbing" if isinstance(node, Rank) and node.climbing else ""
-    return f"{type(node).__name__} {node.first}-{node.last} {by} order {keys or 'arrival'}{shown}{climbing}"
+    last = str(node.last)
+    if isinstance(node, Rank) and node.limit is not None:
+        last = _name(node.input, node.limit)
+    return f"{type(node).__name__} {node.first}-{last} {by} order {keys or 'arrival'}{shown}{climbing}"
 
 
 _Joins = TemporalJoin | LookupJoin | Join | IntervalJoin | WindowJoin
@@ -203,6 +216,8 @@ _LINES: dict[type, Callable[[Any], str]] = {
     TimeSort: _sort,
     SetOperation: _set_operation,
     ChangeLog: _changelog,
+    WatermarkColumn: _watermark,
+    ArrivalTime: _arrival,
     Conflicts: _conflicts,
 }
 

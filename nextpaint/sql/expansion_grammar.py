@@ -25,8 +25,7 @@ def parse_expansion(cursor: Cursor) -> Expansion:
         return _named(cursor, Expansion("UNNEST", args, ordinality, at=start))
     cursor.expect("LATERAL")
     if not cursor.take("TABLE", "("):
-        cure = "for the best rows of each key use ROW_NUMBER() OVER (...) and filter on it"
-        raise Refusal("LATERAL takes TABLE(function(...))", cursor.at, cure if cursor.sees("(") else "")
+        raise Refusal("LATERAL takes TABLE(function(...)) or a query in parentheses", cursor.at)
     name = cursor.identifier("a table function")
     cursor.expect("(")
     args = () if cursor.sees(")") else cursor.comma_separated(lambda: parse_expression(cursor))

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from nextpaint.record.types import BOOLEAN, Field
-from nextpaint.sql.plan import At, Call, ColumnRef, Expr, Filter, Literal, Node, Project, Schema, Table
+from nextpaint.sql.plan import At, Call, ColumnRef, Expr, Filter, Literal, Node, Project, Schema
+from nextpaint.sql.program import Table
 
 ENFORCER = "table.exec.sink.not-null-enforcer"
 

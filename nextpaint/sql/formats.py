@@ -17,7 +17,8 @@ import msgspec
 
 from nextpaint.record.avro import Avro, declared, misfit, parsed
 from nextpaint.record.types import Field
-from nextpaint.sql.plan import At, Table
+from nextpaint.sql.plan import At
+from nextpaint.sql.program import Table
 from nextpaint.sql.refusal import Refusal
 
 JSON, IMAGES, AVRO, CONFLUENT = "json", "debezium-json", "avro", "avro-confluent"

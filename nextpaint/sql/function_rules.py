@@ -176,7 +176,9 @@ def _round_time(binder: Bind, node: syntax.Call, unit: str) -> Expr:
     _check_unit(unit, value.type, node.at)
     shown = coercion.local(value, types.TIMESTAMP)
     made = Call(shown.type, f"{node.name}_TIME", (shown,), (("unit", unit),), node.at)
-    return made if shown is value else coercion.instant(made, value.type, node.at)
+    if shown is value:
+        return made
+    return Call(value.type, "INSTANT", (made, value), (("zone", in_force().zone),), node.at)
 
 
 # ---------------------------------------------------------------- rules of their own

@@ -14,7 +14,7 @@ from nextpaint.sql.binder import Binder
 from nextpaint.sql.plan import ColumnRef, Expr, Window, WindowKind
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import PendingWindow, Relation, led_by
-from nextpaint.sql.sources import Environment, check_windowable, zone_of
+from nextpaint.sql.sources import Environment, windowable, zone_of
 
 # function -> its usage, and the places of its length and its slide among its arguments.
 _FUNCTIONS = {
@@ -60,7 +60,7 @@ def group_window(env: Environment, select: syntax.Select, relation: Relation) ->
     args = tuple(binder.value(each) for each in call.args)
     if len(args) != size + 1:
         raise Refusal(f"{call.name} in GROUP BY takes {size + 1} arguments", call.at, usage)
-    time = check_windowable(env, relation, args[0], syntax.Ident(call.name, call.at))
+    relation, time = windowable(env, relation, args[0], syntax.Ident(call.name, call.at))
     window = Window(
         WindowKind(call.name),
         positive_ms(args[size], "the window's length", usage),

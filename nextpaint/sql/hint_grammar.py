@@ -1,7 +1,7 @@
-"""The grammar of hints: `SELECT /*+ STATE_TTL('a' = '1d', 'b' = '2 h') */ ...`.
+"""The grammar of hints: `SELECT /*+ STATE_TTL('a' = '1d', 'b' = '2 h') */ ... FROM t /*+ OPTIONS('k' = 'v') */`.
 
 STATE_TTL bounds what joins and aggregations remember. Hints that only choose how Flink computes the same rows are read
-and change nothing here. OPTIONS would change what a table is, which its declaration says.
+and change nothing here. OPTIONS follows the name of a table; `option_hints` says which a table takes.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from nextpaint.sql.dialect import Kind, Token, tokenize
 from nextpaint.sql.plan import At
 from nextpaint.sql.refusal import Refusal, near
 from nextpaint.sql.settings import duration_ms
-from nextpaint.sql.syntax import Lifetime
+from nextpaint.sql.syntax import Lifetime, Option
 
 STATE_TTL = "STATE_TTL"
+OPTIONS = "OPTIONS"
 # Ways to run a join, and how a lookup asks another system: the rows are the same.
 WITHOUT_MEANING = ("BROADCAST", "LOOKUP", "MULTI_JOIN", "NEST_LOOP", "SHUFFLE_HASH", "SHUFFLE_MERGE")
 
@@ -35,11 +36,29 @@ def _several(cursor: Cursor) -> list[Lifetime]:
     return found
 
 
-def refuse_hint(cursor: Cursor) -> None:
-    """Hints of a table, which follow its name."""
-    if cursor.current.kind is Kind.HINT:
-        cure = "put options into WITH of CREATE TABLE, and STATE_TTL after SELECT"
-        raise Refusal("a hint stands only after SELECT", cursor.at, cure)
+def parse_options_hint(cursor: Cursor) -> tuple[Option, ...]:
+    """OPTIONS right after the name of a table."""
+    if cursor.current.kind is not Kind.HINT:
+        return ()
+    inside = Cursor(_inside(cursor.advance()))
+    found = [each for several in inside.comma_separated(lambda: _options(inside)) for each in several]
+    inside.expect_end()
+    return tuple(found)
+
+
+def _options(cursor: Cursor) -> tuple[Option, ...]:
+    if not cursor.take(OPTIONS):
+        cure = f"OPTIONS('key' = 'value') follows a table's name, and {STATE_TTL} the word SELECT"
+        raise Refusal(f"{cursor.current} is no hint of a table", cursor.at, cure)
+    return cursor.in_parentheses(lambda: _option(cursor))
+
+
+def _option(cursor: Cursor) -> Option:
+    """`'key' = 'value'`."""
+    at = cursor.at
+    key = cursor.string("the name of an option") if cursor.current.kind is Kind.STRING else cursor.identifier().text
+    cursor.expect("=")
+    return Option(key, cursor.string(f"the value of '{key}'"), at)
 
 
 def _inside(token: Token) -> list[Token]:
@@ -55,6 +74,8 @@ def _inside(token: Token) -> list[Token]:
 
 def _hint(cursor: Cursor) -> list[Lifetime]:
     name = cursor.current
+    if name.upper == OPTIONS:
+        raise Refusal("OPTIONS after SELECT does nothing, in Flink too", name.at, "FROM t /*+ OPTIONS(...) */")
     if name.upper not in (STATE_TTL, *WITHOUT_MEANING):
         cure = near(name.text, [STATE_TTL, *WITHOUT_MEANING]) or f"known: {STATE_TTL}"
         raise Refusal(f"unknown hint {name.text}", name.at, cure)

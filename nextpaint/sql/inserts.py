@@ -7,27 +7,19 @@ from dataclasses import dataclass, replace
 
 from nextpaint.record.types import BIGINT, Field, Kind
 from nextpaint.sql import coercion, definitions, syntax
+from nextpaint.sql.binder import Binder
 from nextpaint.sql.catalog import Catalog
 from nextpaint.sql.describe import describe_table
 from nextpaint.sql.fitting import completed, enforced
 from nextpaint.sql.formats import JSON, value_format
-from nextpaint.sql.plan import (
-    At,
-    Changes,
-    ColumnRef,
-    Conflicts,
-    Deduplicate,
-    Expr,
-    Insert,
-    Node,
-    Project,
-    Schema,
-    Table,
-    Union,
-)
+from nextpaint.sql.option_hints import check_option_hints
+from nextpaint.sql.plan import At, Changes, ColumnRef, Conflicts, Deduplicate, Expr, Node, Project, Schema, Union
+from nextpaint.sql.program import Insert, Table
 from nextpaint.sql.queries import plan_statement_query
 from nextpaint.sql.ranks import settled
 from nextpaint.sql.refusal import Refusal, near
+from nextpaint.sql.relation import projected
+from nextpaint.sql.scope import Scope
 from nextpaint.sql.settings import duration_ms
 
 
@@ -44,7 +36,7 @@ def plan_insert(catalog: Catalog, statement: definitions.InsertInto, builtins: M
     target = _target(catalog, statement, builtins)
     catalog.start()
     ttl_ms = duration_ms(catalog.settings.get("table.exec.state.ttl", "0"))
-    node = settled(plan_statement_query(catalog, statement.query), ttl_ms)
+    node = _with_partition(settled(plan_statement_query(catalog, statement.query), ttl_ms), statement)
     reads, views = catalog.read()
     columns = _columns(statement, target)
     width = len(node.schema.fields)
@@ -75,7 +67,7 @@ def _target(catalog: Catalog, statement: definitions.InsertInto, builtins: Mappi
         raise Refusal(f"{name.text} is a view", name.at, "INSERT INTO a table")
     if name.text in builtins:
         raise Refusal(f"{name.text} is built in and written by the node", name.at, "INSERT INTO a table of your own")
-    table = catalog.tables.get(name.text)
+    table = catalog.table(name)
     if table is None:
         raise Refusal(f"unknown table {name.text}", name.at, near(name.text, catalog.tables))
     if table.takes_images:
@@ -94,16 +86,39 @@ def _target(catalog: Catalog, statement: definitions.InsertInto, builtins: Mappi
             name.at,
             "INSERT INTO a table without METADATA",
         )
+    check_option_hints(statement.options, name.text, table)
     return table
+
+
+def _with_partition(node: Node, statement: definitions.InsertInto) -> Node:
+    """The query's columns, then the constants of PARTITION."""
+    if not statement.partition:
+        return node
+    own = [ColumnRef(each.type, index, each.name) for index, each in enumerate(node.schema.fields)]
+    binder = Binder(Scope(()))
+    constants = [binder.value(value) for _, value in statement.partition]
+    names = [*node.schema.names, *(name.text for name, _ in statement.partition)]
+    return projected(node, [*own, *constants], names, statement.at)
 
 
 def _columns(statement: definitions.InsertInto, target: Table) -> tuple[int, ...]:
     """The target columns in the order of the query's; computed ones take no value."""
     computed = {index for index, _ in target.computed}
+    constant = tuple(name for name, _ in statement.partition)
+    names = {each.text for each in constant}
     if not statement.columns:
-        return tuple(index for index in range(len(target.fields)) if index not in computed)
+        rest = [index for index, each in enumerate(target.names) if index not in computed and each not in names]
+        return (*rest, *_listed(statement, target, constant, rest))
+    return _listed(statement, target, (*statement.columns, *constant), ())
+
+
+def _listed(
+    statement: definitions.InsertInto, target: Table, columns: Sequence[syntax.Ident], others: Sequence[int]
+) -> tuple[int, ...]:
+    """The places of columns written out; with `others` no column may be left that is NOT NULL."""
+    computed = {index for index, _ in target.computed}
     found: list[int] = []
-    for each in statement.columns:
+    for each in columns:
         if each.text not in target.names:
             raise Refusal(f"{target.name} has no column {each.text}", each.at, near(each.text, target.names))
         index = target.names.index(each.text)
@@ -113,7 +128,7 @@ def _columns(statement: definitions.InsertInto, target: Table) -> tuple[int, ...
             raise Refusal(f"{each.text} is given twice", each.at)
         found.append(index)
     for index, field in enumerate(target.fields):
-        if not field.nullable and index not in found and index not in computed:
+        if not field.nullable and index not in (*found, *others, *computed):
             raise Refusal(f"{field.name} of {target.name} is NOT NULL and gets no value", statement.at, "select it too")
     return tuple(found)
 

@@ -24,6 +24,7 @@ from nextpaint.sql.join_conditions import (
     shifted,
 )
 from nextpaint.sql.join_keys import moved, with_columns, without_columns
+from nextpaint.sql.laterals import lateral
 from nextpaint.sql.plan import (
     At,
     Changes,
@@ -80,9 +81,12 @@ def plan_joins(
     scope, steps = first.scope, list[_Step]()
     for each in chain:
         args: tuple[Expr, ...] = ()
+        ties: list[Expr] = []
         if isinstance(each.right, syntax.Expansion):
             _check_expansion(each)
             right, args = expansion(each.right, scope)
+        elif isinstance(each.right, syntax.Lateral):
+            right, ties = lateral(plan_side, scope, each.right, each.kind)
         else:
             right = _right(plan_side, each, scope)
         if live and _as_of(each) is not None:
@@ -91,12 +95,12 @@ def plan_joins(
                 each.at,
                 "leave it out, or INSERT the join into a table and query that",
             )
-        width = len(scope.columns)
+        width = scope.width
         if each.using or each.natural:
             on, scope = shared_columns(each, scope, right.scope.shifted(width))
         else:
             scope = scope.joined(right.scope.shifted(width))
-            on = conjuncts(Binder(scope).condition(each.on, "ON")) if each.on is not None else []
+            on = [*ties, *(conjuncts(Binder(scope).condition(each.on, "ON")) if each.on is not None else [])]
         ttl_ms = (_lifetime(first, lifetimes) if not steps else None, _lifetime(right, lifetimes))
         steps.append(_Step(right, JoinKind(each.kind), on, width, each, args, ttl_ms))
     wanted = conjuncts(Binder(scope).condition(where, "WHERE")) if where is not None else []
@@ -152,7 +156,7 @@ def _built(first: Relation, steps: Sequence[_Step], wanted: Sequence[Expr]) -> N
     if not steps:
         return _bounded(first.node, wanted)
     step = steps[-1]
-    width, last = step.width, step.width + len(step.right.scope.columns)
+    width, last = step.width, step.width + step.right.scope.width
     kind = _narrowed(step.kind, wanted, width, last)
     if isinstance(step.source.right, syntax.Expansion):
         return _expanded(first, steps, wanted)
@@ -195,7 +199,10 @@ def _expanded(first: Relation, steps: Sequence[_Step], wanted: Sequence[Expr]) -
     before = [each for each in wanted if reads_only(each, 0, step.width)]
     after = [each for each in wanted if each not in before]
     left = _built(first, steps[:-1], before)
-    return _bounded(expand(left, step.source, step.right, step.args, conjunction(on)), after)
+    source = step.source.right
+    assert isinstance(source, syntax.Expansion)
+    outer, residual = step.source.kind == "LEFT", conjunction(on)
+    return _bounded(expand(left, source, step.right, step.args, outer=outer, residual=residual), after)
 
 
 def _scope(first: Relation, steps: Sequence[_Step]) -> Scope:

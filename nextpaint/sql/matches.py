@@ -8,6 +8,7 @@ over the places' values.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nextpaint.record.types import BOOLEAN, Field, Kind
 from nextpaint.sql import aggregates, syntax
@@ -25,7 +26,7 @@ from nextpaint.sql.plan import (
     SortKey,
 )
 from nextpaint.sql.refusal import Refusal, near
-from nextpaint.sql.relation import Relation, nullable
+from nextpaint.sql.relation import Relation, by_arrival, nullable
 from nextpaint.sql.scope import Scope
 
 _AGGREGATES = ("COUNT", "SUM", "AVG", "MIN", "MAX")
@@ -41,6 +42,8 @@ def plan_match(inner: Relation, source: syntax.MatchRecognize, *, live: bool) ->
     if node.schema.changes is not Changes.APPEND:
         raise Refusal("MATCH_RECOGNIZE needs rows that are not updated later", source.at, "match the stream itself")
     binder = Binder(inner.scope)
+    inner = _in_order(inner, source, binder)
+    node = inner.node
     order = _order(inner, source, binder)
     partition = tuple(_plain(binder, each, "PARTITION BY") for each in source.partition)
     variables = tuple(each.variable for each in source.pattern)
@@ -69,6 +72,15 @@ def plan_match(inner: Relation, source: syntax.MatchRecognize, *, live: bool) ->
     )  # fmt: skip
     alias = source.alias.text if source.alias is not None else ""
     return Relation(made, Scope.of(schema, alias))
+
+
+def _in_order(inner: Relation, source: syntax.MatchRecognize, binder: Binder) -> Relation:
+    """The rows with the time of ORDER BY as their event time, where that is processing time."""
+    first = source.order[0]
+    time = binder.value(first.expression)
+    if isinstance(time, ColumnRef) and time.index in inner.node.schema.proctimes and not first.descending:
+        return replace(inner, node=by_arrival(inner.node, time.index, first.at))
+    return inner
 
 
 def _order(inner: Relation, source: syntax.MatchRecognize, binder: Binder) -> tuple[int, tuple[SortKey, ...]]:

@@ -142,7 +142,7 @@ def _ranked(node: Rank | Deduplicate, needed: frozenset[int]) -> Narrowed:
     rank = len(node.input.schema.fields)
     wanted = needed - {rank} | frozenset(node.partition)
     if isinstance(node, Rank):
-        wanted |= {each.index for each in node.keys}
+        wanted |= {each.index for each in node.keys} | ({node.limit} if node.limit is not None else set())
     elif node.time is not None:
         wanted |= {node.time}
     below, places = _only(_narrowed(node.input, wanted), wanted)
@@ -151,7 +151,8 @@ def _ranked(node: Rank | Deduplicate, needed: frozenset[int]) -> Narrowed:
     partition = _at(node.partition, places)
     if isinstance(node, Rank):
         keys = tuple(SortKey(places[each.index], each.descending, each.nulls_first) for each in node.keys)
-        return replace(node, schema=schema, input=below, partition=partition, keys=keys), places
+        limit = None if node.limit is None else places[node.limit]
+        return replace(node, schema=schema, input=below, partition=partition, keys=keys, limit=limit), places
     time = None if node.time is None else places[node.time]
     return replace(node, schema=schema, input=below, partition=partition, time=time), places
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nextpaint.record.types import Field
 from nextpaint.sql import syntax
-from nextpaint.sql.aggregates import OVER_AGGREGATES, AggregateCalls, positive_ms, user_aggregate
+from nextpaint.sql.aggregates import OVER_AGGREGATES, RANKS, AggregateCalls, positive_ms, user_aggregate
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.plan import Changes, ColumnRef, Expr, Literal, Node, OverAggregate, Schema, SortKey
 from nextpaint.sql.refusal import Refusal, near
@@ -49,6 +49,18 @@ def plan_over(
     unit, preceding = _frame(over, binder)
     if over.frame is not None and any(call.name == "LAG" for call in calls):
         raise Refusal("LAG takes no frame", over.frame.at, "leave RANGE or ROWS out")
+    ranked = next((call for call in calls if call.name in RANKS), None)
+    if ranked is not None and over.frame is not None:
+        raise Refusal(f"{ranked.name} takes no frame", over.frame.at, "leave RANGE or ROWS out")
+    if ranked is not None and is_now(time, schema):
+        raise Refusal(f"{ranked.name} in order of processing time: no two rows are alike", ranked.at, "use ROW_NUMBER")
+    listed = next((call for call in calls if call.distinct and call.name in ("LISTAGG", "ARRAY_AGG")), None)
+    if listed is not None and preceding is not None:
+        raise Refusal(
+            f"{listed.name}(DISTINCT ...) over a frame that moves: its order depends on rows that have left the frame",
+            listed.at,
+            "leave DISTINCT out, or the frame",
+        )
     inputs = Inputs(relation.node)
     for index, each in enumerate(schema.fields):
         inputs.add(ColumnRef(each.type, index, each.name))

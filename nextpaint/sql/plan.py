@@ -14,7 +14,6 @@ from enum import StrEnum
 
 from nextpaint.record.columns import Value
 from nextpaint.record.types import Field, Type
-from nextpaint.sql.user_functions import InForce
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +282,8 @@ class Rank:
     Output columns: all input columns, then the rank (BIGINT). Where `shown` is False nobody reads the rank unless it
     can only be one number: the column holds `last`, and rows that merely shift are not told.
     `last` None: a rank that no filter has bounded yet; it never runs.
-    `climbing`: updates only ever move a row up, by the input's key; an update then keeps or betters its place."""
+    `climbing`: updates only ever move a row up, by the input's key; an update then keeps or betters its place.
+    `limit`: the column that holds the last rank of a partition; the first row of the partition says it."""
 
     schema: Schema
     input: Node
@@ -295,6 +295,7 @@ class Rank:
     climbing: bool = False
     at: At = field(default=At(), compare=False)
     ttl_ms: int | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -535,6 +536,26 @@ class ChangeLog:
 
 
 @dataclass(frozen=True, slots=True)
+class WatermarkColumn:
+    """CURRENT_WATERMARK: all input columns, then the watermark each row finds."""
+
+    schema: Schema
+    input: Node
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivalTime:
+    """The same rows in order of processing time: `column` holds the ledger's clock and is the time attribute, and the
+    watermark follows that clock."""
+
+    schema: Schema
+    input: Node
+    column: int
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Union:
     """UNION ALL: rows of all inputs merged by seq, then by input order."""
 
@@ -597,6 +618,8 @@ Node = (
     | WindowJoin
     | Expand
     | ChangeLog
+    | WatermarkColumn
+    | ArrivalTime
     | Match
     | Union
     | SetOperation
@@ -615,67 +638,3 @@ def inputs_of(node: Node) -> tuple[Node, ...]:
         case Union() | SetOperation():
             return node.inputs
     return (node.input,)
-
-
-# ---------------------------------------------------------------- an application's SQL
-
-
-@dataclass(frozen=True, slots=True)
-class Watermark:
-    """`WATERMARK FOR column AS column - delay`; `column` is an index, `delay_ms` >= 0."""
-
-    column: int
-    delay_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A declared table. Without a `connector` option it lives on the node's own backbone.
-    `computed`: (column index, expression over the physical and metadata columns); `metadata`: (column index, what of
-    the record, cast from its own type, ColumnRef 0)."""
-
-    name: str
-    fields: tuple[Field, ...]
-    primary_key: tuple[int, ...] = ()
-    watermark: Watermark | None = None
-    computed: tuple[tuple[int, Expr], ...] = ()
-    metadata: tuple[tuple[int, str, Expr], ...] = ()
-    options: tuple[tuple[str, str], ...] = ()
-    at: At = field(default=At(), compare=False)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(each.name for each in self.fields)
-
-    def option(self, name: str, default: str = "") -> str:
-        return dict(self.options).get(name, default)
-
-    @property
-    def takes_images(self) -> bool:
-        """Are its records changes with images before and after, not rows?"""
-        return "debezium-json" in (self.option("format"), self.option("value.format"))
-
-
-@dataclass(frozen=True, slots=True)
-class Insert:
-    """A continuous statement. `columns[i]` of the target takes output column `i` of `root`; others are NULL.
-    `sql` is the canonical text of the statement with views expanded: equal text means the same operator state."""
-
-    target: str
-    root: Node
-    columns: tuple[int, ...]
-    sql: str
-    at: At = field(default=At(), compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """All SQL of an application, checked: tables by name, inserts in dependency order, session settings."""
-
-    tables: dict[str, Table]
-    inserts: tuple[Insert, ...]
-    settings: dict[str, str]
-    views: dict[str, str] = field(default_factory=dict)  # name -> the canonical text of its query
-    functions: dict[str, str] = field(default_factory=dict)  # name -> its place, 'module.name'
-    models: dict[str, str] = field(default_factory=dict)  # name -> its definition, for display
-    code: InForce = field(default_factory=InForce)  # the functions and models themselves

@@ -28,19 +28,17 @@ from nextpaint.sql.plan import (
     Expr,
     Filter,
     GroupAggregate,
-    Insert,
     Join,
     JoinKind,
     Match,
     Node,
-    Program,
     Project,
     Scan,
-    Table,
     TemporalJoin,
     WindowTable,
     inputs_of,
 )
+from nextpaint.sql.program import Insert, Program, Table
 from nextpaint.sql.queries import distinct_names, plan_statement_query
 from nextpaint.sql.query_grammar import parse_query
 from nextpaint.sql.ranks import settled
@@ -49,6 +47,7 @@ from nextpaint.sql.resolving import resolved, shown_model
 from nextpaint.sql.scope import ConditionNames
 from nextpaint.sql.session import Listing, ask
 from nextpaint.sql.statement_grammar import parse_statements
+from nextpaint.sql.table_queries import fill_table, filling_insert
 from nextpaint.sql.user_functions import Library
 from nextpaint.sql.user_functions import declared as in_force_inside
 from nextpaint.sql.value_subqueries import single_row
@@ -94,16 +93,23 @@ def _program(
 ) -> Program:
     declared = declare(statements, builtins, unparsed_names(sources), findings)
     tables, views, broken = declared.tables, declared.views, declared.broken
-    catalog = Catalog(tables, views, plan_statement_query, broken=broken, findings=findings)
+    unfilled = dict(declared.unfilled)
+    catalog = Catalog(
+        tables, views, plan_statement_query, broken=broken, findings=findings, unfilled=declared.unfilled,
+        fill=fill_table,
+    )  # fmt: skip
     settings = settings_of(statements, findings)
     catalog.settings = settings
-    for view in views.values():
-        _attempt_view(catalog, view)
+    for name in [*views, *unfilled]:
+        _attempt(catalog, (views.get(name) or unfilled[name]).name)
     planned: list[PlannedInsert] = []
     for statement in statements:
-        if isinstance(statement, definitions.InsertInto):
+        insert: definitions.Statement | None = statement
+        if isinstance(statement, definitions.CreateTable) and unfilled.get(statement.name.text) is statement:
+            insert = filling_insert(catalog, statement)
+        if isinstance(insert, definitions.InsertInto):
             try:
-                planned.append(plan_insert(catalog, statement, builtins))
+                planned.append(plan_insert(catalog, insert, builtins))
             except Refusal as refusal:
                 findings.append(refusal)
             except AlreadyReported:
@@ -147,7 +153,7 @@ def plan_query(text: str, tables: Mapping[str, Table], views: Mapping[str, str] 
         query = parse_query(cursor)
         cursor.take(";")
         cursor.expect_end()
-        catalog = Catalog(tables, parsed_views(views or {}), plan_statement_query, live=True, findings=findings)
+        catalog = Catalog(dict(tables), parsed_views(views or {}), plan_statement_query, live=True, findings=findings)
         return plan_statement_query(catalog, query)
     except Refusal as refusal:
         findings.append(refusal)
@@ -202,9 +208,9 @@ def _moved(at: At, where: At) -> At:
     return At(where.file, where.line + at.line - 1, max(column, 1))
 
 
-def _attempt_view(catalog: Catalog, view: definitions.CreateView) -> None:
+def _attempt(catalog: Catalog, name: syntax.Ident) -> None:
     try:
-        catalog.node(view.name)
+        catalog.node(name)
     except Refusal as refusal:
         catalog.report(refusal)
     except AlreadyReported:

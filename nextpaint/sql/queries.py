@@ -85,6 +85,9 @@ def _sorted(env: Environment, query: syntax.Query, node: Node) -> Node:
     if query.offset:
         raise Refusal("OFFSET in a stream needs a LIMIT", query.at, "LIMIT n OFFSET m")
     schema = node.schema
+    first = keys[0]
+    if schema.changes is Changes.APPEND and first.index in schema.proctimes and len(keys) == 1 and not first.descending:
+        return node  # rows come in the order of processing time
     if schema.changes is not Changes.APPEND or keys[0].index != schema.rowtime or keys[0].descending:
         cure = f"ORDER BY {schema.fields[schema.rowtime].name}" if schema.rowtime is not None else "add LIMIT n"
         raise Refusal(

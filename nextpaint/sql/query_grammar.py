@@ -13,7 +13,7 @@ from nextpaint.sql.dialect import Kind
 from nextpaint.sql.expansion_grammar import parse_expansion, sees_expansion
 from nextpaint.sql.expression_grammar import parse_expression, parse_order_item, parse_window
 from nextpaint.sql.grouping_grammar import parse_grouping
-from nextpaint.sql.hint_grammar import parse_hints, refuse_hint
+from nextpaint.sql.hint_grammar import parse_hints, parse_options_hint
 from nextpaint.sql.match_grammar import parse_match
 from nextpaint.sql.plan import At
 from nextpaint.sql.prediction_grammar import parse_prediction
@@ -24,6 +24,7 @@ from nextpaint.sql.syntax import (
     Expression,
     Ident,
     Join,
+    Lateral,
     Name,
     OrderItem,
     Over,
@@ -34,6 +35,7 @@ from nextpaint.sql.syntax import (
     Source,
     Star,
     TableName,
+    TopOfEach,
     UnionAll,
     ValueRows,
     WindowTable,
@@ -274,9 +276,11 @@ def _join_kind(cursor: Cursor) -> str | None:
     return None
 
 
-def _join(cursor: Cursor, left: Source, kind: str, *, natural: bool) -> Join:
+def _join(cursor: Cursor, left: Source, kind: str, *, natural: bool) -> Join | TopOfEach:
     at = cursor.at
     right = _table(cursor)
+    if isinstance(right, Lateral):
+        return _with_lateral(cursor, left, right, kind, natural=natural)
     if natural:
         return Join(left, right, kind, None, at, natural=True)
     if cursor.take("USING"):
@@ -285,6 +289,23 @@ def _join(cursor: Cursor, left: Source, kind: str, *, natural: bool) -> Join:
         return Join(left, right, "INNER", None, at)
     cursor.expect("ON")
     return Join(left, right, kind, parse_expression(cursor), at)
+
+
+def _with_lateral(cursor: Cursor, left: Source, right: Lateral, kind: str, *, natural: bool) -> Join | TopOfEach:
+    """A join with LATERAL (query), after it."""
+    if natural or cursor.sees("USING") or kind in ("RIGHT", "FULL"):
+        words = "NATURAL" if natural else "USING" if cursor.sees("USING") else kind
+        cure = "tie the query to what stands before it in its WHERE"
+        raise Refusal(f"{words} with LATERAL (query)", right.at, cure)
+    on: Expression | None = None
+    if kind != "CROSS":
+        cursor.expect("ON")
+        on = parse_expression(cursor)
+    kind = "INNER" if kind == "CROSS" else kind
+    query = right.query
+    if query.order or query.limit is not None or query.offset:
+        return TopOfEach(left, right, kind, on, right.at)
+    return Join(left, right, kind, on, right.at)
 
 
 def _table(cursor: Cursor) -> Source:
@@ -314,6 +335,8 @@ def _table_primary(cursor: Cursor) -> Source:
     if cursor.sees("("):
         derived = _derived(cursor)
         return parse_match(cursor, derived) if cursor.sees("MATCH_RECOGNIZE") else derived
+    if cursor.take("LATERAL", "("):
+        return _lateral(cursor, start)
     if sees_expansion(cursor):
         return parse_expansion(cursor)
     if cursor.sees("VALUES"):
@@ -321,7 +344,7 @@ def _table_primary(cursor: Cursor) -> Source:
     if cursor.current.kind is Kind.WORD and cursor.peek().kind is Kind.SIGN and cursor.peek().text == "(":
         return _window_alias(cursor, _window_table(cursor))
     name = _table_name(cursor)
-    refuse_hint(cursor)
+    options = parse_options_hint(cursor)
     as_of: Expression | None = None
     if cursor.take("FOR"):
         cursor.expect("SYSTEM_TIME", "AS", "OF")
@@ -329,11 +352,18 @@ def _table_primary(cursor: Cursor) -> Source:
     alias, columns = _table_alias(cursor)
     if cursor.sees("FOR"):
         raise Refusal("FOR SYSTEM_TIME comes before the alias", cursor.at, "t FOR SYSTEM_TIME AS OF l.ts AS r")
-    named = TableName(name, alias, columns, as_of, start)
+    named = TableName(name, alias, columns, as_of, start, options)
     if cursor.sees("MATCH_RECOGNIZE"):
         return parse_match(cursor, named)
     _refuse(cursor, _LATER)
     return named
+
+
+def _lateral(cursor: Cursor, start: At) -> Lateral:
+    """After `LATERAL (`."""
+    query = parse_query(cursor)
+    cursor.expect(")")
+    return Lateral(query, *_table_alias(cursor), start)
 
 
 def _table_name(cursor: Cursor) -> Ident:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from nextpaint.record.columns import MAX_WATERMARK
-from nextpaint.record.types import BIGINT
+from nextpaint.record.types import BIGINT, INTEGERS
 from nextpaint.sql import syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.overs import PlannedOver, shared_window, time_ordered
@@ -122,15 +122,21 @@ def bounded(node: Node, predicate: Expr, at: At) -> Node:
         return filtered(node, predicate, at)
     first, last = 1, MAX_WATERMARK
     rest: list[Expr] = []
+    column: int | None = None
     for each in _conjuncts(predicate):
+        if column is None and (column := _limit_column(each, chain, len(inner.input.schema.fields))) is not None:
+            continue
         limit = _limit(each, chain, len(inner.input.schema.fields))
         if limit is None:
             rest.append(each)
         else:
             first, last = max(first, limit[0]), min(last, limit[1])
-    if last == MAX_WATERMARK:
+    if last == MAX_WATERMARK and column is None:
         return filtered(node, predicate, at)  # refused by `settled`, unless an outer query bounds it
-    made = _decided(inner, first, last, at)
+    if column is None:
+        made = _decided(inner, first, last, at)
+    else:
+        made = replace(_ranked(inner, first, min(last, RANK_MAX)), limit=column)
     for step in reversed(chain):
         if isinstance(step, Filter):
             made = filtered(made, step.predicate, step.at)
@@ -147,6 +153,17 @@ def _conjuncts(predicate: Expr) -> list[Expr]:
     return [predicate]
 
 
+def _limit_column(condition: Expr, chain: Sequence[Project | Filter], rank: int) -> int | None:
+    """The input column that bounds the rank in `rank <= column`; None when it is something else."""
+    if not isinstance(condition, Call) or condition.function not in ("<=", ">="):
+        return None
+    low, high = condition.args if condition.function == "<=" else condition.args[::-1]
+    if isinstance(high, Call) and high.function == "CAST" and high.type.kind in INTEGERS:
+        high = high.args[0]
+    column = _copied(high, chain) if high.type.kind in INTEGERS else None
+    return column if column is not None and column < rank == _copied(low, chain) else None
+
+
 def _limit(condition: Expr, chain: Sequence[Project | Filter], rank: int) -> tuple[int, int] | None:
     """(first, last) that a comparison of the rank with a constant allows; None when it is something else."""
     if not isinstance(condition, Call) or condition.function not in _MIRRORED:
@@ -158,7 +175,7 @@ def _limit(condition: Expr, chain: Sequence[Project | Filter], rank: int) -> tup
     if _copied(left, chain) != rank:
         return None
     if not isinstance(right, Literal) or not isinstance(right.value, int):
-        raise Refusal("the bound of a rank must be a constant number", condition.at, "WHERE rn <= 10")
+        raise Refusal("the bound of a rank must be a constant number, or a column", condition.at, "WHERE rn <= 10")
     value = right.value
     limits = {
         "<": (1, value - 1),
@@ -196,6 +213,10 @@ def _decided(rank: Rank, first: int, last: int, at: At) -> Node:
             return _deduplicate(rank, key.index, key.descending)
         if key.index in schema.proctimes:
             return _deduplicate(rank, None, key.descending)
+    return _ranked(rank, first, last)
+
+
+def _ranked(rank: Rank, first: int, last: int) -> Rank:
     shown = first != last
     made = rank_schema(rank.input, rank.partition, (first, last), shown)
     climbing = _climbs(rank)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from nextpaint.record.types import BIGINT, BOOLEAN, TIMESTAMP, Field, Kind
 from nextpaint.sql.plan import (
+    ArrivalTime,
     At,
     Call,
     Changes,
@@ -129,6 +130,15 @@ def is_now(expr: Expr, schema: Schema) -> bool:
     if isinstance(expr, ColumnRef):
         return expr.index in schema.proctimes
     return isinstance(expr, Call) and expr.function == "PROCTIME"
+
+
+def by_arrival(node: Node, time: int, at: At) -> Node:
+    """The node in order of processing time, which `time` holds, as its event time. Raises Refusal."""
+    schema = node.schema
+    if schema.changes is not Changes.APPEND:
+        raise Refusal("rows that are updated have no processing time of their own", at, "use the stream of events")
+    made = replace(schema, rowtime=time, more_times=(), proctimes=(), windowed=None)
+    return ArrivalTime(made, node, time, at)
 
 
 def led_by(node: Node, time: int) -> Node:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from nextpaint.record.types import Kind, Type
 from nextpaint.sql.canonical import quoted
+from nextpaint.sql.coercion import cast
 from nextpaint.sql.plan import At, Call, ColumnRef, Expr, Schema
 from nextpaint.sql.refusal import Refusal, near
 from nextpaint.sql.syntax import Ident, Name
@@ -25,13 +26,21 @@ class Names(Protocol):
 @dataclass(frozen=True, slots=True)
 class ScopeColumn:
     """A column under the name of its table; `index` into the input node's output. `hidden`: USING made another one of
-    it, and only its table's name finds it."""
+    it, and only its table's name finds it. `either`: the columns of which this is the one that is not NULL, after FULL
+    JOIN ... USING."""
 
     qualifier: str
     name: str
     type: Type
     index: int
     hidden: bool = False
+    either: tuple[ColumnRef, ...] = ()
+
+    def value(self, at: At) -> Expr:
+        """What the name stands for."""
+        if self.either:
+            return Call(self.type, "COALESCE", tuple(cast(each, self.type, at) for each in self.either), at=at)
+        return ColumnRef(self.type, self.index, self.name, at)
 
 
 class Scope:
@@ -57,7 +66,12 @@ class Scope:
 
     def shifted(self, by: int) -> Scope:
         """The same names over columns that stand `by` places further right."""
-        return Scope([replace(each, index=each.index + by) for each in self.columns])
+        return Scope([_shifted(each, by) for each in self.columns])
+
+    @property
+    def width(self) -> int:
+        """The columns of the node below."""
+        return 1 + max((each.index for each in self.columns), default=-1)
 
     def resolve(self, name: Name) -> Expr:
         """The column (and the fields after it) that `name` means. Raises Refusal when none or several."""
@@ -95,10 +109,17 @@ class Scope:
             shown = " or ".join(f"{each.qualifier}.{each.name}" for each in found)
             raise Refusal(f"{own[-1].text} is ambiguous", own[-1].at, f"write {shown}")
         column = found[0]
-        result: Expr = ColumnRef(column.type, column.index, column.name, at)
+        result = column.value(at)
         for each in fields:
             result = field_of(result, each)
         return result
+
+    def has(self, name: Name) -> bool:
+        """Does the name begin with a column, or with a table and a column of it?"""
+        first, *rest = (each.text for each in name.parts)
+        if rest and any(each.qualifier == first and each.name == rest[0] for each in self.columns):
+            return True
+        return any(each.name == first for each in self.visible)
 
     def expand(self, qualifier: Name | None, at: At) -> list[ScopeColumn]:
         """The columns of `*` or `t.*`."""
@@ -109,6 +130,11 @@ class Scope:
         if not found:
             raise Refusal(f"unknown table {text}", at, near(text, self.qualifiers))
         return found
+
+
+def _shifted(column: ScopeColumn, by: int) -> ScopeColumn:
+    either = tuple(replace(each, index=each.index + by) for each in column.either)
+    return replace(column, index=column.index + by, either=either)
 
 
 def field_of(operand: Expr, name: Ident) -> Expr:

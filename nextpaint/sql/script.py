@@ -7,8 +7,8 @@ the table `planner.ANSWER`, which takes any.
 from __future__ import annotations
 
 from nextpaint.record.errors import ApplicationError, Diagnostic
-from nextpaint.sql.plan import Program
 from nextpaint.sql.planner import ANSWER, plan_program
+from nextpaint.sql.program import Program
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.statement_grammar import split_statements
 

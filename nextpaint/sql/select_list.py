@@ -7,7 +7,7 @@ from nextpaint.sql import syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.plan import Expr
 from nextpaint.sql.refusal import AlreadyReported, Refusal
-from nextpaint.sql.scope import Scope
+from nextpaint.sql.scope import Scope, field_of
 from nextpaint.sql.sources import Environment
 
 Column = tuple[Expr, str]
@@ -30,6 +30,9 @@ def select_list(env: Environment, select: syntax.Select, scope: Scope, binder: B
 
 def _item(item: syntax.SelectItem, scope: Scope, binder: Binder, ordinal: int) -> list[Column]:
     if isinstance(item.expression, syntax.Star):
+        qualifier = item.expression.qualifier
+        if qualifier is not None and str(qualifier) not in scope.qualifiers and scope.has(qualifier):
+            return _fields(binder.bind(qualifier), item)
         columns = scope.expand(item.expression.qualifier, item.at)
         if not columns:
             raise Refusal("* without a table", item.at)
@@ -45,6 +48,13 @@ def _item(item: syntax.SelectItem, scope: Scope, binder: Binder, ordinal: int) -
     if expr.type.kind in (types.Kind.INTERVAL_DAY, types.Kind.INTERVAL_YEAR):
         raise Refusal("an interval cannot be a column", item.at, "add it to a time or use a number")
     return [(expr, _name(item, ordinal))]
+
+
+def _fields(row: Expr, item: syntax.SelectItem) -> list[Column]:
+    """The fields of a ROW, of `row.*`."""
+    if row.type.kind is not types.Kind.ROW:
+        raise Refusal(f"* of {row.type}", item.at, "only a table and a ROW have columns")
+    return [(field_of(row, syntax.Ident(each.name, item.at)), each.name) for each in row.type.fields]
 
 
 def _name(item: syntax.SelectItem, ordinal: int) -> str:

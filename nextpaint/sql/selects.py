@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from nextpaint.sql import syntax
 from nextpaint.sql.aggregates import is_aggregate
-from nextpaint.sql.binder import Binder
+from nextpaint.sql.binder import Binder, Replace
+from nextpaint.sql.correlated import conjoined, conjuncts_of
+from nextpaint.sql.current_watermarks import watermark_calls, with_watermarks
 from nextpaint.sql.grouping import plan_grouped
 from nextpaint.sql.lifetimes import lifetimes_of
 from nextpaint.sql.overs import plan_over
@@ -17,7 +19,7 @@ from nextpaint.sql.relation import Relation, distinct, projected, with_window
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.select_list import select_list
 from nextpaint.sql.sources import Environment, plan_source
-from nextpaint.sql.subqueries import conjoined, conjuncts_of, semi_joined, without_subqueries
+from nextpaint.sql.subqueries import semi_joined, without_subqueries
 from nextpaint.sql.value_subqueries import Outer, lifted
 
 
@@ -27,10 +29,10 @@ def plan_select(env: Environment, select: syntax.Select) -> Node:
     plain, subqueries = without_subqueries(select.where)
     _check_where(plain)
     wanted = conjuncts_of(plain)
-    relation = _from(env, select, conjoined([each for each in wanted if not any(syntax.subqueries(each))]))
+    relation = _from(env, select, conjoined([each for each in wanted if not _needs_columns(each)]))
     for subquery in subqueries:
         relation = semi_joined(env, relation, subquery)
-    relation = _where_lifted(env, relation, [each for each in wanted if any(syntax.subqueries(each))])
+    relation = _where_lifted(env, relation, [each for each in wanted if _needs_columns(each)])
     parts = (select.items, select.having, select.qualify)
     calls = [each for each in syntax.walk(parts) if isinstance(each, syntax.Call)]
     over = [each for each in calls if each.over is not None]
@@ -51,9 +53,8 @@ def _selected(
     relation = with_window(relation)
     if over:
         return _over(env, select, relation, over)
-    outer = Outer(relation.scope, Binder(relation.scope), len(relation.node.schema.fields))
-    node, found = lifted(env, relation.node, outer, (select.items,))
-    columns = select_list(env, select, relation.scope, Binder(relation.scope, found))
+    node, binder = _with_columns(env, relation, (select.items,))
+    columns = select_list(env, select, relation.scope, binder)
     return projected(node, [expr for expr, _ in columns], [name for _, name in columns], select.at)
 
 
@@ -100,14 +101,30 @@ def _check_where(where: syntax.Expression | None) -> None:
             raise Refusal("OVER in WHERE", each.at, "filter in an outer query")
 
 
+def _needs_columns(condition: syntax.Expression) -> bool:
+    """Does it hold a subquery or CURRENT_WATERMARK, which become columns of the node below?"""
+    return any(syntax.subqueries(condition)) or bool(watermark_calls(condition))
+
+
+def _with_columns(env: Environment, relation: Relation, parts: tuple[object, ...]) -> tuple[Node, Binder]:
+    """The relation's node with the columns that `parts` need, and what binds expressions over it."""
+    scope = relation.scope
+    node: Node = relation.node
+    marked: Replace | None = None
+    if not env.catalog.live:
+        node, marked = with_watermarks(node, Binder(scope), parts)
+    binder = Binder(scope, marked)
+    node, found = lifted(env, node, Outer(scope, binder, len(node.schema.fields)), parts)
+    return node, Binder(scope, lambda each: found(each) or (marked(each) if marked is not None else None))
+
+
 def _where_lifted(env: Environment, relation: Relation, parts: Sequence[syntax.Expression]) -> Relation:
-    """The rows for which conditions with subqueries inside are TRUE."""
+    """The rows for which conditions that need columns of their own are TRUE."""
     if not parts:
         return relation
     relation = with_window(relation)
     fields = relation.node.schema.fields
-    node, found = lifted(env, relation.node, Outer(relation.scope, Binder(relation.scope), len(fields)), tuple(parts))
-    binder = Binder(relation.scope, found)
+    node, binder = _with_columns(env, relation, tuple(parts))
     for each in parts:
         node = bounded(node, binder.condition(each, "WHERE"), each.at)
     refs = [ColumnRef(each.type, index, each.name) for index, each in enumerate(fields)]

@@ -16,7 +16,8 @@ from nextpaint.sql.cursor import Cursor
 from nextpaint.sql.describe import describe, describe_line, describe_table
 from nextpaint.sql.dialect import Kind, tokenize
 from nextpaint.sql.inserts import plan_insert
-from nextpaint.sql.plan import Changes, Node, Program, Table, inputs_of
+from nextpaint.sql.plan import Changes, Node, inputs_of
+from nextpaint.sql.program import Program, Table
 from nextpaint.sql.queries import plan_statement_query
 from nextpaint.sql.query_grammar import parse_query
 from nextpaint.sql.refusal import AlreadyReported, Refusal, near

@@ -261,7 +261,7 @@ SPECIAL = (
 AGGREGATES = (
     "COUNT", "SUM", "AVG", "MIN", "MAX", "FIRST_VALUE", "LAST_VALUE", "DECAYED_SUM", "DECAYED_COUNT", "LAST_N",
     "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP", "LISTAGG", "ARRAY_AGG", "COLLECT", "TOP_N_COUNTS",
-    "APPROX_COUNT_DISTINCT", "APPROX_QUANTILE",
+    "APPROX_COUNT_DISTINCT", "APPROX_QUANTILE", "PERCENTILE",
 )  # fmt: skip
 
 # What a `Call` of a plan may be named: the evaluator implements exactly these.
@@ -287,8 +287,8 @@ ELSEWHERE = {
     "DATE_ADD": "use t + INTERVAL '1' DAY",
     "DATE_TRUNC": "use FLOOR(t TO DAY)",
     "ROW_NUMBER": "write ROW_NUMBER() OVER (PARTITION BY k ORDER BY x) and bound it",
-    "RANK": "ranks are ROW_NUMBER() OVER (...) in a stream",
-    "DENSE_RANK": "ranks are ROW_NUMBER() OVER (...) in a stream",
+    "RANK": "write it with OVER (... ORDER BY the event time), or ROW_NUMBER() OVER (...)",
+    "DENSE_RANK": "write it with OVER (... ORDER BY the event time), or ROW_NUMBER() OVER (...)",
     "LAG": "write LAG(x) OVER (PARTITION BY k ORDER BY ts)",
     "LEAD": "a stream does not know the next row",
     "GROUP_CONCAT": "use LAST_N(x, n)",
@@ -298,7 +298,7 @@ ELSEWHERE = {
     "UUID": "a result must not depend on chance: MD5 of what identifies the row is a name for it",
     "RAND": "a result must not depend on chance: HASH_CODE of what identifies the row is spread evenly enough",
     "RAND_INTEGER": "a result must not depend on chance: MOD(ABS(HASH_CODE(id)), n)",
-    "CURRENT_WATERMARK": "late rows are counted per operator; compare with the time attribute instead",
+    "CURRENT_WATERMARK": "it stands in the SELECT list and WHERE of a continuous query without GROUP BY or OVER",
     "TUMBLE": "use FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), ...)) and GROUP BY window_start, window_end",
     "HOP": "use FROM TABLE(HOP(TABLE t, DESCRIPTOR(ts), ...)) and GROUP BY window_start, window_end",
     "SESSION": "use FROM TABLE(SESSION(TABLE t PARTITION BY k, DESCRIPTOR(ts), ...)) and GROUP BY the window and k",

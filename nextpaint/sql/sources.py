@@ -12,12 +12,15 @@ from nextpaint.sql import aggregates, syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.catalog import Catalog, named, unique_names
 from nextpaint.sql.joins import plan_joins
+from nextpaint.sql.laterals import top_of_each
 from nextpaint.sql.matches import plan_match
-from nextpaint.sql.plan import At, ChangeLog, ColumnRef, Expr, Node, Schema, Window, WindowKind
+from nextpaint.sql.option_hints import check_option_hints
+from nextpaint.sql.plan import At, ChangeLog, ColumnRef, Expr, Node, Schema, Values, Window, WindowKind
 from nextpaint.sql.predictions import prediction
 from nextpaint.sql.refusal import Refusal
-from nextpaint.sql.relation import PendingWindow, Relation, led_by, windowed_scope, with_window
+from nextpaint.sql.relation import PendingWindow, Relation, by_arrival, led_by, windowed_scope, with_window
 from nextpaint.sql.scope import Scope
+from nextpaint.sql.table_functions import expand, expansion
 
 NO_HINTS: Mapping[str, int] = MappingProxyType({})
 
@@ -56,13 +59,13 @@ def plan_source(
         case syntax.ChangeLog():
             return _changelog(env, source)
         case syntax.Expansion():
-            raise Refusal(
-                f"{source.function}(...) takes its argument from a table before it",
-                source.at,
-                "FROM t CROSS JOIN UNNEST(t.items) AS u (item)",
-            )
+            return _constant_expansion(source)
         case syntax.MatchRecognize():
             return plan_match(with_window(plan_source(env, source.source)), source, live=env.catalog.live)
+        case syntax.Lateral():
+            raise Refusal("nothing stands before LATERAL", source.at, "leave the word LATERAL out")
+        case syntax.TopOfEach():
+            return top_of_each(partial(env.plan_query, env), env.catalog.table, source)
         case syntax.Join():
             return plan_joins(partial(plan_source, env), source, where, lifetimes, live=env.catalog.live)
 
@@ -73,9 +76,19 @@ def _table(env: Environment, source: syntax.TableName) -> Relation:
             "FOR SYSTEM_TIME AS OF needs a left side to take the time from", source.at, "l LEFT JOIN t FOR ..."
         )
     node = env.node(source.name)
+    if source.options:
+        table = env.catalog.table(source.name) if source.name.text not in env.ctes else None
+        check_option_hints(source.options, source.name.text, table)
     if source.columns:
         node = named(node, source.columns, source.alias or source.name)
     return Relation(node, Scope.of(node.schema, (source.alias or source.name).text))
+
+
+def _constant_expansion(source: syntax.Expansion) -> Relation:
+    """UNNEST of constants: what one row without columns becomes."""
+    one_row = Values(Schema(()), ((),), source.at)
+    right, args = expansion(source, Scope(()))
+    return Relation(expand(one_row, source, right, args, outer=False, residual=None), right.scope)
 
 
 def _derived(env: Environment, source: syntax.Derived) -> Relation:
@@ -103,9 +116,9 @@ def _changelog(env: Environment, source: syntax.ChangeLog) -> Relation:
 
 def _window_table(env: Environment, source: syntax.WindowTable) -> Relation:
     inner = plan_source(env, source.source)
-    schema = inner.node.schema
     binder = Binder(inner.scope)
-    time = check_windowable(env, inner, binder.value(source.time), syntax.Ident(source.function, source.at))
+    inner, time = windowable(env, inner, binder.value(source.time), syntax.Ident(source.function, source.at))
+    schema = inner.node.schema
     window = replace(_window(source, binder), zone=zone_of(env, time))
     partition = tuple(binder.value(each) for each in source.partition)
     name = source.source.name.text if isinstance(source.source, syntax.TableName) else ""
@@ -129,16 +142,18 @@ def _named(scope: Scope, source: syntax.WindowTable) -> Scope:
     return Scope([replace(each, name=name) for each, name in zip(scope.columns, names, strict=True)])
 
 
-def check_windowable(env: Environment, relation: Relation, time: Expr, function: syntax.Ident) -> ColumnRef:
-    """The time attribute that a window function is to cut. Raises Refusal where it cannot."""
+def windowable(env: Environment, relation: Relation, time: Expr, function: syntax.Ident) -> tuple[Relation, ColumnRef]:
+    """The relation, and its time attribute that a window function is to cut. Raises Refusal where it cannot."""
     schema = relation.node.schema
     if env.catalog.live:
         raise Refusal(f"{function.text} over a live table is not supported", function.at, "query the table it fills")
+    if isinstance(time, ColumnRef) and time.index in schema.proctimes:
+        return replace(relation, node=by_arrival(relation.node, time.index, time.at)), time
     if not isinstance(time, ColumnRef) or time.index not in schema.times:
         name = time.name if isinstance(time, ColumnRef) else "a computed time"
         has = f"its time attribute is {schema.fields[schema.rowtime].name}" if schema.rowtime is not None else ""
         raise Refusal(f"{name} is not a time attribute of this table", time.at, has or "declare WATERMARK FOR on it")
-    return time
+    return relation, time
 
 
 def zone_of(env: Environment, time: ColumnRef) -> str:

@@ -14,6 +14,7 @@ from nextpaint.sql.cursor import Cursor
 from nextpaint.sql.definitions import (
     CreateFunction,
     CreateModel,
+    CreateTable,
     CreateView,
     DropIfExists,
     InsertInto,
@@ -22,11 +23,13 @@ from nextpaint.sql.definitions import (
     Statement,
 )
 from nextpaint.sql.dialect import Kind, Token, tokenize
+from nextpaint.sql.expression_grammar import parse_expression
+from nextpaint.sql.hint_grammar import parse_options_hint
 from nextpaint.sql.plan import At
 from nextpaint.sql.query_grammar import parse_query
 from nextpaint.sql.refusal import Refusal, near
 from nextpaint.sql.settings import check_setting
-from nextpaint.sql.syntax import Ident
+from nextpaint.sql.syntax import Expression, Ident
 from nextpaint.sql.table_grammar import parse_create_table, parse_options
 from nextpaint.sql.typenames import parse_type
 
@@ -114,7 +117,10 @@ def _create(cursor: Cursor) -> Statement:
         cure = _CREATE_CURES.get(word.upper, "CREATE TABLE, VIEW, FUNCTION or MODEL")
         raise Refusal(f"CREATE {word.text.upper()} is not supported", word.at, cure)
     cursor.advance()
-    return rule(cursor, start)
+    made = rule(cursor, start)
+    if temporary and isinstance(made, CreateTable) and made.filling is not None:
+        raise Refusal("CREATE TEMPORARY TABLE ... AS is not SQL of Flink", start, "leave TEMPORARY out")
+    return made
 
 
 def _create_view(cursor: Cursor, start: At) -> CreateView:
@@ -204,8 +210,8 @@ def parse_insert(cursor: Cursor) -> InsertInto:
         raise Refusal("INSERT OVERWRITE is for batch jobs", cursor.at, "write INSERT INTO")
     cursor.expect("INTO")
     target = cursor.object_name("a table name")
-    if cursor.sees("PARTITION"):
-        raise Refusal("INSERT ... PARTITION is not supported", cursor.at, "select the value as a column")
+    options = parse_options_hint(cursor)
+    partition = cursor.in_parentheses(lambda: _partition(cursor)) if cursor.take("PARTITION") else ()
     columns: tuple[Ident, ...] = ()
     if cursor.sees("(") and cursor.peek().upper not in ("SELECT", "WITH", "VALUES") and not cursor.sees("(", "("):
         columns = cursor.in_parentheses(lambda: cursor.identifier("a column name"))
@@ -218,7 +224,13 @@ def parse_insert(cursor: Cursor) -> InsertInto:
             raise Refusal(f"expected NOTHING, ERROR or DEDUPLICATE but found {word}", word.at)
         conflict = cursor.advance().upper
     text = canonical_text(cursor.slice(first, cursor.index))
-    return InsertInto(target, columns, query, conflict, text, start)
+    given = tuple((name, value) for name, value in partition if value is not None)
+    return InsertInto(target, columns, query, conflict, text, start, given, options)
+
+
+def _partition(cursor: Cursor) -> tuple[Ident, Expression | None]:
+    name = cursor.identifier("a column name")
+    return name, parse_expression(cursor) if cursor.take("=") else None
 
 
 def _set(cursor: Cursor) -> SetOption:

@@ -8,20 +8,19 @@ NULL among the y, or a NULL x, makes it UNKNOWN. As in Flink the join then has n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 from nextpaint.record.types import BOOLEAN
 from nextpaint.sql import syntax
 from nextpaint.sql.binder import Binder
-from nextpaint.sql.join_conditions import conjuncts, shifted
+from nextpaint.sql.correlated import opened
+from nextpaint.sql.join_conditions import shifted
 from nextpaint.sql.joins import joined
 from nextpaint.sql.operators import comparison_operands
-from nextpaint.sql.plan import Call, ColumnRef, Expr, JoinKind, Node, columns_of
-from nextpaint.sql.ranks import bounded
+from nextpaint.sql.plan import Call, ColumnRef, Expr, JoinKind, Node
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import Relation, nullable, with_window
-from nextpaint.sql.scope import Names, Scope
 from nextpaint.sql.sources import Environment, plan_source
 
 
@@ -43,21 +42,6 @@ def without_subqueries(where: syntax.Expression | None) -> tuple[syntax.Expressi
     return where, []
 
 
-def conjuncts_of(where: syntax.Expression | None) -> list[syntax.Expression]:
-    """The parts of a condition as written that are joined by AND."""
-    if isinstance(where, syntax.Binary) and where.operator == "AND":
-        return [*conjuncts_of(where.left), *conjuncts_of(where.right)]
-    return [where] if where is not None else []
-
-
-def conjoined(parts: Sequence[syntax.Expression]) -> syntax.Expression | None:
-    """The parts joined by AND again."""
-    whole: syntax.Expression | None = None
-    for each in parts:
-        whole = each if whole is None else syntax.Binary("AND", whole, each, whole.at)
-    return whole
-
-
 def _nested(operand: syntax.Expression | None) -> bool:
     return any(syntax.subqueries(operand))
 
@@ -77,7 +61,7 @@ def semi_joined(env: Environment, relation: Relation, subquery: syntax.Subquery)
 
 def _inner(env: Environment, outer: Relation, query: syntax.Query) -> tuple[Node, list[Expr] | None, list[Expr]]:
     """The subquery's rows, its one column over them when it is correlated, and the conjuncts that tie both."""
-    correlated = opened(env, outer.scope, len(outer.node.schema.fields), query)
+    correlated = opened(partial(plan_source, env), outer.scope, len(outer.node.schema.fields), query)
     if correlated is None:
         return env.plan_query(env, query), None, []
     node = correlated.node
@@ -89,56 +73,6 @@ def _inner(env: Environment, outer: Relation, query: syntax.Query) -> tuple[Node
         )
     picked = [Binder(correlated.scope).value(item.expression) for item in correlated.items]
     return node, picked, correlated.ties
-
-
-@dataclass(frozen=True, slots=True)
-class Correlated:
-    """A query that names columns around it: its own rows, and the conjuncts that tie them, over the columns around it
-    followed by its own. `scope`: what its SELECT list, `items`, is bound over."""
-
-    node: Node
-    scope: Scope
-    items: tuple[syntax.SelectItem, ...]
-    ties: list[Expr]
-
-
-def opened(env: Environment, outer: Names, width: int, query: syntax.Query) -> Correlated | None:
-    """A plain SELECT whose WHERE names any of the `width` columns of `outer`; None for a query by itself."""
-    body = query.body
-    plain = isinstance(body, syntax.Select) and not query.ctes and not query.order and query.limit is None
-    if not plain or not isinstance(body, syntax.Select) or body.where is None or body.group or body.source is None:
-        return None
-    inner = with_window(plan_source(env, body.source))
-    try:
-        conditions = conjuncts(Binder(_Both(inner.scope.shifted(width), outer)).condition(body.where, "WHERE"))
-    except Refusal:
-        return None  # refused there at the same place, with the subquery's own names
-    if not any(min(columns_of(each), default=width) < width for each in conditions):
-        return None
-    ties: list[Expr] = []
-    node = inner.node
-    for each in conditions:
-        if columns_of(each) and min(columns_of(each)) < width:
-            ties.append(each)
-        else:
-            node = bounded(node, shifted(each, -width), each.at)
-    return Correlated(node, inner.scope, body.items, ties)
-
-
-class _Both:
-    """Names of a subquery, then those of the query around it."""
-
-    def __init__(self, inner: Scope, outer: Names) -> None:
-        self._inner, self._outer = inner, outer
-
-    def resolve(self, name: syntax.Name) -> Expr:
-        try:
-            return self._inner.resolve(name)
-        except Refusal as unknown:
-            try:
-                return self._outer.resolve(name)
-            except Refusal:
-                raise unknown from None
 
 
 def _membership(relation: Relation, node: Node, picked: list[Expr] | None, subquery: syntax.Subquery) -> list[Expr]:

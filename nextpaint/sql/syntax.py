@@ -321,14 +321,24 @@ class SelectItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Option:
+    """`'key' = 'value'` of an OPTIONS hint."""
+
+    key: str
+    value: str
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class TableName:
-    """`t [FOR SYSTEM_TIME AS OF x] [AS a [(c, ...)]]`."""
+    """`t [/*+ OPTIONS(...) */] [FOR SYSTEM_TIME AS OF x] [AS a [(c, ...)]]`."""
 
     name: Ident
     alias: Ident | None = None
     columns: tuple[Ident, ...] = ()
     as_of: Expression | None = None
     at: At = field(default=_NOWHERE, compare=False)
+    options: tuple[Option, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,6 +417,27 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
+class Lateral:
+    """`LATERAL (SELECT ...) AS a [(c, ...)]`: its query may name columns of the tables before it."""
+
+    query: Query
+    alias: Ident | None = None
+    columns: tuple[Ident, ...] = ()
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TopOfEach:
+    """A join with LATERAL (SELECT ... ORDER BY ... LIMIT n)."""
+
+    left: Source
+    right: Lateral
+    kind: str
+    on: Expression | None
+    at: At = field(default=_NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """`ML_PREDICT(TABLE t, MODEL m, DESCRIPTOR(c, ...)) [AS a]`."""
 
@@ -417,7 +448,9 @@ class Prediction:
     at: At = field(default=_NOWHERE, compare=False)
 
 
-Source = TableName | Derived | WindowTable | ChangeLog | Expansion | MatchRecognize | Prediction | Join
+Source = (
+    TableName | Derived | WindowTable | ChangeLog | Expansion | MatchRecognize | Prediction | Join | Lateral | TopOfEach
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,10 +72,10 @@ def _built_in(source: syntax.Expansion) -> FieldsOf:
     return function
 
 
-def expand(left: Node, join: syntax.Join, right: Relation, args: tuple[Expr, ...], residual: Expr | None) -> Node:
-    """`left` with each row as often as the function says; a LEFT JOIN pads a row for which no other is left."""
-    source, outer = join.right, join.kind == "LEFT"
-    assert isinstance(source, syntax.Expansion)
+def expand(
+    left: Node, source: syntax.Expansion, right: Relation, args: tuple[Expr, ...], *, outer: bool, residual: Expr | None
+) -> Node:
+    """`left` with each row as often as the function says; `outer` pads a row for which no other is left."""
     schema = left.schema
     added = tuple(Field(each.name, each.type, each.nullable or outer) for each in right.node.schema.fields)
     made = Schema(

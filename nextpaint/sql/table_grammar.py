@@ -1,11 +1,13 @@
-"""The grammar of CREATE TABLE: columns, watermark, key, comments, options, LIKE."""
+"""The grammar of CREATE TABLE: columns, watermark, key, comments, options, LIKE, AS."""
 
 from __future__ import annotations
 
+from nextpaint.sql.canonical import canonical_text
 from nextpaint.sql.cursor import Cursor
-from nextpaint.sql.definitions import ColumnDefinition, CreateTable, Like
+from nextpaint.sql.definitions import ColumnDefinition, CreateTable, Filling, Like
 from nextpaint.sql.expression_grammar import parse_expression
 from nextpaint.sql.plan import At
+from nextpaint.sql.query_grammar import parse_query
 from nextpaint.sql.refusal import Refusal, near
 from nextpaint.sql.syntax import Expression, Ident
 from nextpaint.sql.typenames import parse_type
@@ -56,38 +58,61 @@ def parse_create_table(cursor: Cursor, start: At) -> CreateTable:
     if_not_exists = cursor.take("IF", "NOT", "EXISTS")
     name = cursor.object_name("a table name")
     parts = _Parts()
-    if cursor.take("("):
+    listed: tuple[Ident, ...] = ()
+    if cursor.sees("(") and cursor.peek(2).text in (",", ")"):
+        listed = cursor.in_parentheses(lambda: cursor.identifier("a column name"))
+    elif cursor.take("("):
         parts.take(cursor)
         while cursor.take(","):
             parts.take(cursor)
         cursor.expect(")")
-    elif not cursor.sees_any("WITH", "LIKE", "AS", "COMMENT"):
+    elif not cursor.sees_any("WITH", "LIKE", "AS", "COMMENT", "DISTRIBUTED", "PARTITIONED"):
         raise Refusal(f"expected the columns of {name.text} but found {cursor.current}", cursor.at)
     comment = cursor.string("a comment") if cursor.take("COMMENT") else ""
-    _layout(cursor, [each.name.text for each in parts.columns])
+    laid = _layout(cursor)
     options, places = parse_options(cursor) if cursor.take("WITH") else ((), ())
     like = _like(cursor) if cursor.sees("LIKE") else None
-    if cursor.sees("AS"):
-        raise Refusal("CREATE TABLE ... AS is not supported", cursor.at, "write the columns, then INSERT INTO")
+    filling = _filling(cursor, listed) if cursor.sees("AS") and like is None else None
+    if listed and filling is None:
+        cure = f"{listed[0].text} STRING, ..; names alone are the columns of CREATE TABLE .. AS query"
+        raise Refusal(f"{listed[0].text} has no type", listed[0].at, cure)
+    if filling is None:
+        _known(laid, [each.name.text for each in parts.columns])
     watermark = parts.watermarks[0] if parts.watermarks else None
     key = parts.keys[0] if parts.keys else ()
-    return CreateTable(name, tuple(parts.columns), watermark, key, options, if_not_exists, start, comment, like, places)
+    columns = tuple(parts.columns)
+    return CreateTable(
+        name, columns, watermark, key, options, if_not_exists, start, comment, like, places, filling
+    )  # fmt: skip
 
 
-def _layout(cursor: Cursor, columns: list[str]) -> None:
-    """DISTRIBUTED and PARTITIONED BY: read and checked; a node keeps a table in one place, so they change nothing."""
+def _filling(cursor: Cursor, listed: tuple[Ident, ...]) -> Filling:
+    """`AS query`."""
+    cursor.expect("AS")
+    first = cursor.index
+    query = parse_query(cursor)
+    if cursor.sees("ON", "CONFLICT"):
+        raise Refusal("CREATE TABLE ... AS takes no ON CONFLICT", cursor.at, "write the columns, then INSERT INTO")
+    return Filling(query, canonical_text(cursor.slice(first, cursor.index)), listed)
+
+
+def _layout(cursor: Cursor) -> tuple[Ident, ...]:
+    """DISTRIBUTED and PARTITIONED BY: the columns they name; a node keeps a table in one place, so they change
+    nothing."""
+    names: tuple[Ident, ...] = ()
     if cursor.take("DISTRIBUTED"):
         if cursor.take("BY"):
             if not cursor.take("HASH"):
                 cursor.take("RANGE")
-            _known(cursor.in_parentheses(lambda: cursor.identifier("a column name")), columns)
+            names = cursor.in_parentheses(lambda: cursor.identifier("a column name"))
         if cursor.take("INTO"):
             if cursor.integer("a number of buckets") < 1:
                 raise Refusal("a table has at least one bucket", cursor.at)
             cursor.expect("BUCKETS")
     if cursor.take("PARTITIONED"):
         cursor.expect("BY")
-        _known(cursor.in_parentheses(lambda: cursor.identifier("a column name")), columns)
+        names = (*names, *cursor.in_parentheses(lambda: cursor.identifier("a column name")))
+    return names
 
 
 def _known(names: tuple[Ident, ...], columns: list[str]) -> None:

@@ -7,7 +7,8 @@ from nextpaint.record.types import Field, Kind
 from nextpaint.sql import coercion, definitions, syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.formats import check_format
-from nextpaint.sql.plan import At, Call, ColumnRef, Expr, Literal, Schema, Table, Watermark
+from nextpaint.sql.plan import At, Call, ColumnRef, Expr, Literal, Schema
+from nextpaint.sql.program import Table, Watermark
 from nextpaint.sql.refusal import Refusal, near
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.settings import check_options
@@ -20,6 +21,7 @@ METADATA = {
     "timestamp": types.TIMESTAMP_LTZ,
     "key": types.BYTES,
 }
+_ROWTIME_DIGITS_MAX = 3
 _WATERMARK_USAGE = "WATERMARK FOR ts AS ts - INTERVAL '5' SECOND"
 
 
@@ -134,6 +136,12 @@ def _watermark(definition: definitions.CreateTable, fields: list[Field]) -> Wate
     if not fields[index].type.is_time:
         raise Refusal(
             f"WATERMARK FOR a {fields[index].type} column", column.at, "declare it TIMESTAMP(3) or TIMESTAMP_LTZ(3)"
+        )
+    if fields[index].type.precision > _ROWTIME_DIGITS_MAX:
+        raise Refusal(
+            f"WATERMARK FOR a {fields[index].type} column",
+            column.at,
+            f"an event time has at most {_ROWTIME_DIGITS_MAX} digits: {fields[index].type.kind}({_ROWTIME_DIGITS_MAX})",
         )
     expr = Binder(Scope.of(Schema(tuple(fields)), definition.name.text)).value(node)
     return Watermark(index, _delay(expr, index, node.at))

@@ -1,6 +1,6 @@
 """Type names as written: `INT`, `DECIMAL(10, 2)`, `ROW<a INT, b STRING>`, `ARRAY<T>`, `T ARRAY`.
 
-What the columns cannot hold exactly is refused here: times finer than a millisecond.
+Times are held in milliseconds whatever their precision: further digits are cut when a value is read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from nextpaint.sql.cursor import Cursor
 from nextpaint.sql.plan import At
 from nextpaint.sql.refusal import Refusal, near
 
-_MILLIS = 3
+_DIGITS_MAX = 9
+_TIME_DIGITS_MAX = 3  # of TIME: the columns hold no more
 _PRECISION_MAX = 38
 
 
@@ -101,9 +102,9 @@ def _decimal(cursor: Cursor, at: At) -> Type:
 def _time(cursor: Cursor, at: At) -> Type:
     precision = _digits(cursor, default=0)
     _without_zone(cursor)
-    if precision > 0:
-        raise Refusal(f"the type TIME({precision}) is not supported", at, "use TIME or TIME(0)")
-    return types.TIME
+    if precision > _TIME_DIGITS_MAX:
+        raise Refusal(f"the type TIME({precision}) is not supported", at, f"at most TIME({_TIME_DIGITS_MAX})")
+    return Type(Kind.TIME, precision=precision)
 
 
 def _timestamp(cursor: Cursor, at: At) -> Type:
@@ -115,18 +116,16 @@ def _timestamp(cursor: Cursor, at: At) -> Type:
         raise Refusal("TIMESTAMP WITH TIME ZONE is not supported", at, "use TIMESTAMP_LTZ(3)")
     else:
         _without_zone(cursor)
-    return _millis(kind, precision, at)
+    return _moment(kind, precision, at)
 
 
 def _timestamp_ltz(cursor: Cursor, at: At) -> Type:
-    return _millis(Kind.TIMESTAMP_LTZ, _digits(cursor, default=6), at)
+    return _moment(Kind.TIMESTAMP_LTZ, _digits(cursor, default=6), at)
 
 
-def _millis(kind: Kind, precision: int, at: At) -> Type:
-    if precision > _MILLIS:
-        raise Refusal(
-            f"{kind}({precision}) is finer than a millisecond", at, f"write {kind}(3); {kind} alone means {kind}(6)"
-        )
+def _moment(kind: Kind, precision: int, at: At) -> Type:
+    if precision > _DIGITS_MAX:
+        raise Refusal(f"{kind}({precision}) is not a type", at, f"the precision is 0 to {_DIGITS_MAX}")
     return Type(kind, precision=precision)
 
 

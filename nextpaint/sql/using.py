@@ -1,7 +1,7 @@
 """JOIN ... USING (k, ...) and NATURAL JOIN: equalities of columns that both sides name alike.
 
-Such a column is one from there on: `k` and `*` mean that of the side whose rows are all there, and `*` has it first.
-The other stays there under its table's name.
+Such a column is one from there on: `k` and `*` mean that of the side whose rows are all there, of a FULL JOIN the one
+that is not NULL, and `*` has it first. Both stay there under the names of their tables.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from nextpaint.record.types import BOOLEAN
 from nextpaint.sql import syntax
+from nextpaint.sql.coercion import common_type
 from nextpaint.sql.operators import comparison_operands
 from nextpaint.sql.plan import At, Call, ColumnRef, Expr
 from nextpaint.sql.refusal import Refusal, near
@@ -18,8 +19,6 @@ from nextpaint.sql.scope import Scope, ScopeColumn
 
 def shared_columns(join: syntax.Join, left: Scope, right: Scope) -> tuple[list[Expr], Scope]:
     """The equalities, and the names over the columns of both sides. Raises Refusal."""
-    if join.kind == "FULL":
-        raise Refusal("FULL JOIN of shared columns is not supported", join.at, "write ON, and COALESCE(l.k, r.k)")
     names = join.using
     if join.natural:
         theirs = {each.name for each in right.visible}
@@ -33,6 +32,10 @@ def shared_columns(join: syntax.Join, left: Scope, right: Scope) -> tuple[list[E
         one, other = _column(left, name), _column(right, name)
         pair = comparison_operands(_ref(one, name.at), _ref(other, name.at), "=", name.at)
         conditions.append(Call(BOOLEAN, "=", pair, at=name.at))
+        if join.kind == "FULL":
+            first.append(_either(one, other, name.at))
+            hidden += [one, other]
+            continue
         shown, gone = (other, one) if join.kind == "RIGHT" else (one, other)
         first.append(shown)
         hidden.append(gone)
@@ -46,7 +49,18 @@ def _column(scope: Scope, name: syntax.Ident) -> ScopeColumn:
         what = "no column" if not found else "several columns"
         cure = near(name.text, [each.name for each in scope.visible])
         raise Refusal(f"one side of the join has {what} {name.text}", name.at, cure)
+    if found[0].either:
+        raise Refusal(
+            f"{name.text} is a column of both sides of a FULL JOIN already", name.at, "write the keys after ON"
+        )
     return found[0]
+
+
+def _either(one: ScopeColumn, other: ScopeColumn, at: At) -> ScopeColumn:
+    refs = (_ref(one, at), _ref(other, at))
+    type_ = common_type([each.type for each in refs])
+    assert type_ is not None, "the columns are compared"
+    return ScopeColumn("", one.name, type_, one.index, either=refs)
 
 
 def _ref(column: ScopeColumn, at: At) -> ColumnRef:

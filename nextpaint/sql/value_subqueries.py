@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from nextpaint.record.types import BIGINT, BOOLEAN, Field
 from nextpaint.sql import syntax
 from nextpaint.sql.aggregates import AggregateCalls, is_aggregate
 from nextpaint.sql.binder import Binder, Replace
+from nextpaint.sql.correlated import opened
 from nextpaint.sql.join_conditions import Equality, equalities
 from nextpaint.sql.joins import joined
 from nextpaint.sql.operators import comparison_operands
@@ -40,8 +42,7 @@ from nextpaint.sql.plan import (
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import Inputs, is_orderable, nullable, projected
 from nextpaint.sql.scope import Names, Scope
-from nextpaint.sql.sources import Environment
-from nextpaint.sql.subqueries import opened
+from nextpaint.sql.sources import Environment, plan_source
 
 _MARK = "found$"
 _FIRST = {"<": "MAX", "<=": "MAX", ">": "MIN", ">=": "MIN"}  # what ANY compares with; ALL with the other
@@ -98,7 +99,7 @@ def _operand(outer: Outer, query: syntax.Subquery) -> Expr:
 
 
 def _inner(env: Environment, outer: Outer, query: syntax.Subquery) -> _Inner:
-    correlated = opened(env, outer.names, outer.width, query.query)
+    correlated = opened(partial(plan_source, env), outer.names, outer.width, query.query)
     if correlated is None:
         node = env.plan_query(env, query.query)
         if query.form != "EXISTS" and len(node.schema.fields) != 1:

@@ -2,7 +2,8 @@
 
 Argument: a JSON file with {"settings": {...}, "batch": queries in one job, "cases": [{"id", "tables": [DDL],
 "statements": [SQL], "query", "insert", "plan_only"}], "result": path}. Either `query` is asked, or `insert` is run as
-it stands (its target is declared among the statements, with `{print}` where the connector's options go).
+it stands (its target is declared among the statements, with `{print}` where the connector's options go), or `filled`,
+a CREATE TABLE ... AS with `{print}` in it.
 
 All answers of a request come from few jobs: a case has a database of its own, every query is an INSERT into a print
 table, and one statement set of them is one job, since starting a job costs more than running a small query. A job that
@@ -46,8 +47,12 @@ class Asking:
     def run(self):
         planned = [case for number, case in enumerate(self.cases) if self.declare(number, case)]
         running = [case for case in planned if not case.get("plan_only")]
-        for start in range(0, len(running), self.batch):
-            self.job(running[start : start + self.batch])
+        together = [case for case in running if not case.get("filled")]
+        for start in range(0, len(together), self.batch):
+            self.job(together[start : start + self.batch])
+        for case in running:
+            if case.get("filled"):
+                self.fill(case)
 
     def declare(self, number, case):
         case["database"] = f"case_{number}"
@@ -56,9 +61,9 @@ class Asking:
         try:
             for statement in [*case["tables"], *case["statements"]]:
                 self.flink.execute_sql(statement.replace("{print}", "'connector'='print'"))
-            if case.get("insert"):
+            if case.get("insert") or case.get("filled"):
                 if case.get("plan_only"):
-                    self.flink.explain_sql(case["insert"])
+                    self.flink.explain_sql(case["insert"] or case["filled"].replace("{print}", "'connector'='print'"))
                 return True
             case["wrapped"], case["types"], case["json"] = self.wrapped(case["query"])
             if case.get("plan_only"):
@@ -88,6 +93,21 @@ class Asking:
             items.append(f"{name} AS c{index}")
         names = ", ".join(f"x{index}" for index in range(len(items)))
         return f"SELECT {', '.join(items)} FROM ({query}\n) AS answer ({names})", types, as_json
+
+    def fill(self, case):
+        """CREATE TABLE ... AS is a job of its own; its table says the types."""
+        self.attempt += 1
+        tag = f"A{self.attempt}N0"
+        self.flink.use_database(case["database"])
+        try:
+            options = f"'connector'='print', 'print-identifier'='{tag}'"
+            self.flink.execute_sql(case["filled"].replace("{print}", options)).wait()
+            name = re.match(r"CREATE\s+TABLE\s+(`?\w+`?)", case["filled"], re.IGNORECASE).group(1)
+            with self.flink.execute_sql(f"DESCRIBE {name}").collect() as rows:
+                types = [re.sub(r" \*\w+\*", "", row[1]) for row in rows]
+            self.answers[case["id"]] = {"tag": tag, "types": types, "json": None}
+        except Exception as error:
+            self.refused[case["id"]] = why(error)
 
     def job(self, cases):
         if not cases:

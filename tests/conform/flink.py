@@ -19,7 +19,9 @@ from typing import Any
 
 from nextpaint.connect.conformance import cells
 from nextpaint.connect.conformance.case import Case, CaseTable, Change, Expectation
+from nextpaint.sql.dialect import Kind, tokenize
 from nextpaint.sql.refusal import Refusal
+from nextpaint.sql.script import plan_script
 from nextpaint.sql.statement_grammar import split_statements
 
 SCRIPT = Path(__file__).with_name("answer_with_flink.py")
@@ -65,6 +67,7 @@ class Script:
     query: str
     insert: str
     types: list[str]  # of the INSERT's target
+    filled: str = ""  # CREATE TABLE ... AS, where that is the question
 
 
 _SET = re.compile(r"SET\s+'([^']+)'\s*=\s*'([^']*)'", re.IGNORECASE)
@@ -75,7 +78,7 @@ _INSERT = re.compile(r"INSERT\s+INTO\s+`?(\w+)", re.IGNORECASE)
 
 
 def read_script(case: Case) -> Script:
-    """SET, CREATE and the question told apart; the INSERT's target gets a connector that prints."""
+    """SET, CREATE and the question told apart; what is filled gets a connector that prints."""
     settings: dict[str, str] = {}
     statements: list[str] = []
     query = insert = ""
@@ -97,7 +100,18 @@ def read_script(case: Case) -> Script:
             if name and target and target.group(1) == name.group(1):
                 statements[index] = text + " WITH ({print})"
                 types = _column_types(target.group(2))
-    return Script(settings, statements, query, "" if query else insert, types)
+    filled = printing(statements.pop()) if not (query or insert) and statements else ""
+    return Script(settings, statements, query, "" if query else insert, types, filled)
+
+
+def printing(text: str) -> str:
+    """CREATE TABLE ... AS with a connector that prints."""
+    depth = 0
+    for token in tokenize(text):
+        depth += {"(": 1, ")": -1}.get(token.text, 0) if token.kind is Kind.SIGN else 0
+        if token.upper == "AS" and not depth:
+            return f"{text[: token.start]}WITH ({{print}}) {text[token.start :]}"
+    raise ValueError(f"the case asks nothing: {text}")
 
 
 def _column_types(columns: str) -> list[str]:
@@ -174,7 +188,7 @@ def _answered(group: Sequence[tuple[Case, Script]], asked: dict[str, Json], pyth
                 ddl.append(table_ddl(table, path))
             request["cases"].append(
                 {"id": case.id, "tables": ddl, "statements": script.statements, "query": script.query,
-                 "insert": script.insert, "plan_only": case.expectation is Expectation.REFUSED}
+                 "insert": script.insert, "filled": script.filled, "plan_only": case.expectation is Expectation.REFUSED}
             )  # fmt: skip
         (place / "request.json").write_text(json.dumps(request), "utf-8")
         printed = place / "printed"
@@ -281,15 +295,19 @@ _KEY = re.compile(r"PRIMARY\s+KEY\s*\(([^)]*)\)", re.IGNORECASE)
 
 
 def upsert_key(case: Case) -> list[int]:
-    """The columns of the key of an INSERT's target."""
+    """The columns of the key of what is filled."""
     script = read_script(case)
+    if script.filled:
+        tables = ";\n".join(each.ddl for each in case.tables)
+        program, target = plan_script(("tables", tables), (case.id, case.sql))
+        return list(program.tables[target].primary_key)
     if not script.insert:
         return []
     text = next((each for each in script.statements if "{print}" in each), "")
-    key, target = _KEY.search(text), _TARGET.match(text.removesuffix(" WITH ({print})"))
-    if key is None or target is None:
+    key, declared = _KEY.search(text), _TARGET.match(text.removesuffix(" WITH ({print})"))
+    if key is None or declared is None:
         return []
-    parts = re.split(r",(?![^(<]*[)>])", target.group(2))
+    parts = re.split(r",(?![^(<]*[)>])", declared.group(2))
     names = [part.split()[0].strip("`") for part in parts]
     return [names.index(each.strip(" `")) for each in key.group(1).split(",")]
 

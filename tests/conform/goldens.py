@@ -39,7 +39,8 @@ def main() -> int:
     ]
     print(f"goldens: {len(asked)} cases for Flink", file=sys.stderr)
     answers = ask([case for _, case in asked], os.environ["NEXTPAINT_FLINK_PYTHON"])
-    wrong = [problem for value, case in asked if (problem := _write(value, case, answers[case.id], options.check))]
+    written = [_write(value, case, answers.get(case.id, Answer()), options.check) for value, case in asked]
+    wrong = [problem for problem in written if problem]
     if not options.check:
         for path, values in lines.items():
             text = [each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in values]

@@ -120,6 +120,7 @@ def outcomes() -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_flink_and_duckdb_agree_but_where_said() -> None:
     found = outcomes()
     differ = {name: text for name, text in found.items() if text}

@@ -9,8 +9,9 @@ from nextpaint.sql.catalog import Catalog
 from nextpaint.sql.cursor import Cursor
 from nextpaint.sql.describe import describe, describe_expr
 from nextpaint.sql.dialect import tokenize
-from nextpaint.sql.plan import At, Node, Program, Project, Table, Watermark
+from nextpaint.sql.plan import At, Node, Project
 from nextpaint.sql.planner import plan_program
+from nextpaint.sql.program import Program, Table, Watermark
 from nextpaint.sql.queries import plan_statement_query
 from nextpaint.sql.query_grammar import parse_query
 

@@ -49,6 +49,13 @@ def test_a_keyed_target_keeps_the_last_row_of_whoever_wrote_it():
     assert table(runner, "kept") == last
 
 
+def test_partition_gives_the_columns_that_the_query_leaves_out():
+    target = "CREATE TABLE p (k STRING, d STRING, v INT, n BIGINT) PARTITIONED BY (d, n);"
+    for words in ("(d = '2026-01-01', n = 1 + 1)", "(d = '2026-01-01', n = 1 + 1) (k, v)"):
+        runner = runner_of(program(f"{target} INSERT INTO p PARTITION {words} SELECT k, v FROM a;"))
+        assert tuple(whole(runner, ARRIVING)[0].row.values()) == ("x", "2026-01-01", 0, 2)
+
+
 def test_the_text_of_all_of_them_names_their_state():
     one, other = program(BOTH).inserts[0], program(BOTH.replace("100", "200")).inserts[0]
     assert "SELECT k, v FROM b" in one.sql and "SELECT k, v + 100 FROM a" in one.sql and one.sql != other.sql

@@ -317,14 +317,18 @@ def test_a_damaged_shop_is_planned_or_refused(start, length, instead):
     survives(SHOP[:start] + instead + SHOP[start + length :])
 
 
+DEEP = ("(" * 3000, "NOT " * 3000, "- " * 3000, "1" + " + 1" * 9000, "CASE WHEN " * 500, "a[" * 3000)
+
+
 @pytest.mark.parametrize(
-    "deep", ["(" * 3000, "NOT " * 3000, "- " * 3000, "1" + " + 1" * 9000, "CASE WHEN " * 500, "a[" * 3000]
+    "deep",
+    [*DEEP, "SELECT * FROM " + "(SELECT * FROM " * 2000, "CREATE TABLE x (a " + "ARRAY<" * 2000],
+    ids=range(len(DEEP) + 2),
 )
 def test_deep_nesting_is_refused(deep):
     survives(deep)
-    survives("CREATE VIEW v AS SELECT " + deep)
-    survives("SELECT * FROM " + "(SELECT * FROM " * 2000)
-    survives("CREATE TABLE x (a " + "ARRAY<" * 2000)
+    if deep in DEEP:
+        survives("CREATE VIEW v AS SELECT " + deep)
 
 
 def test_a_program_that_waives_on_conflict_is_not_warned_about_it():

@@ -204,3 +204,27 @@ def test_options_that_nothing_reads_are_refused():
     (found,) = findings("CREATE TABLE x (a INT) WITH ('scan.startup.mode' = 'earliest-offset')")
     assert (found.line, found.column) == (1, 30)
     assert found.cure is not None and found.cure.startswith("supported: avro-confluent.schemas, connector, format, ")
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        "'scan.watermark.idle-timeout' = '5000 ms'",
+        "'value.format' = 'json', 'connector' = 'nextpaint'",
+        "'format' = 'json'), OPTIONS('format' = 'json'",
+    ],
+)
+def test_options_of_a_hint_may_say_what_the_table_says(hint):
+    text = (
+        "CREATE TABLE y (a INT) WITH ('scan.watermark.idle-timeout' = '5 s'); CREATE TABLE x (a INT);"
+        "INSERT INTO x SELECT a FROM y"
+    )
+    hinted, plain = (program(text + each) for each in (f" /*+ OPTIONS({hint}) */", ""))
+    assert describe(hinted.inserts[0].root) == describe(plain.inserts[0].root)
+
+
+def test_a_target_takes_options_as_a_source_does():
+    text = "CREATE TABLE x (a INT); INSERT INTO x /*+ OPTIONS('format' = '{}') */ SELECT x FROM plain"
+    assert not findings(text.format("json"))
+    (found,) = findings(text.format("avro"))
+    assert "OPTIONS cannot change a table" in found.what

@@ -26,7 +26,7 @@ from nextpaint.process.graph import Design
 from nextpaint.process.runner import DEAD_TOPIC, Arriving, OutputRow, Runner
 from nextpaint.record.errors import ApplicationError, NextpaintError
 from nextpaint.record.types import Type
-from nextpaint.sql.plan import Program
+from nextpaint.sql.program import Program
 from nextpaint.sql.script import plan_script
 
 _json = msgspec.json.Encoder().encode
@@ -90,7 +90,10 @@ def _options(table: CaseTable) -> str:
 
 
 def _has_images(table: CaseTable) -> bool:
-    return table.is_changelog and (table.images or not table.primary_key)
+    """Also where an update changes nothing, which an upsert could not tell."""
+    pairs = zip(table.changes, table.changes[1:], strict=False)
+    same = any((a.kind, b.kind) == ("-U", "+U") and a.cells == b.cells for a, b in pairs)
+    return table.is_changelog and (table.images or not table.primary_key or same)
 
 
 # ---------------------------------------------------------------- records
