@@ -39,7 +39,8 @@ BROAD_EXCEPT_EDGES: dict[str, str] = {
     "nextpaint/engine/proofs.py::Proofs.prove": "whatever it was, that there is no proof is logged and on record",
     "nextpaint/ports/promise.py::Promise._tell": "who settles one is not to blame for its followers: logged",
     "nextpaint/serve/app.py::App._tried": "a fault of ours is one 500 with a request id, and the server lives on",
-    "nextpaint/ports/workers.py::_outcomes": "a worker hands what its job raised to the caller's `done`, and lives on",
+    "nextpaint/stream/writer.py::Writer._take_off": "a frame that cannot be made stops the ledger, which says so",
+    "nextpaint/ports/workers.py::_outcome": "a worker hands what its job raised to the caller's `done`, and lives on",
     "nextpaint/models/ranking.py::OnnxRanker.__init__": "onnxruntime has no common error; hostile files are refused",
 }
 
