@@ -22,9 +22,11 @@ from typing import Any
 import numpy as np
 from rig.figures import print_ratio
 
+from nextpaint.cli import interpreter
 from nextpaint.process.kernels.warm import warm
 from nextpaint.process.operators import choice
 from nextpaint.process.operators.group import GroupAggregate
+from nextpaint.process.operators.interval import IntervalJoin
 from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Operator, StepContext
 from nextpaint.process.operators.session import SessionAggregation
@@ -35,7 +37,7 @@ from nextpaint.record.columns import Batch, Column, RowColumn, TextColumn
 from nextpaint.record.types import BIGINT, DOUBLE, STRING, TIMESTAMP, Field, Kind, Type, array
 from nextpaint.record.views import Views
 from nextpaint.sql import plan
-from nextpaint.sql.plan import Aggregate, Scan, Schema, Window, WindowKind
+from nextpaint.sql.plan import Aggregate, JoinKind, Scan, Schema, Window, WindowKind
 
 USERS, ITEMS = 20_000, 2_000
 DELAY_MS = 30_000
@@ -78,6 +80,10 @@ SESSION = plan.WindowAggregate(
 TEMPORAL = plan.TemporalJoin(
     schema(keys=(*CLICKS.schema.fields, *PRICES.schema.fields)), CLICKS, PRICES, (1,), (0,), 3, 2, True
 )
+INTERVAL = plan.IntervalJoin(
+    schema(keys=(*CLICKS.schema.fields, *PRICES.schema.fields)), CLICKS, PRICES, JoinKind.LEFT, (1,), (0,), 3, 2,
+    -MINUTE, MINUTE,
+)  # fmt: skip
 
 ITEM = Type(Kind.ROW, fields=(Field("item", STRING), Field("t", TIMESTAMP)))
 SHOWN = Scan(Schema((*CLICKS.schema.fields, Field("shown", ITEM)), rowtime=3), "shown")
@@ -96,6 +102,7 @@ OPERATORS: tuple[tuple[str, Any, Maker, Maker], ...] = (
     ("HOP", HOP, WindowAggregation, choice.window),
     ("SESSION", SESSION, SessionAggregation, choice.session),
     ("temporal join", TEMPORAL, TemporalJoin, choice.temporal),
+    ("interval join", INTERVAL, IntervalJoin, choice.interval),
 )
 
 
@@ -128,7 +135,7 @@ def fed(node: Any, events: int, batch: int) -> Iterator[tuple[Batch, ...]]:
     chance = np.random.default_rng(7)
     for first in range(0, events, batch):
         made = clicks(chance, min(batch, events - first), first)
-        yield (made, prices(made, chance)) if node is TEMPORAL else (made,)
+        yield (made, prices(made, chance)) if node in (TEMPORAL, INTERVAL) else (made,)
 
 
 def cpu_us(make: Maker, node: Any, events: int, batch: int) -> float:
@@ -266,6 +273,7 @@ def main(argv: list[str] | None = None) -> None:
     members(options.events)
     heads = f"{'keys':>10}{'growing us':>12}{'after us':>10}{'bytes/key':>11}{'RSS/key':>9}"
     print(f"\n{heads}{'p99.9 ms':>10}{'max ms':>8}")
+    interpreter.prepare()  # as a node does: a full collection of garbage would be somebody's slice
     sizes = [each for each in (10_000, 100_000, 1_000_000) if each <= options.keys]
     made = [grow(keys) for keys in ([*sizes, 5_000_000] if options.full else sizes)]
     for each in made:

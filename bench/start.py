@@ -7,7 +7,6 @@ decisions, and reads and applies what came after. No figure here is a time that 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import subprocess
@@ -23,9 +22,9 @@ from rig.figures import ROUNDS, Cell, arguments, print_ratio, print_table, where
 from rig.shop import PATIENT, SURFACE, application, opened, requests, traffic
 
 from nextpaint.engine.facade import Engine
+from nextpaint.engine.system import system_ports
 from nextpaint.govern.access import LOCAL
 from nextpaint.models.embedding import HashEncoder
-from nextpaint.ports import Ports, SystemClock, SystemDisk, SystemRandom, ThreadWorkers
 
 SHORT, LONG = 5_000, 20_000  # events; one decision to twenty
 AFTER = 1_000  # events after the checkpoint
@@ -54,8 +53,7 @@ async def live(directory: Path, events: int) -> None:
 
 async def start(directory: Path) -> None:
     """Print the CPU ns of opening the node, and how many ids it knows."""
-    deliver = asyncio.get_running_loop().call_soon_threadsafe
-    ports = Ports(SystemClock(), SystemDisk(directory), SystemRandom(), ThreadWorkers(deliver))
+    ports = system_ports(directory)
     app = application()
     before = time.process_time_ns()
     engine = await Engine.open(directory, app, ports, settings=PATIENT, embedder=HashEncoder())

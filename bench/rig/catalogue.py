@@ -25,9 +25,10 @@ from nextpaint.application import Application
 from nextpaint.connect.replay import iso_time
 from nextpaint.engine.facade import Engine
 from nextpaint.engine.node import NodeSettings
+from nextpaint.engine.system import system_ports
 from nextpaint.govern.access import LOCAL
 from nextpaint.models.embedding import Embedder, SentenceEncoder, quantised
-from nextpaint.ports import Clock, Ports, SystemDisk, SystemRandom, ThreadWorkers
+from nextpaint.ports import Clock, ThreadWorkers
 from nextpaint.process.graph import VECTORS
 from nextpaint.process.operators.vectors import content_key
 from nextpaint.record.codec import Record
@@ -107,7 +108,7 @@ class Encoder:
 async def filled(directory: Path, size: int, clock: Clock) -> Engine:
     """A node with `size` items, vectors, orders and clicks applied."""
     deliver = asyncio.get_running_loop().call_soon_threadsafe
-    ports = Ports(clock, SystemDisk(directory), SystemRandom(), ThreadWorkers(deliver))
+    ports = system_ports(directory, clock=clock)
     texts = SentenceEncoder()
     catalogue = Catalogue(size, texts)
     encoder = Encoder(catalogue, texts)

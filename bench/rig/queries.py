@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+INPUT = "input"  # begins the name of a query that does nothing with its input
+
 
 @dataclass(frozen=True)
 class Query:
     """`columns`: of the result. `key`: of the result, if it is updated in place. `bar`: least ratio to PyFlink, 0 if
-    only the median over queries has one. `sizes`: between which an event's cost is read."""
+    only the median over queries has one. `sizes`: between which an event's cost is read. Without a `select` the input
+    is only made durable."""
 
     name: str
     inputs: tuple[str, ...]
@@ -34,6 +37,15 @@ class Query:
 
     def insert(self) -> str:
         return f"INSERT INTO result_rows {self.select}"
+
+    def input_only(self) -> Query:
+        """What its input costs by itself."""
+        return Query(f"{INPUT} {','.join(self.inputs)}", self.inputs, "", "", 0.0)
+
+    @staticmethod
+    def named(name: str) -> Query:
+        """The query of this name; StopIteration if there is none."""
+        return next(each for query in QUERIES for each in (query, query.input_only()) if each.name == name)
 
 
 TABLES = {

@@ -23,9 +23,10 @@ from nextpaint.connect.replay import iso_time, order_row, whole_orders
 from nextpaint.connect.traffic import Traffic
 from nextpaint.engine.facade import Engine
 from nextpaint.engine.node import NodeSettings
+from nextpaint.engine.system import system_ports
 from nextpaint.govern.access import LOCAL
 from nextpaint.models.embedding import HashEncoder
-from nextpaint.ports import Clock, Disk, Ports, SystemClock, SystemDisk, SystemRandom, ThreadWorkers
+from nextpaint.ports import Clock, Disk, ThreadWorkers
 
 RETAIL = Path(__file__).resolve().parents[2] / "blueprints" / "retail"
 SURFACE = "home_carousel"
@@ -90,9 +91,8 @@ def traffic(items: list[str], run: str) -> Traffic:
 
 async def opened(directory: Path, clock: Clock | None = None, disk: Disk | None = None) -> tuple[Engine, list[str]]:
     """A node on a new directory with everything applied, and the ids of its items."""
-    deliver = asyncio.get_running_loop().call_soon_threadsafe
-    ports = Ports(clock or SystemClock(), disk or SystemDisk(directory), SystemRandom(), ThreadWorkers(deliver))
-    background = ThreadWorkers(deliver)
+    ports = system_ports(directory, clock=clock, disk=disk)
+    background = ThreadWorkers(asyncio.get_running_loop().call_soon_threadsafe)
     engine = await Engine.open(
         directory, application(), ports, settings=PATIENT, embedder=HashEncoder(), background=background
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import mmap
 import shutil
 import sys
 import time
@@ -24,41 +25,47 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from nextpaint.application import Application
 from nextpaint.cli import interpreter
 from nextpaint.engine.node import Node, NodeSettings
-from nextpaint.ports import Ports, SystemClock, SystemDisk, SystemRandom, ThreadWorkers
+from nextpaint.engine.system import system_ports
 from nextpaint.process.outputs import plain
 from nextpaint.record.codec import EncodedBatch
 from nextpaint.record.errors import NextpaintError
 from nextpaint.stream.frame import Draft, EntryKind
 from rig.peak_memory import peak_mb
-from rig.queries import QUERIES, TABLES, VIEWS, Query
+from rig.queries import TABLES, VIEWS, Query
 from rig.streams import written
 
-WAITING_MAX = 20_000  # records that wait to be applied before more are read
+WAITING_MAX = 4_000  # records that wait to be applied before more are read
 POLL_S = 0.005  # shorter than what waits takes to apply; on a busy machine every look costs, and would count
-PENDING_MAX = 8 << 20  # bytes that wait for the disk
-READ_BYTES = 1 << 20
+WINDOW_BYTES = 4 << 20  # of the input that is mapped at a time
+PENDING_MAX = 2 << 20  # bytes that wait for the disk
 AS_OF = 1 << 42  # ms; no result of these queries depends on when it is read
 
 
 def application(query: Query) -> Application:
     """The query as an application. Raises ApplicationError for what is not supported yet."""
     parts = [*(TABLES[name] for name in query.inputs), *(VIEWS[name] for name in query.views)]
-    text = ";\n".join([*parts, query.result(), query.insert()]) + ";\n"
+    if query.select:
+        parts += [query.result(), query.insert()]
+    text = ";\n".join(parts) + ";\n"
     return Application.of({"query.sql": text.encode(), "nextpaint.toml": b'name = "bench"\n'})
 
 
 def batches(path: Path) -> Iterator[EncodedBatch]:
-    """The RecordBatches of a file."""
+    """The RecordBatches of a file, mapped a window at a time: not copied, and not in memory when they are used."""
+    at, size = 0, path.stat().st_size
     with open(path, "rb") as file:
-        rest = memoryview(b"")
-        while more := file.read(READ_BYTES):
-            data, at = memoryview(bytes(rest) + more if rest else more), 0
-            while at + 12 <= len(data) and (end := at + 12 + int.from_bytes(data[at + 8 : at + 12], "big")) <= len(
-                data
-            ):
-                yield EncodedBatch(data[at:end], int.from_bytes(data[at + 57 : at + 61], "big"))
+        while at < size:
+            begin = at - at % mmap.ALLOCATIONGRANULARITY
+            length = min(WINDOW_BYTES, size - begin)
+            window = memoryview(mmap.mmap(file.fileno(), length, access=mmap.ACCESS_READ, offset=begin))
+            at -= begin
+            while at + 12 <= length:
+                end = at + 12 + int.from_bytes(window[at + 8 : at + 12], "big")
+                if end > length:
+                    break
+                yield EncodedBatch(window[at:end], int.from_bytes(window[at + 57 : at + 61], "big"))
                 at = end
-            rest = data[at:]
+            at += begin
 
 
 def interleaved(paths: dict[str, Path]) -> Iterator[tuple[str, EncodedBatch]]:
@@ -78,9 +85,7 @@ def interleaved(paths: dict[str, Path]) -> Iterator[tuple[str, EncodedBatch]]:
 
 async def measured(query: Query, inputs: Path, rows: int, data: Path, kept: Path | None) -> dict[str, object]:
     """Run the query; what it cost."""
-    loop = asyncio.get_running_loop()
-    ports = Ports(SystemClock(), SystemDisk(data), SystemRandom(), ThreadWorkers(loop.call_soon_threadsafe))
-    node = Node.open(data, application(query), ports, NodeSettings(checkpoint_s=10), None)
+    node = Node.open(data, application(query), system_ports(data), NodeSettings(checkpoint_s=10), None)
     node.start()
     interpreter.prepare()  # as `nextpaint run` does once it has started
     paths = {name: written(inputs, name, rows).with_suffix(".batches") for name in query.inputs}
@@ -128,7 +133,7 @@ def main() -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("--rows", dest="kept", type=Path)
     options = parser.parse_args()
-    query = next(each for each in QUERIES if each.name == options.query)
+    query = Query.named(options.query)
     try:
         report = uvloop.run(measured(query, options.inputs, options.rows, options.data, options.kept))
     except NextpaintError as error:
