@@ -14,6 +14,14 @@ from hypothesis import settings
 
 CHROMIUM = Path("/usr/bin/chromium")
 CHROMEDRIVER = Path("/usr/bin/chromedriver")
+# What measures, or needs much of a machine for what it kills or sells out: of these one test runs at a time.
+ALONE = (
+    "tests/test_bench.py",
+    "tests/engine/test_kill.py",
+    "tests/engine/test_exploring.py",
+    "tests/engine/test_guarantees.py",
+    "tests/acceptance/test_stock.py",
+)
 
 # A shared machine stalls for seconds at a time: a per-example deadline would test the machine. CI draws the same
 # examples on every run, so that red means the change; a person draws new ones.
@@ -33,6 +41,23 @@ def missing_flink() -> str | None:
     if not os.environ.get("NEXTPAINT_FLINK_PYTHON"):
         return "NEXTPAINT_FLINK_PYTHON does not name a Python that has PyFlink; run scripts/flink"
     return None if shutil.which("java") else "java is not on the PATH; Debian: apt install openjdk-17-jre-headless"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist=loadgroup`: each test goes to the next free core, but those of `ALONE` one after the other to one.
+
+    The marks that pytest-xdist 3.8 groups by do not reach it from pytest 9.2.
+    """
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneAtATime(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "alone" if nodeid.startswith(ALONE) else nodeid
+
+    return OneAtATime(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -57,7 +57,7 @@ def sql_bench(repo_root, tmp_path, *options):
 def test_the_peak_of_a_process_is_not_that_of_the_one_that_started_it(repo_root):
     held = b"x" * (300 << 20)
     command = [sys.executable, "-c", "from rig.peak_memory import peak_mb; print(peak_mb())"]
-    done = subprocess.run(command, cwd=repo_root / "bench", capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, cwd=repo_root / "bench", capture_output=True, text=True, timeout=300, check=True)
     assert 1 < float(done.stdout) < 200, len(held)
 
 

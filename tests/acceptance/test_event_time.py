@@ -1,12 +1,13 @@
 """Events that come late, and silence: results depend on when things happened, and time passes without traffic."""
 
 import asyncio
-import time
 from datetime import UTC, datetime
 
 from nextpaint.cli.commands import Directory
+from nextpaint.engine.node import NodeSettings
 from nextpaint.engine.recomputation import decisions_of
 from nextpaint.govern.access import LOCAL
+from nextpaint.ports import SimulatedClock, SystemClock
 from tests.engine.shop import (
     GOODS,
     asked,
@@ -18,6 +19,7 @@ from tests.engine.shop import (
     order_rows,
     retail,
     slice_of,
+    until,
     vectors_ready,
 )
 
@@ -132,15 +134,19 @@ def test_with_no_traffic_at_all_a_session_ends_within_its_gap_and_two_seconds(tm
         return [r.value for f in ledger.frames() for e in f.entries if e.topic == "visits" for r in e.records]
 
     async def run():
-        async with opened(tmp_path, application, items=GOODS) as engine:
+        clock, tick_ms = SimulatedClock(SystemClock().now_ms()), 250
+        settings = NodeSettings(lag_ms_max=10**9, tick_ms=1)  # of the loop's time; four a second of the clock's
+        async with opened(tmp_path, application, items=GOODS, clock=clock, settings=settings) as engine:
             await engine.ingest(LOCAL, [click("v", "g1"), click("v", "g2"), click("w", "g1")])
-            last = time.monotonic()
+            last_ms, node = clock.now_ms(), engine.node
             while len(ended()) < 2:
-                assert time.monotonic() - last < 4.5, "the sessions did not end"
-                await asyncio.sleep(0.02)
-            waited = time.monotonic() - last
-            print(f"ended after {waited:.2f} s")
-            assert 2.0 <= waited <= 4.0
+                assert clock.now_ms() - last_ms < 4_000, "the sessions did not end"
+                clock.advance(tick_ms)
+                for _ in range(2):  # the one that is on its way may have been begun before
+                    timer = node._tick
+                    await until(lambda timer=timer: node._tick is not timer)
+                    await node.settled()
+            assert clock.now_ms() - last_ms >= 2_000
 
     asyncio.run(run())
     assert not list(decisions_of(ledger))

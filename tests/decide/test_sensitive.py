@@ -5,13 +5,11 @@ import asyncio
 import pytest
 
 from nextpaint.application import SETTINGS, SURFACES, Application
-from nextpaint.engine.node import NodeSettings
 from nextpaint.govern.access import LOCAL
 from nextpaint.record.errors import ApplicationError, InvalidInput
 from tests.engine.ads import bidder
 from tests.engine.shop import CORNER_SQL, CORNER_SURFACES, GOODS, asked, ids, opened
 
-PATIENT = NodeSettings(lag_ms_max=10**9)
 HEALTH_SQL = """
 CREATE TABLE patients (
   subject STRING, illness STRING, city STRING, PRIMARY KEY (subject) NOT ENFORCED);
@@ -109,7 +107,7 @@ def rule(kind, feature, **more):
 def test_no_price_and_no_paid_place_may_depend_on_it_and_no_application_may_make_one_do_so(tmp_path):
     async def main():
         paid = {"sponsored": True, "behalf": "ACME", "paid": "ACME"}
-        async with opened(tmp_path / "node", application(CARE), items=GOODS, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", application(CARE), items=GOODS) as engine:
             for kind, more in (("price", {}), ("pin", paid), ("boost", paid)):
                 with pytest.raises(InvalidInput, match=r"reads patients\.illness, which is sensitive"):
                     await engine.put_rule(LOCAL, "care", "r", rule(kind, "n", **more))
@@ -130,7 +128,7 @@ def test_nothing_of_a_minor_is_read_on_any_surface(tmp_path):
     async def main():
         from tests.engine.shop import click
 
-        async with opened(tmp_path / "node", application(CARE), items=GOODS, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", application(CARE), items=GOODS) as engine:
             await engine.ingest(LOCAL, [click("v1", f"g{n}") for n in range(4)])
             await engine.node.settled()
             for surface in ("shelf", "care"):

@@ -3,21 +3,17 @@
 import random
 import time
 
-from nextpaint.engine.node import NodeSettings
 from nextpaint.govern.access import LOCAL
 from tests.engine.shop import CORNER_SURFACES, GOODS, asked, click, corner, ids
 
-# These tests share their machine with others: how far the node is behind is not what they are about.
-PATIENT = NodeSettings(lag_ms_max=10**9)
 EXPLORER_SQL = """
 CREATE VIEW chosen AS
 SELECT subject, decision_id, item_id, event, ts FROM events WHERE event IN ('Product Viewed', 'Product Clicked');
 """
 EXPLORER_SURFACES = """
 from nextpaint.decide import (EpsilonGreedy, Experiment, Examination, Flat, LinTS, LinUCB, Model, PlackettLuce, Rank,
-    Reward, ThompsonSampling, Window)
+    Reward, ThompsonSampling)
 reward = Reward("chosen", when="event = 'Product Clicked'", within="30 min")
-wide = Window("WIDE", 60_000, 10_000, 30_000, 10_000, 60)  # a machine that stalls degrades nothing here
 tried = shelf.but("tried", window=wide, {features}explore={explore}, limit=5, experiment={experiment})
 """
 THOMPSON = 'ThompsonSampling(per="item_id", prior=Rank(strength=20), reward=reward)'
@@ -77,7 +73,6 @@ def learned(engine, surface="tried"):
 __all__ = [
     "CORNER_SURFACES",
     "GOODS_30",
-    "PATIENT",
     "THOMPSON",
     "clicked",
     "explorer",

@@ -2,11 +2,9 @@
 
 import asyncio
 
-from nextpaint.engine.node import NodeSettings
 from nextpaint.govern.access import ADMIN, LOCAL, READ, Principal
 from tests.engine.shop import asked, bytes_of, click, opened, retail, slice_of
 
-PATIENT = NodeSettings(lag_ms_max=10**9)
 AUTHORITY = Principal("data protection", frozenset({READ, ADMIN}))
 ITEMS = slice_of(60)
 MAIL, DEVICE = "ada.canary@example.org", "device-canary-7"
@@ -15,7 +13,7 @@ APPLICATION = retail()
 
 def on(tmp_path, application, items, act):
     async def run():
-        async with opened(tmp_path / "node", application, items=items, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", application, items=items) as engine:
             return await act(engine)
 
     return asyncio.run(run())

@@ -2,7 +2,8 @@
 for a test.
 
 `opened` is for tests that run on the node's own loop; `LiveNode` serves HTTP from a thread of its own, for clients.
-Vectors come from `HashEncoder` unless a test is about what the model finds.
+Vectors come from `HashEncoder` unless a test is about what the model finds. Nodes and windows are patient: a machine
+that stalls for a second refuses no event and degrades no answer. Tests about being late say what late is.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import contextlib
 import csv
 import gzip
 import threading
+import time
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -26,18 +28,26 @@ from nextpaint.engine.node import NodeSettings
 from nextpaint.engine.system import system_ports
 from nextpaint.govern.access import LOCAL, Access
 from nextpaint.models.embedding import HashEncoder
-from nextpaint.ports import ThreadWorkers
+from nextpaint.ports import Ports, ThreadWorkers
 from nextpaint.record.event import decode as decode_event
+from nextpaint.serve.app import HttpSettings
 from nextpaint.serve.bidding import Bids
 from nextpaint.serve.learning import Learned
 from nextpaint.serve.models import Models
 from nextpaint.serve.reasons import Reasons
 from nextpaint.serve.reviews import Reviews
 from nextpaint.serve.rules import Rules
-from nextpaint.serve.server import serve
+from nextpaint.serve.server import node_app, serve_app
 
 ROOT = Path(__file__).resolve().parents[2]
 RETAIL = ROOT / "blueprints" / "retail"
+
+PATIENT = NodeSettings(lag_ms_max=10**9)
+PATIENT_HTTP = HttpSettings(collect_lag_ms_max=10**9, decide_lag_ms_max=10**9, request_timeout_s=60.0)
+PATIENT_WINDOW = """
+from nextpaint.decide import Window
+wide = Window("WIDE", 60_000, 10_000, 30_000, 10_000, ttl_s=60)
+"""
 
 # One table of items with stock, the clicks of a person, and a surface that ranks by what is looked at. No texts, no
 # model.
@@ -57,16 +67,20 @@ INSERT INTO seen SELECT subject, COUNT(*) FROM clicks GROUP BY subject;
 CREATE TABLE passed (message_id STRING, item_id STRING);
 INSERT INTO passed SELECT message_id, item_id FROM clicks;
 """
-CORNER_SURFACES = """
+CORNER_SURFACES = (
+    PATIENT_WINDOW
+    + """
 from nextpaint.decide import WEB_RERANK, LastGood, Surface, Top, Weighted
-shelf = Surface("shelf", window=WEB_RERANK, purpose="personalisation", items="goods", limit=5, inputs={"page": str},
+shelf = Surface("shelf", window=wide, purpose="personalisation", items="goods", limit=5, inputs={"page": str},
     retrieve=[Top("heat", by="heat", k=50)], require=["goods.stock > 0"], features={"heat": "heat.heat"},
     rank=Weighted(heat=1.0), cold=Top("goods", by="price", k=50), fallback=LastGood(max_age="10 min"))
 """
+)
 
 
 def retail(**edits):
-    """The retail blueprint. `edits`: file (dots as underscores) -> [(text, replacement)], each text must be there."""
+    """The retail blueprint with patient windows. `edits`: file (dots as underscores) -> [(text, replacement)], where
+    each text must be there."""
     paths = [*RETAIL.glob("*.sql"), RETAIL / SURFACES, RETAIL / SETTINGS]
     files = {path.name: path.read_text() for path in sorted(paths)}
     for name, replacements in edits.items():
@@ -74,6 +88,7 @@ def retail(**edits):
         for before, after in replacements:
             assert before in files[name], f"{before!r} is not in {name}"
             files[name] = files[name].replace(before, after)
+    files[SURFACES] = PATIENT_WINDOW + files[SURFACES].replace("window=WEB_RERANK", "window=wide")
     return Application.of({name: text.encode() for name, text in files.items()})
 
 
@@ -148,6 +163,17 @@ def slice_of(size):
     return [whole[int(n * step)] for n in range(size)]
 
 
+DEADLINE_S = 60.0  # of what comes within milliseconds where nothing else runs
+
+
+async def until(condition):
+    """Wait for what will be true, however slow the machine."""
+    ends = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < ends, "it did not come to that"
+        await asyncio.sleep(0.01)
+
+
 _numbers = iter(range(1, 10**9))
 
 
@@ -166,12 +192,15 @@ def ids(answer):
 
 
 @contextlib.asynccontextmanager
-async def opened(directory, application, *, embedder=None, settings=None, items=()):
-    """An engine on the running loop, with its items loaded and their vectors computed; closed cleanly."""
+async def opened(directory, application, *, embedder=None, settings=None, items=(), clock=None, random=None):
+    """An engine on the running loop, with its items loaded and their vectors computed; closed cleanly. Its time and
+    chance are the system's, or those that are given."""
     directory.mkdir(parents=True, exist_ok=True)
+    ports = system_ports(directory, clock=clock)
+    ports = Ports(ports.clock, ports.disk, random or ports.random, ports.workers)
     background = ThreadWorkers(asyncio.get_running_loop().call_soon_threadsafe)
     engine = await Engine.open(
-        directory, application, system_ports(directory), settings=settings or NodeSettings(),
+        directory, application, ports, settings=settings or PATIENT,
         embedder=embedder or HashEncoder(), background=background,
     )  # fmt: skip
     try:
@@ -218,7 +247,8 @@ class LiveNode:
             self.engine = engine
             rooms = (Models(engine), Rules(engine), Bids(engine), Learned(engine), Reasons(engine), Reviews(engine))
             pages = [*admin_routes(engine), *(route for room in rooms for route in room.routes())]
-            server = await serve(engine, "127.0.0.1", 0, Access(), pages=pages)
+            app = node_app(engine, Access(), pages=pages, settings=PATIENT_HTTP)
+            server = await serve_app(app, "127.0.0.1", 0)
             self.port = server.port
             self._started.set()
             await self._stop.wait()
@@ -231,7 +261,7 @@ class LiveNode:
     def close(self):
         self.http.close()
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(30)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         if self._error is not None:
             raise self._error

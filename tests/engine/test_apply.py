@@ -13,7 +13,7 @@ from nextpaint.process.live import Tables
 from nextpaint.record.errors import Overloaded
 from nextpaint.stream.frame import Position
 from tests.engine.life import Kept
-from tests.engine.shop import asked, click, opened, order_lines, order_rows, retail, slice_of
+from tests.engine.shop import asked, click, opened, order_lines, order_rows, retail, slice_of, until
 
 # A half-life edited, a feature added: a table of its own, read by the surface.
 EDITED = {
@@ -45,10 +45,10 @@ KEPT = {
 }
 
 
-async def traffic(engine, items, failed, busy):
+async def traffic(engine, items, failed, busy, decided):
+    """Events, orders and stock, and four who ask for decisions, while `busy()`. `decided` gets the decisions' ids."""
     chance = random.Random(3)
     lines = [line for line in order_lines(6000) if line[1] in {item["item_id"] for item in items}]
-    decided = 0
 
     async def write():
         while busy():
@@ -64,18 +64,16 @@ async def traffic(engine, items, failed, busy):
             await asyncio.sleep(0.002)
 
     async def decide(number):
-        nonlocal decided
         while busy():
             try:
                 answer = await engine.decide(LOCAL, "home_carousel", asked(f"v{number}"))
-                decided += 1
+                decided.append(answer["decision_id"])
                 failed.extend([] if answer["items"] else [f"no items: {answer['decision_id']}"])
             except Exception as error:
                 failed.append(repr(error))
             await asyncio.sleep(0.005)
 
     await asyncio.gather(write(), *(decide(number) for number in range(4)))
-    return decided
 
 
 @pytest.fixture(scope="module")
@@ -87,22 +85,23 @@ def changed(tmp_path_factory):
 async def change(directory):
     items = slice_of(250)
     before, after = retail(), retail(**EDITED)
-    failed, running = [], True
+    failed, decided, running = [], [], True
     async with opened(directory, before, items=items) as engine:
         node = engine.node
         await engine.put_rows(LOCAL, "orders", order_rows(order_lines(100), node.ports.clock.now_ms()))
         first = await engine.decide(LOCAL, "home_carousel", asked("v1"))
-        load = asyncio.create_task(traffic(engine, items, failed, lambda: running))
-        await asyncio.sleep(0.7)
+        load = asyncio.create_task(traffic(engine, items, failed, lambda: running, decided))
+        await until(lambda: len(decided) > 30)
         old = node.runner
         middle = await engine.decide(LOCAL, "home_carousel", asked("v1"))
         plan = engine.plan(after)
         answer = await engine.apply(LOCAL, after)
         switched = node.seq_of(Position.parse(answer["position"]))
-        await asyncio.sleep(0.7)
+        before_switch = len(decided)
+        await until(lambda: len(decided) > before_switch + 30)
         last = await engine.decide(LOCAL, "home_carousel", asked("v1"))
         running = False
-        decided = await load
+        await load
         await node.settled()
         ids = [each["decision_id"] for each in (first, middle, last)]
         replays = [(await engine.explain(LOCAL, each, replay=True))["replay"] for each in ids]
@@ -110,7 +109,7 @@ async def change(directory):
         kept = Kept(node.ledger.frames())
         assert kept.last_seq == node.runner.applied
         seen = {
-            "failed": failed, "decided": decided, "plan": plan, "answer": answer, "replays": replays, "kept": kept,
+            "failed": failed, "plan": plan, "answer": answer, "replays": replays, "kept": kept,
             "old": old, "switched": switched, "state": node.runner.state.hash(), "runner": node.runner, "after": after,
             "facts": (await engine.explain(LOCAL, ids[2]))["items"][0]["facts"], "before": before,
         }  # fmt: skip
@@ -133,7 +132,6 @@ def cells(runner, table):
 
 def test_no_decision_fails_while_an_application_is_applied(changed):
     assert changed["failed"] == []
-    assert changed["decided"] > 50
 
 
 def test_the_plan_says_what_is_kept_and_what_is_rebuilt(changed):

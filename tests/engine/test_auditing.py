@@ -11,20 +11,18 @@ import pytest
 from nextpaint.cli import main
 from nextpaint.cli.commands import Directory
 from nextpaint.engine.auditing import reads_in
-from nextpaint.engine.node import NodeSettings
 from nextpaint.engine.supposing import Change
 from nextpaint.govern.access import ADMIN, LOCAL, READ, AccessDenied, Principal
 from nextpaint.record.errors import InvalidInput, LedgerReadOnly, NotFound
 from tests.engine.shop import GOODS, LiveNode, asked, click, corner, ids, opened
 
-PATIENT = NodeSettings(lag_ms_max=10**9)
 SUPPORT = Principal("support desk", frozenset({READ}))
 AUTHORITY = Principal("data protection", frozenset({READ, ADMIN}))
 
 
 def on_corner(tmp_path, act):
     async def run():
-        async with opened(tmp_path / "node", corner(), items=GOODS, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", corner(), items=GOODS) as engine:
             return await act(engine)
 
     return asyncio.run(run())
@@ -139,7 +137,7 @@ def test_a_person_gets_everything_and_nobody_elses(tmp_path, monkeypatch, capsys
 
 def test_the_command_writes_all_there_is_of_a_person_into_a_file(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("nextpaint.engine.exporting.DECISIONS_MAX", 2)
-    with LiveNode(tmp_path / "node", corner(), GOODS, settings=PATIENT) as live:
+    with LiveNode(tmp_path / "node", corner(), GOODS) as live:
         for _ in range(3):
             live.run(decided(live.engine, "v1", ["g3"]))
         export = tmp_path / "export.json"
@@ -157,7 +155,7 @@ def test_the_command_writes_all_there_is_of_a_person_into_a_file(tmp_path, monke
 
 
 def test_a_purpose_that_is_too_long_is_refused_at_the_door_with_its_length(tmp_path):
-    with LiveNode(tmp_path / "node", corner(), GOODS, settings=PATIENT) as live:
+    with LiveNode(tmp_path / "node", corner(), GOODS) as live:
         name = live.run(decided(live.engine, "v1", ["g3"]))["decision_id"]
         for method, path in (
             ("GET", f"/v1/decisions/{name}?"),

@@ -16,14 +16,12 @@ from nextpaint.cli import main
 from nextpaint.cli.commands import Directory
 from nextpaint.connect.replay import iso_time
 from nextpaint.decide import Reward
-from nextpaint.engine.node import NodeSettings
 from nextpaint.engine.recomputation import decisions_of
 from nextpaint.engine.training import training_set
 from nextpaint.govern.access import LOCAL
 from tests.engine.explorer import GOODS_30, clicked, explorer, shown
 from tests.engine.shop import asked, click, ids, opened, order_lines, order_rows, retail, slice_of, written
 
-PATIENT = NodeSettings(lag_ms_max=10**9)
 MINUTE = 60_000
 RESOLUTION = 100 * 2.0**-28  # a decayed sum keeps each of its rows, here less than a hundred, to 2^-28
 WEIGHTS = {"Product Viewed": 1.0, "Product Clicked": 1.0, "Product Added": 4.0}
@@ -35,7 +33,7 @@ async def busy(directory, seed):
     items = slice_of(120)
     known = {item["item_id"] for item in items}
     lines = [line for line in order_lines(4000) if line[1] in known]
-    async with opened(directory, retail(), items=items, settings=PATIENT) as engine:
+    async with opened(directory, retail(), items=items) as engine:
         for n in range(60):
             now = engine.node.ports.clock.now_ms()
             visitor = f"v{chance.randrange(4)}"
@@ -151,7 +149,7 @@ def test_a_feature_that_is_declared_later_has_the_values_it_would_have_had(tmp_p
     later = Application.of(files)
 
     async def run():
-        async with opened(tmp_path / "node", application, items=GOODS_30, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", application, items=GOODS_30) as engine:
             chance = random.Random(3)
             for n in range(40):
                 visitor = f"v{n % 5}"
@@ -181,7 +179,7 @@ def test_the_command_takes_features_from_a_folder(tmp_path, capsys):
     application = explorer("EpsilonGreedy(0.5)", TRIED)
 
     async def run():
-        async with opened(tmp_path / "node", application, items=GOODS_30, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", application, items=GOODS_30) as engine:
             answer = await engine.decide(LOCAL, "tried", asked("v1"))
             await engine.ingest(LOCAL, [shown("v1", answer)])
 

@@ -63,4 +63,4 @@ def test_a_checkpoint_that_is_due_while_closing_is_left_to_the_close(tmp_path, m
             monkeypatch.setattr(Node, "settled", busily)
         assert checkpoint.positions(engine.node.ports.disk)[-1] == engine.node.runner.applied
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), 60))

@@ -4,11 +4,9 @@ import asyncio
 
 from nextpaint.cli.commands import Directory
 from nextpaint.connect.replay import iso_time
-from nextpaint.engine.node import NodeSettings
 from nextpaint.govern.access import LOCAL
 from tests.engine.shop import asked, click, corner, ids, opened, retail, slice_of
 
-PATIENT = NodeSettings(lag_ms_max=10**9)
 GOODS = [{"item_id": f"g{n}", "title": f"Thing {n}", "category": "c", "stock": 5, "price": 1.0 + n} for n in range(9)]
 
 
@@ -19,7 +17,7 @@ def consent(visitor, yes, **more):
 
 def run(tmp_path, application, items, act):
     async def main():
-        async with opened(tmp_path / "node", application, items=items, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", application, items=items) as engine:
             await act(engine)
 
     asyncio.run(main())
@@ -75,7 +73,7 @@ def test_it_is_obeyed_before_its_row_is_applied_and_a_late_call_brings_nothing_b
 
 def test_of_linked_devices_the_newest_statement_counts_and_a_restart_remembers(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", corner(), items=GOODS, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", corner(), items=GOODS) as engine:
             await engine.ingest(LOCAL, [{"type": "identify", "userId": "u1", "anonymousId": "v1"}])
             await engine.ingest(LOCAL, [consent("v1", False)])
             await engine.node.settled()
@@ -84,7 +82,7 @@ def test_of_linked_devices_the_newest_statement_counts_and_a_restart_remembers(t
             answer = await engine.decide(LOCAL, "shelf", asked("v1"))
             assert answer["profiled"] is True and "withheld" not in answer
             await engine.ingest(LOCAL, [consent("v2", False)])
-        async with opened(tmp_path / "node", corner(), settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", corner()) as engine:
             assert (await engine.decide(LOCAL, "shelf", asked("v2")))["withheld"] == "consent"
             assert (await engine.decide(LOCAL, "shelf", asked("v1")))["profiled"] is True
             await engine.ingest(LOCAL, [consent("v2", False) for _ in range(5)])

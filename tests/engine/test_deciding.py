@@ -12,11 +12,12 @@ from tests.engine.explorer import GOODS_30, explorer
 from tests.engine.shop import GOODS, corner, opened
 
 PAGE = {"page": "home"}
+HASTY = 'hasty = shelf.but("hasty", window=WEB_RERANK)\n'
 
 
 def on_a_node(tmp_path, body):
     async def main():
-        async with opened(tmp_path / "node", explorer(), items=GOODS_30) as engine:
+        async with opened(tmp_path / "node", explorer(more=HASTY), items=GOODS_30) as engine:
             return await body(engine)
 
     return asyncio.run(main())
@@ -60,7 +61,7 @@ def test_an_answer_does_not_wait_for_a_disk_that_stalls_longer_than_the_window(t
         while not writer.idle:
             await asyncio.sleep(0.01)
         stalled = writer._workers = Stalled(writer._workers)
-        answer = await asyncio.wait_for(engine.decide(LOCAL, "shelf", {"anonymousId": "a", "inputs": PAGE}), 30)
+        answer = await asyncio.wait_for(engine.decide(LOCAL, "hasty", {"anonymousId": "a", "inputs": PAGE}), 60)
         stalled.go(writer)
         return answer["recorded"], engine.node.observed.counters["decisions_pending"]
 

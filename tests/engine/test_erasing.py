@@ -33,7 +33,6 @@ from tests.engine.people import (
     DEVICE,
     ITEMS,
     MAIL,
-    PATIENT,
     crowd,
     holding,
     on,
@@ -165,7 +164,7 @@ step, directory = sys.argv[1], Path(sys.argv[2])
 die = lambda *_: os._exit(9)
 
 async def life():
-    async with opened(directory, corner(), items=GOODS, settings=PATIENT) as engine:
+    async with opened(directory, corner(), items=GOODS) as engine:
         await crowd(engine, GOODS)
         engine.node.checkpoint_now()
         print(" ".join(tokens_of(engine)), flush=True)
@@ -192,7 +191,7 @@ asyncio.run(life())
 def test_what_a_kill_leaves_of_an_erasure_is_finished_by_the_next_start(tmp_path, step):
     data = tmp_path / "node"
     child = subprocess.run(
-        [sys.executable, "-c", CHILD, step, str(data)], cwd=ROOT, capture_output=True, text=True, timeout=120,
+        [sys.executable, "-c", CHILD, step, str(data)], cwd=ROOT, capture_output=True, text=True, timeout=300,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert child.returncode == 9, child.stderr
@@ -200,10 +199,10 @@ def test_what_a_kill_leaves_of_an_erasure_is_finished_by_the_next_start(tmp_path
     assert len(tokens) == 3
 
     async def act():
-        async with opened(data, corner(), settings=PATIENT) as engine:
+        async with opened(data, corner()) as engine:
             assert tokens_of(engine) == [None, None, None]
             assert all(engine.node.subjects.identifiers(token) == [] for token in tokens)
-            await asyncio.wait_for(engine.node.rewritten(), 30)
+            await asyncio.wait_for(engine.node.rewritten(), 60)
             assert not holding(data / "checkpoints", *tokens)
             (erasure,) = engine.erasures(LOCAL)
             receipt = engine.erasure(LOCAL, erasure["id"])
@@ -423,8 +422,8 @@ def test_where_outputs_are_the_last_thing_in_the_ledger_nothing_waits_for_them_t
         made = await engine.decide(LOCAL, "shelf", asked("v2"))
         await visits(engine, "v1", ["g1"])
         assert node.durable > node.runner.applied, "the click was put out"
-        assert await asyncio.wait_for(engine.contest(LOCAL, made["decision_id"], Contest("look")), 20)
+        assert await asyncio.wait_for(engine.contest(LOCAL, made["decision_id"], Contest("look")), 60)
         await visits(engine, "v1", ["g2"])
-        assert (await asyncio.wait_for(engine.erase(LOCAL, Asked(anonymous_id="v1")), 20))["erased"]
+        assert (await asyncio.wait_for(engine.erase(LOCAL, Asked(anonymous_id="v1")), 60))["erased"]
 
     on(tmp_path, corner(), GOODS, act)

@@ -8,8 +8,8 @@ from nextpaint.cli import main
 from nextpaint.cli.commands import Directory
 from nextpaint.engine.evaluating import Evaluating, application_of
 from nextpaint.engine.outcomes import outcomes_of
-from nextpaint.ports import SystemClock
-from tests.engine.explorer import GOODS_30, PATIENT, explorer, shop
+from nextpaint.ports import SeededRandom, SystemClock
+from tests.engine.explorer import GOODS_30, explorer, shop
 from tests.engine.shop import ids, opened, written
 
 EPSILON = "EpsilonGreedy(0.8, reward=reward, pool=8)"
@@ -27,7 +27,7 @@ def node(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluated")
 
     async def main():
-        async with opened(folder / "node", explorer(EPSILON, PRICED), items=GOODS_30, settings=PATIENT) as engine:
+        async with opened(folder / "node", explorer(EPSILON, PRICED), items=GOODS_30, random=SeededRandom(1)) as engine:
             return await shop(engine, 250, rate, seed=5)
 
     return folder, asyncio.run(main())

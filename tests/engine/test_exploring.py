@@ -9,8 +9,9 @@ import pytest
 
 from nextpaint.cli.commands import Directory
 from nextpaint.govern.access import LOCAL
+from nextpaint.ports import SeededRandom
 from nextpaint.process.operators.learning import Learning
-from tests.engine.explorer import GOODS_30, PATIENT, THOMPSON, clicked, explorer, learned, patiently, shop, shown
+from tests.engine.explorer import GOODS_30, THOMPSON, clicked, explorer, learned, patiently, shop, shown
 from tests.engine.shop import asked, ids, opened, written
 from tests.engine.test_kill import Process
 
@@ -27,7 +28,7 @@ def content(learner: Learning):
 
 def test_what_is_clicked_is_shown_more_and_every_decision_recomputes(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", explorer(), items=GOODS_30, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", explorer(), items=GOODS_30, random=SeededRandom(1)) as engine:
             answers = await shop(engine, 120, lambda item: 0.9 if item == "g3" else 0.05)
             learner = learned(engine)
             assert learner.counts["decisions"] == 120
@@ -45,7 +46,7 @@ def test_what_is_clicked_is_shown_more_and_every_decision_recomputes(tmp_path):
 
 def test_a_duplicate_click_moves_no_posterior(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", explorer(), items=GOODS_30, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", explorer(), items=GOODS_30) as engine:
             answer = await engine.decide(LOCAL, "tried", asked("v1"))
             item = ids(answer)[0]
             click = clicked("v1", answer, item)
@@ -70,7 +71,7 @@ def test_a_duplicate_click_moves_no_posterior(tmp_path):
 def test_what_was_learned_is_the_same_after_a_crash_from_a_checkpoint_and_from_nothing(tmp_path):
     async def main():
         application = experiment()
-        async with opened(tmp_path / "node", application, items=GOODS_30, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", application, items=GOODS_30) as engine:
             await shop(engine, 40, lambda item: 0.3, seed=1)
             engine.node.checkpoint_now()
             await shop(engine, 40, lambda item: 0.3, seed=2)
@@ -89,7 +90,7 @@ def test_what_was_learned_is_the_same_after_a_crash_from_a_checkpoint_and_from_n
 
 def test_a_person_stays_in_one_variant_and_the_variant_decides(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", experiment(), items=GOODS_30, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", experiment(), items=GOODS_30) as engine:
             seen = {}
             for n in range(60):
                 visitor = f"v{n % 20}"

@@ -13,6 +13,7 @@ from nextpaint.engine.facade import Engine
 from nextpaint.govern.access import LOCAL
 from nextpaint.ports import Ports, SystemClock, SystemDisk, SystemRandom, ThreadWorkers
 from nextpaint.record.errors import NextpaintError
+from tests.engine.shop import PATIENT
 
 SQL = b"""
 CREATE TABLE seen (subject STRING, n BIGINT, PRIMARY KEY (subject) NOT ENFORCED);
@@ -25,7 +26,7 @@ def test_an_engine_that_breaks_says_so_refuses_and_recovers(tmp_path: Path, capl
     async def opened() -> Engine:
         deliver = asyncio.get_running_loop().call_soon_threadsafe
         ports = Ports(SystemClock(), SystemDisk(tmp_path), SystemRandom(), ThreadWorkers(deliver))
-        return await Engine.open(tmp_path, Application.of({"streams.sql": SQL}), ports)
+        return await Engine.open(tmp_path, Application.of({"streams.sql": SQL}), ports, settings=PATIENT)
 
     async def broken() -> None:
         engine = await opened()
@@ -43,7 +44,7 @@ def test_an_engine_that_breaks_says_so_refuses_and_recovers(tmp_path: Path, capl
             await engine.ingest(LOCAL, [CALL])
         assert refused.value.status == 503
         assert engine.ready()[0] is False
-        await asyncio.wait_for(engine.close(), 10)
+        await asyncio.wait_for(engine.close(), 60)
 
     async def restarted() -> None:
         engine = await opened()

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.engine.explorer import GOODS_30, PATIENT, clicked, explorer, patiently, shown
+from tests.engine.explorer import GOODS_30, clicked, explorer, patiently, shown
 from tests.engine.shop import LiveNode, asked, ids
 
 EXPERIMENT = 'Experiment("exploration", holdout=0.1, variants={"on": {}, "off": {"explore": None}})'
@@ -12,9 +12,7 @@ EXPERIMENT = 'Experiment("exploration", holdout=0.1, variants={"on": {}, "off": 
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory):
-    with LiveNode(
-        tmp_path_factory.mktemp("flags") / "node", explorer(experiment=EXPERIMENT), items=GOODS_30, settings=PATIENT
-    ) as live:
+    with LiveNode(tmp_path_factory.mktemp("flags") / "node", explorer(experiment=EXPERIMENT), items=GOODS_30) as live:
         yield live
 
 

@@ -12,7 +12,7 @@ from nextpaint.engine import deciding
 from nextpaint.engine.recomputation import decisions_of
 from nextpaint.engine.supposing import Change
 from nextpaint.govern.access import LOCAL
-from tests.engine.explorer import GOODS_30, PATIENT, THOMPSON, explorer, learned, shop
+from tests.engine.explorer import GOODS_30, THOMPSON, explorer, learned, shop
 from tests.engine.shop import opened
 
 RANKED = explorer(
@@ -28,7 +28,7 @@ def test_a_ledger_of_an_earlier_version(tmp_path, monkeypatch, capsys):
     data = tmp_path / "node"
 
     async def before():
-        async with opened(data, RANKED, items=GOODS_30, settings=PATIENT) as engine:
+        async with opened(data, RANKED, items=GOODS_30) as engine:
             answers = await shop(engine, 30, liked)
             return [each["decision_id"] for each in answers], learned(engine).counts, engine.node.runner.state.hash()
 
@@ -39,7 +39,7 @@ def test_a_ledger_of_an_earlier_version(tmp_path, monkeypatch, capsys):
         checkpoint.unlink()  # state is made again from the records
 
     async def after():
-        async with opened(data, RANKED, settings=PATIENT) as engine:
+        async with opened(data, RANKED) as engine:
             assert engine.node.runner.state.hash() == state
             assert learned(engine).counts == counts
             new = [each["decision_id"] for each in await shop(engine, 10, liked, seed=2)]

@@ -12,14 +12,13 @@ from collections import Counter
 
 import pytest
 
-from tests.engine.explorer import EXPLORER_SQL, GOODS_30, PATIENT, patiently, shown
+from tests.engine.explorer import EXPLORER_SQL, GOODS_30, patiently, shown
 from tests.engine.shop import LiveNode, asked, corner, ids
 
 STALL_S = 150  # how long an answer may take here: a machine that stands still is not what this is about
 SURFACES = """
 from nextpaint.decide import Given, NotSeen, Reward, ThompsonSampling, Window
 reward = Reward("chosen", within="30 min")
-wide = Window("WIDE", 60_000, 10_000, 30_000, 10_000, 60)
 tried = shelf.but("tried", window=wide, retrieve=[Top("goods", by="price", k=50)], limit=5,
     require=["goods.stock > 0", "goods.price > 0", NotSeen("impressions", times=1, within="1 h")],
     explore=ThompsonSampling("item_id", reward))
@@ -106,7 +105,7 @@ def watched(tmp_path, decisions, seed):
     chance = random.Random(seed)
     forbidden, seen, told = Forbidden(), {}, Counter()
     reached = {}  # a batch is answered when it is durable: what a visitor saw counts from its position on
-    with LiveNode(tmp_path / "node", corner(EXPLORER_SQL, SURFACES), items=GOODS_30, settings=PATIENT) as live:
+    with LiveNode(tmp_path / "node", corner(EXPLORER_SQL, SURFACES), items=GOODS_30) as live:
         live.http.timeout = STALL_S
         changer = Changer(type(live.http)(base_url=live.url, timeout=STALL_S), forbidden, seed)
         changer.start()

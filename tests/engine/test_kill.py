@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from dataclasses import dataclass, field
 
 import httpx
@@ -27,11 +26,12 @@ from nextpaint.ports import SystemClock
 from nextpaint.process.outputs import output_value
 from nextpaint.stream.frame import EntryKind
 from nextpaint.stream.verify import verify
+from tests.engine.explorer import patiently
 from tests.engine.shop import GOODS, ROOT, corner, doubled, events_in, written
 
 CLIENTS = 6
-LIFE_EVENTS = 15  # answered before a kill, so that it hits a node at work; or PATIENCE_S more have passed
-PATIENCE_S = 20
+LIFE_EVENTS = 25  # answered before a kill, so that it hits a node at work; or PATIENCE_S more have passed
+PATIENCE_S = 60
 SESSIONS = """
 CREATE TABLE visits (subject STRING, started TIMESTAMP(3), n BIGINT);
 INSERT INTO visits SELECT subject, window_start, COUNT(*)
@@ -99,7 +99,7 @@ class Process:
 
 async def shop(process, known, ends_at, chance):
     """One client until the process is gone or the time is up: three events for one decision."""
-    async with httpx.AsyncClient(base_url=process.url, timeout=10) as http:
+    async with httpx.AsyncClient(base_url=process.url, timeout=60) as http:
         while time.perf_counter() < ends_at and process.runs:
             try:
                 if chance.randrange(4) == 0:
@@ -142,9 +142,8 @@ async def load_and_kill(process, known, chance, after_s):
 
 
 def put(url, items):
-    body = json.dumps({"items": items}).encode()
-    request = urllib.request.Request(f"{url}/v1/items", body, {"content-type": "application/json"}, method="PUT")
-    urllib.request.urlopen(request, timeout=30).read()
+    with httpx.Client(base_url=url, timeout=60) as http:
+        patiently(http, "PUT", "/v1/items", json={"items": items}).raise_for_status()
 
 
 def survive(tmp_path, kills, seed, life_s):
@@ -160,7 +159,7 @@ def survive(tmp_path, kills, seed, life_s):
     process = Process(folder, data)
     while known.open:
         asyncio.run(shop(process, known, time.perf_counter() + 0.3, chance))
-    state = httpx.get(f"{process.url}/v1/state").json()
+    state = httpx.get(f"{process.url}/v1/state", timeout=60).json()
     process.end(signal.SIGTERM)
     return known, data, state
 

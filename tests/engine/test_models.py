@@ -14,7 +14,7 @@ from nextpaint.engine.registry import Upload, promoted, rolled_back
 from nextpaint.govern.access import LOCAL
 from nextpaint.record.errors import InvalidInput, NotFound
 from nextpaint.stream.frame import Position
-from tests.engine.explorer import GOODS_30, PATIENT, explorer, shop
+from tests.engine.explorer import GOODS_30, explorer, shop
 from tests.engine.forests import CHEAP, DEAR, FOREIGN
 from tests.engine.shop import LiveNode, asked, click, ids, opened, written
 
@@ -32,7 +32,7 @@ def identity(data):
 
 def test_a_promotion_is_in_force_from_one_position_and_so_is_its_rollback(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", ranked(), items=GOODS_30, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", ranked(), items=GOODS_30) as engine:
 
             async def page():
                 answer = await engine.decide(LOCAL, "tried", asked("v1"))
@@ -66,7 +66,7 @@ def test_a_promotion_is_in_force_from_one_position_and_so_is_its_rollback(tmp_pa
 
 def test_a_canary_ranks_its_share_of_people_and_each_person_always_alike(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", ranked(), items=GOODS_30, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", ranked(), items=GOODS_30) as engine:
             await engine.promote(LOCAL, "ctr", Upload("ctr.txt", DEAR))
             await engine.promote(LOCAL, "ctr", Upload("ctr.txt", CHEAP, None, 0.3))
             by_visitor = {}
@@ -79,7 +79,7 @@ def test_a_canary_ranks_its_share_of_people_and_each_person_always_alike(tmp_pat
                 by_visitor.setdefault(visitor, set()).add(record.rank.role)
             assert all(len(each) == 1 for each in by_visitor.values())
             share = sum(each == {"canary"} for each in by_visitor.values()) / 200
-            assert 0.2 < share < 0.4
+            assert 0.12 < share < 0.48, "five standard deviations around the share that was asked for"
             (row,) = engine.models(LOCAL)
             assert sum(row["ranked"].values()) >= 400
             assert row["ranked"][f"canary_{identity(CHEAP)[:12]}"] / 400 == pytest.approx(share)
@@ -89,7 +89,7 @@ def test_a_canary_ranks_its_share_of_people_and_each_person_always_alike(tmp_pat
 
 def test_a_canary_that_is_rolled_back_ranks_nobody_from_the_frame_after_the_call(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", ranked(), items=GOODS_30, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", ranked(), items=GOODS_30) as engine:
             await engine.promote(LOCAL, "ctr", Upload("dear.txt", DEAR))
             await engine.promote(LOCAL, "ctr", Upload("cheap.txt", CHEAP, share=0.3))
             node, records, going = engine.node, [], True
@@ -105,7 +105,7 @@ def test_a_canary_that_is_rolled_back_ranks_nobody_from_the_frame_after_the_call
             while len(records) < 300:
                 await asyncio.sleep(0.01)
             share = sum(each.rank.role == "canary" for each in records) / len(records)
-            assert 0.2 < share < 0.4, "four standard deviations around the share that was asked for"
+            assert 0.15 < share < 0.45, "five standard deviations around the share that was asked for"
             writing = node.ledger.next_frame  # what is on its way to disk when the call is made
             done = await engine.roll_back(LOCAL, "ctr")
             position = Position.parse(done["position"])
@@ -124,7 +124,7 @@ def test_a_canary_that_is_rolled_back_ranks_nobody_from_the_frame_after_the_call
 
 def test_a_shadow_ranks_nobody_and_is_compared(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", ranked(), items=GOODS_30, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", ranked(), items=GOODS_30) as engine:
             await engine.promote(LOCAL, "ctr", Upload("ctr.txt", DEAR))
             await engine.promote(LOCAL, "ctr", Upload("ctr.txt", CHEAP, None, 1.0, True))
             answer = await engine.decide(LOCAL, "tried", asked("v1"))
@@ -141,7 +141,7 @@ def test_a_shadow_ranks_nobody_and_is_compared(tmp_path):
 
 def test_a_model_that_does_not_fit_is_refused_and_so_is_an_application_it_would_not_fit(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", ranked(), items=GOODS_30, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", ranked(), items=GOODS_30) as engine:
             with pytest.raises(InvalidInput, match="needs margin; the surface has heat, price"):
                 await engine.promote(LOCAL, "ctr", Upload("ctr.txt", FOREIGN))
             with pytest.raises(InvalidInput):
@@ -163,7 +163,7 @@ def test_a_model_that_does_not_fit_is_refused_and_so_is_an_application_it_would_
 
 def test_an_item_owes_its_place_to_the_feature_without_which_it_would_fall(tmp_path):
     async def main():
-        async with opened(tmp_path / "node", ranked(), items=GOODS_30, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", ranked(), items=GOODS_30) as engine:
             await engine.promote(LOCAL, "ctr", Upload("ctr.txt", DEAR))
             answer = await engine.decide(LOCAL, "tried", asked("v1"))
             record = engine._explaining.record(answer["decision_id"])
@@ -190,7 +190,7 @@ def logged(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
 
     async def run():
-        async with opened(folder / "node", ranked("EpsilonGreedy(0.5)"), items=GOODS_30, settings=PATIENT) as engine:
+        async with opened(folder / "node", ranked("EpsilonGreedy(0.5)"), items=GOODS_30) as engine:
             await shop(engine, 60, lambda item: 0.5 if item in ("g1", "g19") else 0.1, seed=3)
 
     asyncio.run(run())
@@ -216,7 +216,7 @@ def test_a_training_set_is_what_was_logged_with_what_became_of_it(logged, tmp_pa
 
 def test_check_says_whether_the_models_in_force_fit(tmp_path, capsys):
     async def run():
-        async with opened(tmp_path / "node", ranked(), items=GOODS_30, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", ranked(), items=GOODS_30) as engine:
             await engine.promote(LOCAL, "ctr", Upload("ctr.txt", CHEAP))
 
     asyncio.run(run())
@@ -240,7 +240,7 @@ def test_the_commands_promote_and_roll_back_over_http(tmp_path, capsys):
     file = tmp_path / "ctr.txt"
     file.write_bytes(CHEAP)
     file.with_suffix(".lineage.json").write_text('{"rows": 3}')
-    with LiveNode(tmp_path / "node", ranked(), items=GOODS_30, settings=PATIENT) as live:
+    with LiveNode(tmp_path / "node", ranked(), items=GOODS_30) as live:
         body = {"file": "ctr.txt", "data": base64.b64encode(CHEAP).decode(), "lineage": {"rows": 3}}
         promoted_ = live.http.put("/v1/models/ctr", json=body)
         assert promoted_.status_code == 200, promoted_.text

@@ -21,7 +21,7 @@ from nextpaint.engine import nearest
 from nextpaint.engine.nearest import digest_of
 from nextpaint.govern.access import LOCAL
 from nextpaint.record.errors import InvalidInput, NotFound
-from tests.engine.shop import asked, click, ids, opened, retail, slice_of
+from tests.engine.shop import asked, click, ids, opened, retail, slice_of, until
 
 POSTGRES = next(
     (path for path in sorted(Path("/usr/lib/postgresql").glob("*/bin")) if (path / "initdb").exists()), None
@@ -60,7 +60,7 @@ def pgvector(tmp_path):
         shutil.chown(home, "postgres")
 
     def run(*command):
-        subprocess.run([*as_user, *command], check=True, capture_output=True, timeout=60)
+        subprocess.run([*as_user, *command], check=True, capture_output=True, timeout=300)
 
     data = home / "data"
     run(POSTGRES / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync")
@@ -129,14 +129,6 @@ def test_an_empty_index_finds_nothing(index):
     assert index.nearest(np.ones(8, np.float32), 5) == [] and dict(index.known()) == {}
     index.delete(["nobody"])
     index.close()
-
-
-async def until(condition, seconds=10.0):
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it did not come to that")
 
 
 async def page(engine, who="anna", **more):
@@ -270,7 +262,7 @@ class Slow(Broken):
         self.go = threading.Event()
 
     def write(self, ids, vectors, digests):
-        self.go.wait(10)
+        self.go.wait(60)
 
 
 def test_while_an_index_is_filled_every_vector_is_searched(tmp_path, monkeypatch):

@@ -5,23 +5,20 @@ import json
 
 import pytest
 
-from nextpaint.application import SETTINGS, SURFACES, Application
+from nextpaint.application import SETTINGS, Application
 from nextpaint.cli.commands import Directory
 from nextpaint.decide import feature as feature_module
 from nextpaint.engine import proofs as proofs_module
-from nextpaint.engine.node import NodeSettings
 from nextpaint.engine.proofs import DAY_MS, due
 from nextpaint.govern.access import LOCAL
 from nextpaint.record.errors import ApplicationError, InvalidInput
 from tests.engine.shop import GOODS, LiveNode, asked, click, corner, opened
 
-PATIENT = NodeSettings(lag_ms_max=10**9)
 HOUR_MS = 3_600_000
 
 
 def nightly(text='[proof]\nat = "03:00"\ndecisions = 7\n'):
     files = dict(corner().files)
-    files[SURFACES] = files[SURFACES].replace(b"WEB_RERANK", b"PUSH")  # a minute: no stage is skipped under load
     files[SETTINGS] += text.encode()
     return Application.of(files)
 
@@ -44,7 +41,7 @@ def on_record(directory):
 @pytest.mark.parametrize("checkpoints", [False, True])
 def test_a_sample_is_made_again_and_what_came_of_it_is_on_record(tmp_path, checkpoints):
     async def main():
-        async with opened(tmp_path / "node", nightly(), items=GOODS, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", nightly(), items=GOODS) as engine:
             await decided(engine, 10)
             if checkpoints:
                 await engine.node.settled()
@@ -68,7 +65,7 @@ def test_a_sample_is_made_again_and_what_came_of_it_is_on_record(tmp_path, check
 
 def test_what_does_not_recompute_is_named_counted_and_logged(tmp_path, monkeypatch, caplog):
     async def main():
-        async with opened(tmp_path / "node", nightly(), items=GOODS, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", nightly(), items=GOODS) as engine:
             await engine.decide(LOCAL, "shelf", asked("v0"))
             await decided(engine, 10)
             read = feature_module.read_features
@@ -102,7 +99,7 @@ def test_what_does_not_recompute_is_named_counted_and_logged(tmp_path, monkeypat
 
 def test_it_comes_once_a_night_by_itself(tmp_path, monkeypatch):
     async def main():
-        async with opened(tmp_path / "node", nightly(), items=GOODS, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", nightly(), items=GOODS) as engine:
             await decided(engine, 10)
             proofs, clock = engine._proofs, engine.node.ports.clock
             three = 3 * HOUR_MS
@@ -135,7 +132,7 @@ def test_mistakes_of_the_setting_are_named(text):
 
 
 def test_over_http(tmp_path):
-    with LiveNode(tmp_path / "node", nightly(), GOODS, settings=PATIENT) as live:
+    with LiveNode(tmp_path / "node", nightly(), GOODS) as live:
         live.run(decided(live.engine, 5))
         proof = live.http.post("/v1/proofs?decisions=3").json()
         assert (proof["decisions"], proof["identical"]) == (3, 3)

@@ -11,6 +11,7 @@ import time
 
 import httpx
 
+from tests.engine.explorer import patiently
 from tests.engine.shop import GOODS, ROOT, click, corner, written
 
 WATCHED = """
@@ -49,7 +50,7 @@ def test_nothing_is_imported_or_compiled_after_ready(tmp_path):
             process.send_signal(signal.SIGUSR1)
             while not report.exists() or len(report.read_text().splitlines()) <= before:
                 time.sleep(0.01)
-                httpx.get(f"{url}/healthz")  # the signal is handled when the interpreter runs Python again
+                httpx.get(f"{url}/healthz", timeout=60)  # the signal is handled when the interpreter runs Python again
             return json.loads(report.read_text().splitlines()[-1])
 
         try:
@@ -65,23 +66,28 @@ def test_nothing_is_imported_or_compiled_after_ready(tmp_path):
 
 
 def serve(url):
-    """200 events and 50 decisions, items, a query, a page of surfaces, an explanation, mistakes."""
-    with httpx.Client(base_url=url, timeout=30) as http:
-        assert http.put("/v1/items", json={"items": GOODS}).status_code == 200
+    """200 events and 50 decisions, items, a query, a page of surfaces, an explanation, mistakes. A machine that stalls
+    makes a node refuse some of it early."""
+    with httpx.Client(base_url=url, timeout=60) as http:
+
+        def sent(method, path, **body):
+            return patiently(http, method, path, **body)
+
+        assert sent("PUT", "/v1/items", json={"items": GOODS}).status_code == 200
         for n in range(200):
-            assert http.post("/v1/track", json=click(f"v{n % 7}", f"g{n % 20}")).status_code == 200
+            assert sent("POST", "/v1/track", json=click(f"v{n % 7}", f"g{n % 20}")).status_code == 200
         for n in range(50):
-            answer = http.post("/v1/decide/shelf", json={"anonymousId": f"v{n % 7}", "inputs": {"page": "home"}})
+            answer = sent("POST", "/v1/decide/shelf", json={"anonymousId": f"v{n % 7}", "inputs": {"page": "home"}})
             assert answer.status_code == 200
         calls = [{"type": "track", **click("v1", "g1", timestamp="2031-01-01T00:00:00Z")}, click("v1", "g1")]
-        assert http.post("/v1/batch", json={"batch": calls}).status_code == 200
+        assert sent("POST", "/v1/batch", json={"batch": calls}).status_code == 200
         assert (
             http.post("/v1/query", json={"sql": "SELECT item_id, heat FROM heat ORDER BY heat DESC"}).status_code == 200
         )
         page = {"anonymousId": "v1", "surfaces": ["shelf"], "inputs": {"page": "home"}}
-        assert http.post("/v1/decide", json=page).status_code == 200
+        assert sent("POST", "/v1/decide", json=page).status_code == 200
         assert http.get(f"/v1/decisions/{answer.json()['decision_id']}").status_code == 200
-        assert http.post("/v1/decide/nowhere", json={}).status_code == 404
-        assert http.post("/v1/track", content=b"{").status_code == 400
+        assert sent("POST", "/v1/decide/nowhere", json={}).status_code == 404
+        assert sent("POST", "/v1/track", content=b"{").status_code == 400
         for path in ("/healthz", "/readyz", "/metrics"):
             assert http.get(path).status_code == 200

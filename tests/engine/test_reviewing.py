@@ -7,12 +7,10 @@ import pytest
 
 from nextpaint.cli import main
 from nextpaint.decide.review import Contest, Finding
-from nextpaint.engine.node import NodeSettings
 from nextpaint.govern.access import ADMIN, DECIDE, LOCAL, READ, AccessDenied, Principal
 from nextpaint.record.errors import InvalidInput, NotFound
 from tests.engine.shop import GOODS, LiveNode, asked, click, corner, opened
 
-PATIENT = NodeSettings(lag_ms_max=10**9)
 SHOP = Principal("shop", frozenset({DECIDE}))
 DESK = Principal("desk", frozenset({READ, ADMIN}))
 SIGNIFICANT = """
@@ -26,7 +24,7 @@ def application():
 
 def test_a_contested_decision_waits_for_a_person_and_the_finding_is_beside_it(tmp_path):
     async def main_():
-        async with opened(tmp_path / "node", application(), items=GOODS, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", application(), items=GOODS) as engine:
             await engine.ingest(LOCAL, [click("v1", "g3")])
             name = (await engine.decide(LOCAL, "shelf", asked("v1")))["decision_id"]
             assert engine.reviews(DESK) == []
@@ -59,7 +57,7 @@ def test_a_contested_decision_waits_for_a_person_and_the_finding_is_beside_it(tm
 
 def test_every_decision_of_a_significant_surface_is_in_the_queue_also_after_a_crash(tmp_path):
     async def main_():
-        async with opened(tmp_path / "node", application(), items=GOODS, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", application(), items=GOODS) as engine:
             answers = [await engine.decide(LOCAL, "credit", asked(f"v{n}")) for n in range(3)]
             shelf = await engine.decide(LOCAL, "shelf", asked("v1"))
             assert all(each["review"] == "open" for each in answers) and "review" not in shelf
@@ -69,7 +67,7 @@ def test_every_decision_of_a_significant_surface_is_in_the_queue_also_after_a_cr
             assert why["review"]["reason"] == "who gets an invoice instead of paying first"
             shutil.copytree(tmp_path / "node", tmp_path / "crashed")
         (tmp_path / "crashed" / "node.lock").unlink(missing_ok=True)
-        async with opened(tmp_path / "crashed", application(), settings=PATIENT) as engine:
+        async with opened(tmp_path / "crashed", application()) as engine:
             waiting = engine.reviews(DESK, "open")
             assert [each["decision_id"] for each in waiting] == [answers[0]["decision_id"], answers[2]["decision_id"]]
             assert {each["cause"] for each in waiting} == {"significant"}
@@ -82,7 +80,7 @@ def test_every_decision_of_a_significant_surface_is_in_the_queue_also_after_a_cr
 
 def test_what_is_wrong_or_not_allowed_is_refused_and_changes_nothing(tmp_path):
     async def main_():
-        async with opened(tmp_path / "node", application(), items=GOODS, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", application(), items=GOODS) as engine:
             name = (await engine.decide(LOCAL, "shelf", asked("v1")))["decision_id"]
             for refused, error in (
                 (lambda: engine.contest(SHOP, "f" * 16, Contest("why")), NotFound),
@@ -106,7 +104,7 @@ def test_what_is_wrong_or_not_allowed_is_refused_and_changes_nothing(tmp_path):
 
 
 def test_over_http_and_a_view_with_a_review_still_says_what_the_ledger_says(tmp_path):
-    with LiveNode(tmp_path / "node", application(), GOODS, settings=PATIENT) as live:
+    with LiveNode(tmp_path / "node", application(), GOODS) as live:
         name = live.http.post("/v1/decide/shelf", json=asked("v1")).json()["decision_id"]
         asking = live.http.post(f"/v1/decisions/{name}/contest", json={"reason": "why me?"})
         assert asking.status_code == 200 and asking.json()["state"] == "open"

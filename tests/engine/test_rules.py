@@ -1,6 +1,6 @@
 """Rules over HTTP on a running node: in force from one position, kept by a restart, and part of every replay."""
 
-from tests.engine.explorer import GOODS_30, PATIENT, explorer, patiently
+from tests.engine.explorer import GOODS_30, explorer, patiently
 from tests.engine.shop import LiveNode, asked, ids
 
 ANNA = {"owner": "anna", "reason": "spring"}
@@ -9,7 +9,7 @@ PRICED = 'features={"price": "goods.price"}, rank=Weighted(price=1.0), '
 
 def test_rules_are_put_changed_listed_and_taken_away_while_the_node_runs(tmp_path):
     application = explorer("None", PRICED)
-    with LiveNode(tmp_path / "node", application, items=GOODS_30, settings=PATIENT) as live:
+    with LiveNode(tmp_path / "node", application, items=GOODS_30) as live:
         decide = lambda: patiently(live.http, "POST", "/v1/decide/tried", json=asked("v1")).json()  # noqa: E731
         before = decide()
         assert ids(before)[0] == "g19"
@@ -39,7 +39,7 @@ def test_rules_are_put_changed_listed_and_taken_away_while_the_node_runs(tmp_pat
 
 
 def test_what_is_wrong_with_a_rule_is_said_and_nothing_changes(tmp_path):
-    with LiveNode(tmp_path / "node", explorer("None", PRICED), items=GOODS_30, settings=PATIENT) as live:
+    with LiveNode(tmp_path / "node", explorer("None", PRICED), items=GOODS_30) as live:
 
         def refused(body, path="/v1/rules/tried/r"):
             answer = live.http.put(path, json={**ANNA, **body})

@@ -8,15 +8,12 @@ import pytest
 from nextpaint.cli import main
 from nextpaint.cli.commands import Directory
 from nextpaint.engine import supposing
-from nextpaint.engine.node import NodeSettings
 from nextpaint.engine.recomputation import decisions_of
 from nextpaint.engine.supposing import LAST_VIEW, Change, Source, Supposing
 from nextpaint.govern.access import LOCAL
 from nextpaint.ports import SystemClock
 from nextpaint.record.errors import InvalidInput, NotFound, Overloaded
 from tests.engine.shop import GOODS, LiveNode, asked, click, corner, ids, opened, retail, slice_of
-
-PATIENT = NodeSettings(lag_ms_max=10**9)
 
 
 async def decided(engine, visitor="v1", views=("g3", "g7", "g7", "g9"), surface="shelf"):
@@ -28,7 +25,7 @@ async def decided(engine, visitor="v1", views=("g3", "g7", "g7", "g9"), surface=
 
 def on_corner(tmp_path, act):
     async def main_():
-        async with opened(tmp_path / "node", corner(), items=GOODS, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", corner(), items=GOODS) as engine:
             await act(engine)
 
     asyncio.run(main_())
@@ -114,7 +111,7 @@ second = shelf.but("second", limit=12, require=["goods.stock > 0", "goods.price 
 def test_facts_read_over_the_state_are_what_writing_them_would_give(tmp_path, monkeypatch):
     async def main_():
         application = corner(surfaces=SECOND)
-        async with opened(tmp_path / "node", application, items=GOODS, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", application, items=GOODS) as engine:
             answer = await decided(engine, surface="second")
             assert "goods" not in engine.node.runner.graph.derived_from
             for items in CHANGES:
@@ -130,7 +127,7 @@ def test_facts_read_over_the_state_are_what_writing_them_would_give(tmp_path, mo
 
 def test_without_the_last_view_the_page_is_that_of_a_node_that_never_saw_it(tmp_path):
     async def one(directory, views):
-        async with opened(directory, corner(), items=GOODS, settings=PATIENT) as engine:
+        async with opened(directory, corner(), items=GOODS) as engine:
             answer = await decided(engine, views=views)
             told = await engine.what_if(LOCAL, answer["decision_id"], Change(forget=(LAST_VIEW,)))
             return ids(answer), told
@@ -269,7 +266,7 @@ def test_the_moved_cards_of_the_gift_shop_have_the_contributions_that_moved_them
     async def main_():
         items = slice_of(200)
         viewed = [item["item_id"] for item in items[:3]]
-        async with opened(tmp_path / "node", retail(), items=items, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", retail(), items=items) as engine:
             answer = await decided(engine, views=viewed, surface="home_carousel")
             told = await engine.what_if(LOCAL, answer["decision_id"], Change(forget=(LAST_VIEW,)))
             assert told["moved"] > 3
@@ -283,7 +280,7 @@ def test_the_moved_cards_of_the_gift_shop_have_the_contributions_that_moved_them
 def test_without_its_main_reason_an_item_has_what_the_explanation_said_was_left(tmp_path):
     async def main_():
         items = slice_of(120)
-        async with opened(tmp_path / "node", retail(), items=items, settings=PATIENT) as engine:
+        async with opened(tmp_path / "node", retail(), items=items) as engine:
             viewed = [item["item_id"] for item in items[:40:8]]
             answer = await decided(engine, views=viewed, surface="home_carousel")
             why = await engine.explain(LOCAL, answer["decision_id"], "support")
@@ -337,7 +334,7 @@ def test_the_command_asks_a_data_directory(tmp_path, capsys):
 
 
 def test_the_page_asks_for_it_over_http_before_the_question(tmp_path):
-    with LiveNode(tmp_path / "node", corner(), GOODS, settings=PATIENT) as live:
+    with LiveNode(tmp_path / "node", corner(), GOODS) as live:
         name = live.run(decided(live.engine))["decision_id"]
         address = f"/v1/decisions/{name}/what-if"
         assert live.http.post(f"{address}/prepare").json() == {"prepared": True}

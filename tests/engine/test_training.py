@@ -13,7 +13,8 @@ import pytest
 from nextpaint.cli import main
 from nextpaint.engine.registry import Upload
 from nextpaint.govern.access import LOCAL
-from tests.engine.explorer import GOODS_30, PATIENT, explorer, shop
+from nextpaint.ports import SeededRandom
+from tests.engine.explorer import GOODS_30, explorer, shop
 from tests.engine.shop import asked, opened
 
 lightgbm = pytest.importorskip("lightgbm", reason="the extra: pip install 'nextpaint[train]'")
@@ -38,7 +39,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
 
     async def run():
-        async with opened(folder / "node", RANKED, items=GOODS_30, settings=PATIENT) as engine:
+        async with opened(folder / "node", RANKED, items=GOODS_30, random=SeededRandom(1)) as engine:
             await shop(engine, DECISIONS, liked, seed=5)
 
     asyncio.run(run())
@@ -72,7 +73,7 @@ def test_a_node_ranks_by_what_lightgbm_predicts_and_goes_back(trained, capsys):
     data = (trained / "model.txt").read_bytes()
 
     async def run():
-        async with opened(trained / "node", RANKED, settings=PATIENT) as engine:
+        async with opened(trained / "node", RANKED) as engine:
             await engine.promote(LOCAL, "ctr", Upload("model.txt", data, json.loads(
                 (trained / "model.lineage.json").read_text())))  # fmt: skip
             for visitor in ("v1", "v2", "new"):

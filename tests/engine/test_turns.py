@@ -1,7 +1,6 @@
 """The state thread's schedule: what is late is known, and what was late is forgotten."""
 
 import asyncio
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -20,18 +19,20 @@ from nextpaint.ports import SimulatedClock, SystemClock
 from nextpaint.process.runner import Arriving
 from nextpaint.record.errors import Overloaded
 from nextpaint.record.runs import gathered
-from tests.engine.shop import GOODS, click, corner, opened
+from tests.engine.shop import GOODS, click, corner, opened, until
 
 
 def test_a_stall_is_seen_as_lag_and_fades_when_nothing_waits():
     async def run():
-        turns = Turns(SystemClock(), lambda records: None, lambda switch: None, lambda: None)
+        clock = SimulatedClock()
+        turns = Turns(clock, lambda records: None, lambda switch: None, lambda: None)
         turns.submit(0, lambda: None)
-        time.sleep(0.12)
-        assert turns.lag_ms >= 120
-        await asyncio.sleep(0.01)
-        assert 60 < turns.lag_ms < 400
-        await asyncio.sleep(0.5)
+        clock.advance(120)
+        assert turns.lag_ms == 120
+        await asyncio.sleep(0)
+        clock.advance(10)
+        assert turns.lag_ms == 110
+        clock.advance(200)
         assert turns.lag_ms == 0
 
     asyncio.run(run())
@@ -60,19 +61,17 @@ def test_a_node_that_refused_events_after_a_stall_takes_them_again(tmp_path):
     """Even if the refused events were all its traffic: nobody else gives the state thread a turn."""
 
     async def run():
-        async with opened(tmp_path, corner(), items=GOODS) as engine:
-            engine.node.turns.submit(0, lambda: None)
-            time.sleep(0.3)
+        async with opened(tmp_path, corner(), items=GOODS, settings=NodeSettings()) as engine:
+            turns, clock = engine.node.turns, SimulatedClock()
+            clock.advance(turns._clock.monotonic_ns() // 1_000_000 + 1)
+            turns._clock = clock
+            turns.submit(0, lambda: None)
+            clock.advance(300)
             await asyncio.sleep(0)
             with pytest.raises(Overloaded):
                 await engine.ingest(LOCAL, [click("v", "g1")])
-            for _ in range(10):
-                await asyncio.sleep(0.1)
-                try:
-                    return await engine.ingest(LOCAL, [click("v", "g1")])
-                except Overloaded:
-                    continue
-            raise AssertionError("refused for ever")
+            clock.advance(300)
+            return await engine.ingest(LOCAL, [click("v", "g1")])
 
     assert asyncio.run(run()).accepted == 1
 
@@ -83,7 +82,7 @@ def test_decisions_run_earliest_deadline_first():
         turns = Turns(SystemClock(), lambda records: None, lambda switch: None, lambda: None)
         for deadline in (30, 10, 20):
             turns.submit(deadline, lambda deadline=deadline: done.append(deadline))
-        await asyncio.sleep(0.01)
+        await until(lambda: len(done) == 3)
         return done
 
     assert asyncio.run(run()) == [10, 20, 30]
@@ -244,7 +243,7 @@ def test_records_wait_for_company_by_the_loop_not_by_the_clock():
         turns.extend([Arriving(0, 0, "t", None, None, True)])
         await asyncio.sleep(0)
         assert not applied
-        await asyncio.sleep(3 * PATIENCE_MS / 1000)
+        await until(lambda: applied)
         return len(applied)
 
     assert asyncio.run(run()) == 1
@@ -259,7 +258,7 @@ def test_what_is_due_leaves_after_each_decision_and_before_the_slices():
         turns.extend(gathered([Arriving(0, 0, "t", None, None, True)]))
         for name in ("first", "second"):
             turns.submit(0, lambda name=name: done.append(name))
-        await asyncio.sleep(0.01)
+        await until(lambda: "slice" in done)
         return done
 
     assert asyncio.run(run())[:5] == ["first", "hand over", "second", "hand over", "slice"]

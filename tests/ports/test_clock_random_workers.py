@@ -69,7 +69,7 @@ def test_thread_workers_run_elsewhere_and_deliver_here():
     workers.submit(lambda: threading.current_thread().name, outcome(results))
     workers.submit(boom, outcome(results))
     for _ in range(2):
-        calls.get(timeout=10)()
+        calls.get(timeout=60)()
     workers.close()
     assert results[0] == ("nextpaint-worker-0", None)
     assert isinstance(results[1][1], OSError)
@@ -80,7 +80,7 @@ def test_what_is_done_can_be_delivered_before_the_loop_comes_to_it_and_only_once
     workers = ThreadWorkers(calls.put)
     results: list = []
     workers.submit(lambda: 1, outcome(results))
-    late = calls.get(timeout=10)
+    late = calls.get(timeout=60)
     assert results == []
     workers.deliver_due()
     assert results == [(1, None)]

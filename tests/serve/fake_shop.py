@@ -385,7 +385,7 @@ class Running:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run(port)), name="fake-shop", daemon=True)
         self._thread.start()
-        if not self._ready.wait(10):
+        if not self._ready.wait(60):
             raise RuntimeError("the fake shop did not start")
 
     async def _run(self, port):
@@ -402,7 +402,7 @@ class Running:
 
     def stop(self):
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(15)
+        self._thread.join(60)
 
 
 if __name__ == "__main__":

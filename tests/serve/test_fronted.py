@@ -16,7 +16,7 @@ from nextpaint.govern.access import Access
 from nextpaint.record.errors import NextpaintError
 from nextpaint.serve.channel import Channel, pair
 from nextpaint.serve.server import node_app, serve_app
-from tests.serve.conftest import LiveNode, fake_node
+from tests.serve.conftest import LiveNode, fake_node, wait_until
 
 EVENT = {"userId": "u", "event": "E"}
 
@@ -31,13 +31,6 @@ def fronted(tmp_path):
 
 def front_of(node):
     return node.server._process
-
-
-def wait_until(true, timeout_s=10):
-    end = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_a_front_that_dies_is_replaced_and_connections_wait_meanwhile(fronted, caplog):
@@ -77,18 +70,18 @@ async def run():
     server = await serve_app(node_app(fake_node.FakeNode(Path({str(tmp_path)!r})), Access()), "127.0.0.1", 0,
                              fronted=True)
     print(server.port, server._process.pid, flush=True)
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
 asyncio.run(run())
 """
     process = subprocess.Popen([sys.executable, "-c", node], stdout=subprocess.PIPE, text=True)
     port, front = map(int, process.stdout.readline().split())
-    assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+    assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=60).status_code == 200
     process.kill()
     process.wait()
     process.stdout.close()
     wait_until(lambda: not is_running(front))
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://127.0.0.1:{port}/healthz")
+        httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=60)
 
 
 def is_running(pid):
@@ -114,8 +107,7 @@ def test_a_front_believes_that_its_node_is_busy_for_a_moment_only(fronted):
     assert "90 ms behind" in answers[-1].text and answers[-1].headers["retry-after"] == "1"
     assert fronted.http.post("/v1/echo", content=b"{}").status_code == 200, "only events give way"
     fronted.node.busy_because = ""
-    time.sleep(0.05)
-    assert fronted.http.post("/v1/track", json=EVENT).status_code == 200
+    wait_until(lambda: fronted.http.post("/v1/track", json=EVENT).status_code == 200)
 
 
 def test_a_front_that_cannot_start_is_an_error_of_the_start(tmp_path, monkeypatch):
@@ -180,7 +172,9 @@ def test_nothing_is_received_behind_a_message_that_closed_the_channel():
         receiving = Channel(theirs, loop, received, lambda: got.append(b"lost"))
         sending.send(b"one")
         sending.send(b"two")
-        await asyncio.sleep(0.05)
+        while not got:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)  # in which "two" would come
         sending.close()
 
     asyncio.run(run())

