@@ -102,6 +102,12 @@ QUERIES = (
      "the aggregates, ROW_NUMBER, LAG, RANK and DENSE_RANK, which as in Flink 2.3 both count the rows up to the time, "
      "those of that time too; `t` is the event time, or processing time (`PROCTIME()`, a column `p AS PROCTIME()`): "
      "then each row is answered as it arrives"),
+    ("`.. OVER (PARTITION BY k ORDER BY x [ROWS UNBOUNDED PRECEDING])`",
+     "in the order of a column that is no time, ascending, over rows that may be updated: a row's frame reaches from "
+     "the first row of its key to the last with an equal `x`, over ROWS to the row itself; results that change are "
+     "told again, so the statement updates its rows. All rows of a key are kept, and a change costs what stands behind "
+     "it. COUNT, SUM, AVG, MIN, MAX, STDDEV, VAR, RANK, DENSE_RANK, ROW_NUMBER; without ROWS also FIRST_VALUE, "
+     "LAST_VALUE and LISTAGG"),
 )  # fmt: skip
 
 # Functions typed by a rule of their own: usage, result, note.
@@ -303,6 +309,8 @@ DIFFERENCES = (
     "COLLECT gives a MAP of values to how often they came, where Flink has a MULTISET: UNNEST of it gives pairs.",
     "SESSION over rows that are updated needs GROUP BY of its windows, and a ranking or a join within windows of such "
     "rows is refused; Flink runs the first without.",
+    "OVER in the order of a value: of several equal rows one is taken back; Flink 2.3 takes all of them out of its "
+    "sums.",
     "MATCH_ROWTIME of a match that only the end of the input lets out is the time of its last row.",
     "Windows over TIMESTAMP_LTZ in a zone without summer time: Flink 2.3 loses rows of windows that end between "
     "two windows of UTC; they are counted here.",

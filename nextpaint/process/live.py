@@ -36,6 +36,7 @@ from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.time_sort import SortByTime
 from nextpaint.process.operators.top import TopN
+from nextpaint.process.operators.value_over import ValueOver
 from nextpaint.process.operators.watermark_column import WatermarkBeside
 from nextpaint.process.operators.window import WindowAggregation
 from nextpaint.process.operators.window_join import WindowJoin
@@ -64,7 +65,16 @@ HOLDING = (
     SortByTime,
 )
 
-KEEPING = (GroupAggregate, ConflictingRows, TopN, LastRow, FirstArrival, FirstRow, SetComparison)  # and say how much
+KEEPING = (
+    GroupAggregate,
+    ConflictingRows,
+    TopN,
+    ValueOver,
+    LastRow,
+    FirstArrival,
+    FirstRow,
+    SetComparison,
+)  # and say how much
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +330,7 @@ def _reach(operator: Operator | None, columns: set[int]) -> bool:
             return all(_reach(each, columns) for each in _inputs(operator))
         case GroupAggregate():
             return _reach(_inputs(operator)[0], {operator.keys[each] for each in columns if each < len(operator.keys)})
-        case OverAggregation() | TopN() | LastRow() | FirstArrival() | FirstRow():
+        case OverAggregation() | ValueOver() | TopN() | LastRow() | FirstArrival() | FirstRow():
             partition = set(operator.partition)
             return partition <= columns and _reach(_inputs(operator)[0], partition)
         case ConflictingRows():

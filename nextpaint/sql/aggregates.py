@@ -101,7 +101,7 @@ OVER_AGGREGATES = (
     "COUNT", "SUM", "AVG", "MIN", "MAX", "FIRST_VALUE", "LAST_VALUE", "LAG",
     "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP", "LISTAGG", "ARRAY_AGG", "PERCENTILE", "RANK", "DENSE_RANK",
 )  # fmt: skip
-RANKS = ("RANK", "DENSE_RANK")  # in order of event time: Flink 2.3 counts the rows up to the time, its peers too
+RANKS = ("RANK", "DENSE_RANK")  # Flink 2.3 counts the rows up to the place in the order, its peers too
 
 
 def result_type(function: str, argument: Type | None, at: At) -> Type:
@@ -173,10 +173,12 @@ class AggregateCalls:
             return self._own(node, user, condition)
         if node.name == "LAG":
             return self._lag(node)
-        if node.name in RANKS:
+        if node.name in (*RANKS, "ROW_NUMBER"):
             if node.args or node.star or node.distinct:
                 raise Refusal(f"{node.name} takes no arguments", node.at, f"{node.name}() OVER (...)")
-            return Aggregate("COUNT", (), types.BIGINT, at=node.at)
+            if node.name == "ROW_NUMBER":
+                return Aggregate("ROW_NUMBER", (), types.BIGINT, at=node.at)
+            return Aggregate("COUNT", (), types.BIGINT, at=node.at, options=(("rank", node.name),))
         if node.name == "PERCENTILE":
             return self._percentile(node, condition)
         return self._listed(node, condition) if node.name == "LISTAGG" else None

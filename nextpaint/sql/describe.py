@@ -115,10 +115,10 @@ def _settings(options: Sequence[tuple[str, Value]]) -> list[str]:
 
 def _over(node: OverAggregate) -> str:
     reach = "unbounded" if node.preceding is None else str(node.preceding) + (" ms" if node.unit == "RANGE" else "")
-    arrival = ", as they arrive" if node.arrival else ""
+    way = ", as they arrive" if node.arrival else ", told again" if node.by_value is not None else ""
     return (
         f"OverAggregate {node.unit} {reach} preceding by ({_names(node.input, node.partition)}) "
-        f"order {_name(node.input, node.order)}{arrival}: {_aggregates(node.input, node.aggregates)}"
+        f"order {_name(node.input, node.order)}{way}: {_aggregates(node.input, node.aggregates)}"
     )
 
 

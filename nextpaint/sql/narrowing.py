@@ -167,7 +167,10 @@ def _over(node: OverAggregate, needed: frozenset[int]) -> Narrowed:
     kept = len(below.schema.fields)
     places = {**places, **{width + at: kept + at for at in range(len(aggregates))}}
     schema = _schema(node.schema, places)
-    made = replace(node, schema=schema, input=below, partition=partition, order=order, aggregates=aggregates)
+    by_value = None if node.by_value is None else replace(node.by_value, index=order)
+    made = replace(
+        node, schema=schema, input=below, partition=partition, order=order, aggregates=aggregates, by_value=by_value
+    )
     return made, places
 
 

@@ -184,7 +184,7 @@ class Aggregate:
     """One aggregate call. `function`: COUNT SUM AVG MIN MAX FIRST_VALUE LAST_VALUE DECAYED_SUM DECAYED_COUNT LAST_N.
     `args`: input column indices (empty for COUNT(*)); `filter`: index of a BOOLEAN input column or None;
     `parameter`: the constant of DECAYED_* (half-life, ms) and LAST_N (n). PYTHON is the application's own; `options`
-    name its code."""
+    name its code, or which rank a COUNT of OVER is."""
 
     function: str
     args: tuple[int, ...]
@@ -212,9 +212,10 @@ class GroupAggregate:
 @dataclass(frozen=True, slots=True)
 class OverAggregate:
     """Output columns: all input columns, then the aggregates. One row out per row in, in event-time order, or, where
-    `arrival`, as they come: in order of processing time, which `order` is then.
-    `unit`: "RANGE" (preceding in ms) or "ROWS"; `preceding` None = unbounded. `ttl_ms`: of an order of arrival, as
-    that of a GroupAggregate."""
+    `arrival`, as they come: in order of processing time, which `order` is then. `by_value`: in the order of a column
+    that is no time, `order`: a changelog, with an unbounded frame.
+    `unit`: "RANGE" (preceding in ms) or "ROWS"; `preceding` None = unbounded. `ttl_ms`: of an order other than event
+    time, as that of a GroupAggregate."""
 
     schema: Schema
     input: Node
@@ -226,6 +227,7 @@ class OverAggregate:
     at: At = field(default=At(), compare=False)
     arrival: bool = False
     ttl_ms: int | None = None
+    by_value: SortKey | None = None
 
 
 @dataclass(frozen=True, slots=True)

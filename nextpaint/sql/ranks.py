@@ -2,8 +2,8 @@
 
 A ROW_NUMBER is planned as a `Rank` without bounds; the filter on its column (WHERE of an outer query, or QUALIFY) gives
 it bounds and decides what it is: the first or last row of a key by time (`Deduplicate`), the best rows of each window
-(`WindowRank`), or the best rows so far (`Rank`). One that is never bounded is an OVER aggregation when it is ordered
-by time, and refused otherwise: it would rank every row that ever came.
+(`WindowRank`), or the best rows so far (`Rank`). One that is never bounded is an OVER aggregation in the order of time
+or of one column.
 """
 
 from __future__ import annotations
@@ -118,6 +118,8 @@ def bounded(node: Node, predicate: Expr, at: At) -> Node:
     while isinstance(inner, Project | Filter):
         chain.append(inner)
         inner = inner.input
+    if isinstance(inner, OverAggregate):
+        _check_ranks(inner, predicate, chain)
     if not isinstance(inner, Rank) or inner.last is not None:
         return filtered(node, predicate, at)
     first, last = 1, MAX_WATERMARK
@@ -145,6 +147,15 @@ def bounded(node: Node, predicate: Expr, at: At) -> Node:
     for each in rest:
         made = filtered(made, each, at)
     return made
+
+
+def _check_ranks(over: OverAggregate, predicate: Expr, chain: Sequence[Project | Filter]) -> None:
+    """Refuse a Top-N by RANK or DENSE_RANK, which a bound of it asks for."""
+    first = len(over.input.schema.fields)
+    for number, aggregate in enumerate(over.aggregates):
+        name = dict(aggregate.options).get("rank")
+        if isinstance(name, str) and any(_limit(each, chain, first + number) for each in _conjuncts(predicate)):
+            raise Refusal(f"a Top-N by {name} is not supported in a stream", predicate.at, "use ROW_NUMBER")
 
 
 def _conjuncts(predicate: Expr) -> list[Expr]:
@@ -299,7 +310,7 @@ def _lasting(node: Node, ttl_ms: int) -> Node:
     match node:
         case GroupAggregate() | Rank() | Deduplicate() if node.ttl_ms is None:
             return replace(node, ttl_ms=ttl_ms)
-        case OverAggregate(arrival=True, ttl_ms=None):
+        case OverAggregate(ttl_ms=None) if node.arrival or node.by_value is not None:
             return replace(node, ttl_ms=ttl_ms)
         case Join() if None in node.ttl_ms:
             left, right = (ttl_ms if each is None else each for each in node.ttl_ms)
@@ -308,13 +319,16 @@ def _lasting(node: Node, ttl_ms: int) -> Node:
 
 
 def _over(rank: Rank) -> Node:
-    """A row number in order of time, which needs no bound: rows are numbered as the watermark passes them."""
+    """A row number without a bound: in order of time rows are numbered as the watermark passes them, in the order of a
+    value all rows are kept and told again when their number changes."""
     schema = rank.input.schema
-    if schema.changes is not Changes.APPEND or not time_ordered(schema, rank.keys):
-        raise Refusal("ROW_NUMBER without a bound would keep and renumber every row", rank.at, _CURE)
+    timed = schema.changes is Changes.APPEND and time_ordered(schema, rank.keys)
+    if not timed and (len(rank.keys) != 1 or rank.keys[0].descending):
+        raise Refusal("ROW_NUMBER without a bound is in ascending order of one column", rank.at, _CURE)
     number = Aggregate("ROW_NUMBER", (), BIGINT, at=rank.at)
     order = rank.keys[0].index
-    arrival = order in schema.proctimes
+    arrival = timed and order in schema.proctimes
     return OverAggregate(
-        rank.schema, rank.input, rank.partition, order, "ROWS", None, (number,), rank.at, arrival, rank.ttl_ms
-    )
+        rank.schema, rank.input, rank.partition, order, "ROWS", None, (number,), rank.at, arrival, rank.ttl_ms,
+        by_value=None if timed else rank.keys[0],
+    )  # fmt: skip

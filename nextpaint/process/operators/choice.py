@@ -32,6 +32,7 @@ from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.top import TopN, VariableTopN
 from nextpaint.process.operators.updated_sessions import UpdatedSessions
 from nextpaint.process.operators.updated_windows import UpdatedWindows
+from nextpaint.process.operators.value_over import ValueOver
 from nextpaint.process.operators.window import WindowAggregation
 from nextpaint.process.operators.window_join import WindowJoin
 from nextpaint.process.state import State
@@ -119,8 +120,12 @@ def deduplication(identity: str, node: plan.Deduplicate, sources: Sequence[Opera
     return FirstRow(identity, node, sources, state)
 
 
-def over(identity: str, node: plan.OverAggregate, sources: Sequence[Operator], state: State) -> OverAggregation:
+def over(
+    identity: str, node: plan.OverAggregate, sources: Sequence[Operator], state: State
+) -> OverAggregation | ValueOver:
     """OVER frames."""
+    if node.by_value is not None:
+        return ValueOver(identity, node, sources, state)
     if node.arrival:
         return ArrivalOver(identity, node, sources, state)
     program = typed_over.fitting(node)
