@@ -83,7 +83,8 @@ class NodeSettings:
     accept_loss: start although retention took records and no checkpoint is left: state is made of what remains.
     unapplied_max: records waiting to be applied beyond which ingest is refused: about a second of work.
     lag_ms_max: how long the state thread may keep work waiting before ingest is refused: events give way first, so that
-        decisions keep their window.
+        decisions keep their window. Decisions that all wait for a share of it are a queue, which refuses events too:
+        see `engine.turns`.
     frame_gap_ms: where many write, frames take off at most this often: a frame costs two hand-overs between threads,
         an encoding and a step of the operators, 0.3 ms of CPU whatever is in it. Who writes alone, one request after
         the other, waits for nobody; nor does a decision's record.
@@ -151,7 +152,7 @@ class Node:
         self.application: Application
         self.runner: Runner
         self.tables: Tables
-        self.turns = Turns(ports.clock, self._apply, self._on_switch, self._on_idle)
+        self.turns = Turns(ports.clock, self._apply, self._on_switch, self._on_idle, settings.lag_ms_max)
         self.turns.hurried = lambda: bool(self._waiters) or self._settling
         self.turns.decided = self._after_decision
         self.turns.between = self._after_slice

@@ -21,8 +21,9 @@ from nextpaint.record.runs import Run
 SLICE_MS = 3.0  # a decision waits at most this long for a slice to end
 SLICE_MS_BUSY = 12.0  # the same on a thread that has no time to lose: a record of 120 costs half of one of 30
 DECIDE_MS_MAX = 48.0  # decisions of one turn; then sockets are read
-PRESSED_MS, PRESSED_FOR_MS = 15.0, 50.0  # every decision waited longer than the first, for as long as the second
-CROWDED_MS, CROWDED_FOR_MS = 30.0, 100.0
+LAG_MS_MAX = 100.0  # how long the thread may keep work waiting, unless its node says otherwise
+PRESSED_SHARE, PRESSED_FOR_MS = 0.15, 50.0  # every decision waited for this share of that, for so long
+CROWDED_SHARE, CROWDED_FOR_MS = 0.3, 100.0
 CATCH_UP_MS = 8.0  # a slice while thousands of records wait and no decision did: larger steps cost less a record
 SLICES_MS_MIN = 4.0  # slices of one turn at least, when records wait
 DECISION_SHARE = 0.7  # applying keeps 30 % of the thread even when decisions alone could fill it
@@ -66,9 +67,17 @@ def _raise(error: Exception) -> None:
 
 
 class Turns:
-    """The state thread's schedule. `submit` decisions, `extend` records; everything runs on the loop."""
+    """The state thread's schedule. `submit` decisions, `extend` records; everything runs on the loop. `lag_ms_max`: how
+    long it may keep work waiting; decisions that all wait for a share of that are a queue."""
 
-    def __init__(self, clock: Clock, apply: Apply, switch: Callable[[Switch], None], idle: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        apply: Apply,
+        switch: Callable[[Switch], None],
+        idle: Callable[[], None],
+        lag_ms_max: float = LAG_MS_MAX,
+    ) -> None:
         self._clock = clock
         self._apply = apply
         self._switch = switch
@@ -82,8 +91,8 @@ class Turns:
         self._turned_ns = 0
         self._ended_ns = 0
         self._decided_ns = 0
-        self._pressed = Standing(PRESSED_MS, PRESSED_FOR_MS)
-        self._crowded = Standing(CROWDED_MS, CROWDED_FOR_MS)
+        self._pressed = Standing(PRESSED_SHARE * lag_ms_max, PRESSED_FOR_MS)
+        self._crowded = Standing(CROWDED_SHARE * lag_ms_max, CROWDED_FOR_MS)
         self._size = SLICE_RECORDS
         self.longest_slice_ms = 0.0
         self._sliced_ns = 0  # when the last slice ended

@@ -3,7 +3,7 @@
 import asyncio
 
 from nextpaint.govern.access import ADMIN, LOCAL, READ, Principal
-from tests.engine.shop import asked, bytes_of, click, opened, retail, slice_of
+from tests.engine.shop import TICKLESS, asked, bytes_of, click, opened, retail, slice_of
 
 AUTHORITY = Principal("data protection", frozenset({READ, ADMIN}))
 ITEMS = slice_of(60)
@@ -13,7 +13,7 @@ APPLICATION = retail()
 
 def on(tmp_path, application, items, act):
     async def run():
-        async with opened(tmp_path / "node", application, items=items) as engine:
+        async with opened(tmp_path / "node", application, items=items, settings=TICKLESS) as engine:
             return await act(engine)
 
     return asyncio.run(run())

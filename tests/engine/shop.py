@@ -43,6 +43,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RETAIL = ROOT / "blueprints" / "retail"
 
 PATIENT = NodeSettings(lag_ms_max=10**9)
+TICKLESS = NodeSettings(lag_ms_max=10**9, tick_ms=10**9)  # for the state of two moments: time passes with events only
 PATIENT_HTTP = HttpSettings(collect_lag_ms_max=10**9, decide_lag_ms_max=10**9, request_timeout_s=60.0)
 PATIENT_WINDOW = """
 from nextpaint.decide import Window

@@ -14,7 +14,7 @@ from nextpaint.engine.auditing import reads_in
 from nextpaint.engine.supposing import Change
 from nextpaint.govern.access import ADMIN, LOCAL, READ, AccessDenied, Principal
 from nextpaint.record.errors import InvalidInput, LedgerReadOnly, NotFound
-from tests.engine.shop import GOODS, LiveNode, asked, click, corner, ids, opened
+from tests.engine.shop import GOODS, TICKLESS, LiveNode, asked, click, corner, ids, opened
 
 SUPPORT = Principal("support desk", frozenset({READ}))
 AUTHORITY = Principal("data protection", frozenset({READ, ADMIN}))
@@ -22,7 +22,7 @@ AUTHORITY = Principal("data protection", frozenset({READ, ADMIN}))
 
 def on_corner(tmp_path, act):
     async def run():
-        async with opened(tmp_path / "node", corner(), items=GOODS) as engine:
+        async with opened(tmp_path / "node", corner(), items=GOODS, settings=TICKLESS) as engine:
             return await act(engine)
 
     return asyncio.run(run())

@@ -12,7 +12,7 @@ from nextpaint.govern.access import LOCAL
 from nextpaint.ports import SeededRandom
 from nextpaint.process.operators.learning import Learning
 from tests.engine.explorer import GOODS_30, THOMPSON, clicked, explorer, learned, patiently, shop, shown
-from tests.engine.shop import asked, ids, opened, written
+from tests.engine.shop import TICKLESS, asked, ids, opened, written
 from tests.engine.test_kill import Process
 
 EXPERIMENT = 'Experiment("exploration", holdout=0.1, variants={"on": {}, "off": {"explore": None}})'
@@ -71,7 +71,7 @@ def test_a_duplicate_click_moves_no_posterior(tmp_path):
 def test_what_was_learned_is_the_same_after_a_crash_from_a_checkpoint_and_from_nothing(tmp_path):
     async def main():
         application = experiment()
-        async with opened(tmp_path / "node", application, items=GOODS_30) as engine:
+        async with opened(tmp_path / "node", application, items=GOODS_30, settings=TICKLESS) as engine:
             await shop(engine, 40, lambda item: 0.3, seed=1)
             engine.node.checkpoint_now()
             await shop(engine, 40, lambda item: 0.3, seed=2)
@@ -81,7 +81,7 @@ def test_what_was_learned_is_the_same_after_a_crash_from_a_checkpoint_and_from_n
             shutil.rmtree(tmp_path / "bare" / "checkpoints")
         for name in ("crashed", "bare"):
             (tmp_path / name / "node.lock").unlink(missing_ok=True)
-            async with opened(tmp_path / name, application) as engine:
+            async with opened(tmp_path / name, application, settings=TICKLESS) as engine:
                 assert content(learned(engine)) == before
                 assert engine.node.runner.state.hash() == state
 

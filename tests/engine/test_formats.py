@@ -13,7 +13,7 @@ from nextpaint.engine.recomputation import decisions_of
 from nextpaint.engine.supposing import Change
 from nextpaint.govern.access import LOCAL
 from tests.engine.explorer import GOODS_30, THOMPSON, explorer, learned, shop
-from tests.engine.shop import opened
+from tests.engine.shop import TICKLESS, opened
 
 RANKED = explorer(
     THOMPSON, 'features={"heat": "heat.heat", "price": "goods.price"}, rank=Weighted(heat=1.0, price=0.5), '
@@ -28,7 +28,7 @@ def test_a_ledger_of_an_earlier_version(tmp_path, monkeypatch, capsys):
     data = tmp_path / "node"
 
     async def before():
-        async with opened(data, RANKED, items=GOODS_30) as engine:
+        async with opened(data, RANKED, items=GOODS_30, settings=TICKLESS) as engine:
             answers = await shop(engine, 30, liked)
             return [each["decision_id"] for each in answers], learned(engine).counts, engine.node.runner.state.hash()
 
@@ -39,7 +39,7 @@ def test_a_ledger_of_an_earlier_version(tmp_path, monkeypatch, capsys):
         checkpoint.unlink()  # state is made again from the records
 
     async def after():
-        async with opened(data, RANKED) as engine:
+        async with opened(data, RANKED, settings=TICKLESS) as engine:
             assert engine.node.runner.state.hash() == state
             assert learned(engine).counts == counts
             new = [each["decision_id"] for each in await shop(engine, 10, liked, seed=2)]

@@ -12,7 +12,7 @@ from nextpaint.engine import proofs as proofs_module
 from nextpaint.engine.proofs import DAY_MS, due
 from nextpaint.govern.access import LOCAL
 from nextpaint.record.errors import ApplicationError, InvalidInput
-from tests.engine.shop import GOODS, LiveNode, asked, click, corner, opened
+from tests.engine.shop import GOODS, TICKLESS, LiveNode, asked, click, corner, opened
 
 HOUR_MS = 3_600_000
 
@@ -41,7 +41,7 @@ def on_record(directory):
 @pytest.mark.parametrize("checkpoints", [False, True])
 def test_a_sample_is_made_again_and_what_came_of_it_is_on_record(tmp_path, checkpoints):
     async def main():
-        async with opened(tmp_path / "node", nightly(), items=GOODS) as engine:
+        async with opened(tmp_path / "node", nightly(), items=GOODS, settings=TICKLESS) as engine:
             await decided(engine, 10)
             if checkpoints:
                 await engine.node.settled()
@@ -103,7 +103,7 @@ def test_it_comes_once_a_night_by_itself(tmp_path, monkeypatch):
             await decided(engine, 10)
             proofs, clock = engine._proofs, engine.node.ports.clock
             three = 3 * HOUR_MS
-            night = (clock.now_ms() - three) // DAY_MS * DAY_MS + DAY_MS + three  # the next 03:00
+            night = (proofs._looked_ms - three) // DAY_MS * DAY_MS + DAY_MS + three  # the next 03:00
             for at_ms, many in ((night - 1, 0), (night + 60_000, 1), (night + 20 * HOUR_MS, 1), (night + DAY_MS, 2)):
                 monkeypatch.setattr(clock, "now_ms", lambda at_ms=at_ms: at_ms)
                 proofs._look()

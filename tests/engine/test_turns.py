@@ -8,8 +8,9 @@ import pytest
 from nextpaint.engine.node import NodeSettings
 from nextpaint.engine.turns import (
     CROWDED_FOR_MS,
-    CROWDED_MS,
+    CROWDED_SHARE,
     DECIDE_MS_MAX,
+    LAG_MS_MAX,
     PATIENCE_MS,
     PATIENCE_MS_MAX,
     Turns,
@@ -108,12 +109,12 @@ def test_decisions_of_a_turn_are_bounded_and_events_give_way_by_how_long_the_nex
     assert asyncio.run(run()) == DECIDE_MS_MAX
 
 
-def decisions_in_turn(waits_ms, between_ms=10):
+def decisions_in_turn(waits_ms, between_ms=10, lag_ms_max=LAG_MS_MAX):
     """Turns in which the next decision had waited so long, one after the other; whether they are crowded after each."""
 
     async def run():
         clock, crowded = SimulatedClock(1_000_000), []
-        turns = Turns(clock, lambda records: None, lambda switch: None, lambda: None)
+        turns = Turns(clock, lambda records: None, lambda switch: None, lambda: None, lag_ms_max)
         for waited_ms in waits_ms:
             turns.submit(0, lambda: None)
             clock.advance(waited_ms)
@@ -141,14 +142,20 @@ def test_what_an_answer_does_not_depend_on_goes_before_events_are_refused():
 
 
 def test_decisions_that_all_wait_long_for_a_while_are_a_queue_that_stands():
-    long_ms = int(CROWDED_MS) + 5
+    long_ms = int(CROWDED_SHARE * LAG_MS_MAX) + 5
     crowded, after = decisions_in_turn([long_ms] * 4)
     assert crowded == [False, False, False, True], "told from a burst by how long it goes on"
     assert not after, "nothing was decided for a while: there is no queue"
 
 
+def test_where_a_node_may_be_later_a_longer_queue_is_none():
+    long_ms = int(CROWDED_SHARE * LAG_MS_MAX) + 5
+    assert decisions_in_turn([long_ms] * 9, lag_ms_max=10 * LAG_MS_MAX) == ([False] * 9, False)
+    assert decisions_in_turn([10 * long_ms] * 4, lag_ms_max=10 * LAG_MS_MAX)[0][-1]
+
+
 def test_one_decision_that_need_not_wait_ends_the_queue():
-    long_ms = int(CROWDED_MS) + 5
+    long_ms = int(CROWDED_SHARE * LAG_MS_MAX) + 5
     waits = [*[long_ms] * 4, 1, long_ms, long_ms]
     assert decisions_in_turn(waits)[0] == [*[False] * 3, True, *[False] * 3]
 
