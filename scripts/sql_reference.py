@@ -74,8 +74,12 @@ QUERIES = (
      "a shared column is one, of a FULL JOIN the one of both that is not NULL"),
     ("`.. ORDER BY .. LIMIT n OFFSET m`, `FETCH FIRST n ROWS ONLY`", "a stream without LIMIT is sorted by its time"),
     ("`TABLE t`", "`SELECT * FROM t`, as a query"),
-    ("`.. FROM TO_CHANGELOG(input => TABLE t)`",
-     "the changes of `t` as rows that only come: `op` (INSERT, UPDATE_BEFORE, UPDATE_AFTER, DELETE), then its columns"),
+    ("`.. FROM FROM_CHANGELOG(input => TABLE t, op => DESCRIPTOR(op), op_mapping => MAP['c, r', 'INSERT', ..])`",
+     "rows of `t` that only come as the changes that their column `op` says, without that column: INSERT, "
+     "UPDATE_BEFORE, UPDATE_AFTER, DELETE, or the words of `op_mapping`; a row with another word is a dead-letter row"),
+    ("`.. FROM TO_CHANGELOG(input => TABLE t [, op => DESCRIPTOR(op)] [, op_mapping => MAP[kinds, word, ..]])`",
+     "the changes of `t` as rows that only come: `op` (INSERT, UPDATE_BEFORE, UPDATE_AFTER, DELETE), then its columns; "
+     "with `op_mapping`, as MAP['INSERT, UPDATE_AFTER', 'false', 'DELETE', 'true'], those that have a word"),
     ("`.. CURRENT_WATERMARK(ts) ..`",
      "in the SELECT list and WHERE of a query without GROUP BY and OVER over rows that are not updated: the watermark "
      "the row finds, NULL before the first"),
@@ -86,8 +90,9 @@ QUERIES = (
      "the ledger's clock; each side of a join has its own; what it does not name follows `table.exec.state.ttl`. Hints "
      "that only choose how Flink computes are read and change nothing: " + ", ".join(hint_grammar.WITHOUT_MEANING)),
     ("`FROM a, LATERAL (SELECT .. FROM t WHERE t.k = a.k ..) AS b`, `LEFT JOIN LATERAL (..) AS b ON ..`",
-     "the rows of a query for each row before it: joined on what its WHERE ties it by; one that groups is tied by "
-     "equalities and, as in Flink, joins no row for which there is nothing to aggregate"),
+     "the rows of a query for each row before it, of which its SELECT list may name columns too: joined on what its "
+     "WHERE ties it by; one that groups is tied by equalities and, as in Flink, joins no row for which there is "
+     "nothing to aggregate, but for LEFT JOIN LATERAL of one COUNT, which is 0"),
     ("`FROM (SELECT DISTINCT k FROM t) AS o, LATERAL (SELECT .. FROM t WHERE t.k = o.k ORDER BY x LIMIT n) AS b`",
      "the best `n` rows of each key of one table: the one form of Flink 2.3 with ORDER BY and LIMIT; NULL is a key"),
     ("`FROM t /*+ OPTIONS('key' = 'value') */ ..`",
@@ -139,7 +144,10 @@ SPECIAL = {
     "ARRAY_EXCEPT": ("ARRAY_EXCEPT(a, b)", "ARRAY", ""),
     "ARRAY_CONCAT": ("ARRAY_CONCAT(a, ...)", "ARRAY", ""),
     "MAP_UNION": ("MAP_UNION(m, ...)", "MAP", "the last one wins"),
-    "JSON_OBJECT": ("JSON_OBJECT([KEY] k VALUE v, ... [{NULL | ABSENT} ON NULL])", "STRING", "keys come out sorted"),
+    "JSON_OBJECT": (
+        "JSON_OBJECT([KEY] k VALUE v, ... [{NULL | ABSENT} ON NULL])", "STRING",
+        "keys come out sorted; a value JSON(text) is text that is JSON already, as in JSON_ARRAY",
+    ),
     "JSON_ARRAY": ("JSON_ARRAY(v, ... [{NULL | ABSENT} ON NULL])", "STRING",
                    "NULLs are left out unless it says NULL ON NULL"),
     "TYPEOF": ("TYPEOF(x)", "STRING", "the type, without NOT NULL"),
@@ -311,6 +319,8 @@ DIFFERENCES = (
     "rows is refused; Flink runs the first without.",
     "OVER in the order of a value: of several equal rows one is taken back; Flink 2.3 takes all of them out of its "
     "sums.",
+    "A SELECT list of LATERAL that names columns before it: Flink 2.3 loses rows where they are NULL, and makes some "
+    "up where the query is tied by more than equalities.",
     "MATCH_ROWTIME of a match that only the end of the input lets out is the time of its last row.",
     "Windows over TIMESTAMP_LTZ in a zone without summer time: Flink 2.3 loses rows of windows that end between "
     "two windows of UTC; they are counted here.",

@@ -24,7 +24,7 @@ from nextpaint.process.operators.lookup import LookupJoin
 from nextpaint.process.operators.match import PatternMatch
 from nextpaint.process.operators.protocol import Operator
 from nextpaint.process.operators.set_operation import SetComparison
-from nextpaint.process.operators.stateless import ChangesAsRows, Filter, Forward, Project, Union
+from nextpaint.process.operators.stateless import ChangesAsRows, Filter, Forward, Project, RowsThatChange, Union
 from nextpaint.process.operators.table import GroupedTable, MaterialisedTable
 from nextpaint.process.operators.time_sort import SortByTime
 from nextpaint.process.operators.together import BoughtTogether
@@ -199,6 +199,7 @@ _OPERATORS: dict[type, tuple[str, Maker]] = {
     plan.WindowJoin: ("window_join", choice.window_join),
     plan.Expand: ("expand", Expand),
     plan.ChangeLog: ("changelog", ChangesAsRows),
+    plan.RowsAsChanges: ("changes", RowsThatChange),
     plan.ArrivalTime: ("arrival_time", TimedByArrival),
     plan.WatermarkColumn: ("watermark", WatermarkBeside),
     plan.Match: ("match", PatternMatch),

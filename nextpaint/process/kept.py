@@ -101,10 +101,9 @@ class _Distinct:
     """The first of equal values counts, and the last one taken back. Other arguments are constants."""
 
     def __init__(self, call: int, inner: AggregateFunction) -> None:
-        assert inner.retract is not None, "the planner refuses DISTINCT of it"
         self._call = call
         self._inner = inner
-        self._retract = inner.retract
+        self._retract = inner.retract  # None: of LAST_VALUE, which the planner keeps from rows that are updated
         self.zero = inner.zero
         self.counts_nulls = inner.counts_nulls
 
@@ -118,6 +117,7 @@ class _Distinct:
         if not times:
             return acc
         kept.put(self._call, value, times - 1)
+        assert self._retract is not None, "the planner refuses it"
         return acc if times > 1 else self._retract(acc, (value, *others), NO_TIME)
 
     def result(self, acc: Acc, as_of: int | None) -> Value:
@@ -283,7 +283,7 @@ def _bound(call: int, aggregate: Aggregate, inputs: tuple[Type, ...]) -> KeptCal
     argument = inputs[aggregate.args[0]]
     if aggregate.function in ("MIN", "MAX"):
         return _Extreme(call, aggregate.function == "MAX", argument.dtype.kind == "f")
-    if aggregate.function in ("FIRST_VALUE", "LAST_VALUE"):
+    if aggregate.function in ("FIRST_VALUE", "LAST_VALUE") and not aggregate.distinct:
         return _ByArrival(call, aggregate.function == "LAST_VALUE")
     if aggregate.function == "PERCENTILE" and not aggregate.distinct:
         return _Percentile(call, aggregate)

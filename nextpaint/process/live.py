@@ -31,7 +31,7 @@ from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Change, Operator, Row
 from nextpaint.process.operators.session import SessionAggregation
 from nextpaint.process.operators.set_operation import SetComparison
-from nextpaint.process.operators.stateless import ChangesAsRows, Filter, Forward, Project, Union
+from nextpaint.process.operators.stateless import ChangesAsRows, Filter, Forward, Project, RowsThatChange, Union
 from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.time_sort import SortByTime
@@ -324,7 +324,7 @@ def _reach(operator: Operator | None, columns: set[int]) -> bool:
     match operator:
         case None:
             return True
-        case Project() | Expand() | ChangesAsRows() | WatermarkBeside() | TimedByArrival():
+        case Project() | Expand() | ChangesAsRows() | RowsThatChange() | WatermarkBeside() | TimedByArrival():
             return _reach(_inputs(operator)[0], _copied(operator, columns))
         case Filter() | Forward() | MaterialisedTable() | SortByTime() | Union() | SetComparison():
             return all(_reach(each, columns) for each in _inputs(operator))
@@ -356,7 +356,7 @@ def _reach(operator: Operator | None, columns: set[int]) -> bool:
 
 
 def _copied(
-    operator: Project | Expand | ChangesAsRows | WatermarkBeside | TimedByArrival, columns: set[int]
+    operator: Project | Expand | ChangesAsRows | RowsThatChange | WatermarkBeside | TimedByArrival, columns: set[int]
 ) -> set[int]:
     """The input columns that these output columns are plain copies of."""
     match operator:
@@ -368,6 +368,8 @@ def _copied(
             return columns - {operator.column}
         case ChangesAsRows():
             return {each - 1 for each in columns if each}
+        case RowsThatChange():
+            return set(operator.below(columns).values())
 
 
 class Tables:

@@ -93,6 +93,7 @@ _RULES = {
 _ONE_WAY = ("TOP_N_COUNTS", "APPROX_COUNT_DISTINCT")
 _DISTINCT = (
     "COUNT", "SUM", "AVG", "MIN", "MAX", "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP", "COLLECT", "ARRAY_AGG",
+    "FIRST_VALUE", "LAST_VALUE",
 )  # fmt: skip
 TOP_N_MAX = 1_000
 QUANTILE_PARTS = 1_000_000  # see process.aggregates
@@ -199,7 +200,8 @@ class AggregateCalls:
         if node.distinct:
             self._check_distinct(node, value)
         index = self._inputs.add(value)
-        return Aggregate(node.name, (index,), rule.result(value.type), node.distinct, condition, parameter, node.at)
+        distinct = node.distinct and node.name != "FIRST_VALUE"  # the first is the first of its equals
+        return Aggregate(node.name, (index,), rule.result(value.type), distinct, condition, parameter, node.at)
 
     def _own(self, node: syntax.Call, user: UserFunction, condition: int | None) -> Aggregate:
         """A call of the application's own aggregate."""
@@ -316,6 +318,8 @@ class AggregateCalls:
     def _check_distinct(self, node: syntax.Call, value: Expr) -> None:
         if node.name not in _DISTINCT:
             raise Refusal(f"{node.name} takes no DISTINCT", node.at)
+        if node.name.endswith("_VALUE") and self._changes is not Changes.APPEND:
+            raise Refusal(f"{node.name}(DISTINCT ...) over rows that are updated", node.at, "leave DISTINCT out")
         if not is_orderable(value.type.kind):
             raise Refusal(f"DISTINCT of {value.type} is not supported", value.at, "use one of its fields")
 

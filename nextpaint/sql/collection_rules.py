@@ -75,8 +75,12 @@ def _maps(binder: Bind, node: syntax.Call) -> Expr:
 
 def _json_parts(binder: Bind, node: syntax.Call) -> Expr:
     """JSON_OBJECT and JSON_ARRAY: values that are JSON calls themselves are marked, by place, in the option `raw`."""
-    args = [binder.bind(each) for each in node.args]
     is_object = node.name == "JSON_OBJECT"
+    args = [
+        _raw(binder, each) if isinstance(each, syntax.Call) and each.name == "JSON" and (at % 2 or not is_object)
+        else binder.bind(each)
+        for at, each in enumerate(node.args)
+    ]  # fmt: skip
     values = args[1::2] if is_object else args
     for key in args[0::2] if is_object else ():
         if key.type.kind is not Kind.STRING:
@@ -91,7 +95,16 @@ def _json_parts(binder: Bind, node: syntax.Call) -> Expr:
     return Call(types.STRING, node.name, tuple(args), tuple(sorted(options.items())), node.at)
 
 
-_JSON = ("JSON_OBJECT", "JSON_ARRAY")
+_JSON = ("JSON_OBJECT", "JSON_ARRAY", "JSON")
+
+
+def _raw(binder: Bind, node: syntax.Call) -> Expr:
+    """JSON(text): text that is JSON, as a part of what is around it."""
+    _takes(node, 1, 1)
+    text = binder.value(node.args[0])
+    if text.type.kind is not Kind.STRING:
+        raise Refusal(f"JSON takes text, not {text.type}", text.at, "JSON_STRING(x) is the JSON of any value")
+    return Call(types.STRING, "JSON", (text,), at=node.at)
 
 
 def _typeof(binder: Bind, node: syntax.Call) -> Expr:

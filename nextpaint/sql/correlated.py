@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from nextpaint.sql import syntax
 from nextpaint.sql.binder import Binder
-from nextpaint.sql.join_conditions import conjuncts, shifted
-from nextpaint.sql.plan import Expr, Node, columns_of
+from nextpaint.sql.join_conditions import conjuncts
+from nextpaint.sql.plan import Expr, Node, columns_of, shifted
 from nextpaint.sql.ranks import bounded
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import Relation, with_window
@@ -35,10 +35,12 @@ def conjoined(parts: Sequence[syntax.Expression]) -> syntax.Expression | None:
 @dataclass(frozen=True, slots=True)
 class Correlated:
     """A query that names columns around it: its own rows, and the conjuncts that tie them, over the columns around it
-    followed by its own. `scope`: what its SELECT list, `items`, is bound over."""
+    followed by its own, as `names` are. `scope`: what its SELECT list, `items`, is bound over where it names none
+    around it."""
 
     node: Node
     scope: Scope
+    names: Names
     items: tuple[syntax.SelectItem, ...]
     ties: list[Expr]
 
@@ -51,7 +53,8 @@ def opened(plan_side: PlanSide, outer: Names, width: int, query: syntax.Query) -
         return None
     inner = with_window(plan_side(body.source))
     try:
-        conditions = conjuncts(Binder(_Both(inner.scope.shifted(width), outer)).condition(body.where, "WHERE"))
+        names = _Both(inner.scope.shifted(width), outer)
+        conditions = conjuncts(Binder(names).condition(body.where, "WHERE"))
     except Refusal:
         return None  # refused there at the same place, with the subquery's own names
     if not any(min(columns_of(each), default=width) < width for each in conditions):
@@ -67,7 +70,7 @@ def opened(plan_side: PlanSide, outer: Names, width: int, query: syntax.Query) -
             ties.append(each)
         else:
             node = bounded(node, shifted(each, -width), each.at)
-    return Correlated(node, inner.scope, body.items, ties)
+    return Correlated(node, inner.scope, names, body.items, ties)
 
 
 class _Both:

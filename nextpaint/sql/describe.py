@@ -32,6 +32,7 @@ from nextpaint.sql.plan import (
     PatternItem,
     Project,
     Rank,
+    RowsAsChanges,
     Scan,
     Schema,
     SetOperation,
@@ -99,6 +100,11 @@ def describe_line(node: Node) -> str:
 
 def _changelog(node: ChangeLog) -> str:
     return "ChangeLog"
+
+
+def _as_changes(node: RowsAsChanges) -> str:
+    kinds = ", ".join(f"{word!r} {kind}" for word, kind in node.kinds)
+    return f"RowsAsChanges by {_name(node.input, node.op)}: {kinds}"
 
 
 def _watermark(node: WatermarkColumn) -> str:
@@ -216,6 +222,7 @@ _LINES: dict[type, Callable[[Any], str]] = {
     TimeSort: _sort,
     SetOperation: _set_operation,
     ChangeLog: _changelog,
+    RowsAsChanges: _as_changes,
     WatermarkColumn: _watermark,
     ArrivalTime: _arrival,
     Conflicts: _conflicts,

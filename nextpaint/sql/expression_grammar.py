@@ -272,9 +272,12 @@ def _case(cursor: Cursor) -> Expression:
     operand = None if cursor.sees("WHEN") else parse_expression(cursor)
     whens: list[tuple[Expression, Expression]] = []
     while cursor.take("WHEN"):
-        condition = parse_expression(cursor)
+        conditions = [parse_expression(cursor)]
+        while operand is not None and cursor.take(","):
+            conditions.append(parse_expression(cursor))
         cursor.expect("THEN")
-        whens.append((condition, parse_expression(cursor)))
+        result = parse_expression(cursor)
+        whens += [(each, result) for each in conditions]
     if not whens:
         raise Refusal(f"expected WHEN but found {cursor.current}", cursor.at)
     default = parse_expression(cursor) if cursor.take("ELSE") else None

@@ -22,6 +22,7 @@ Set = tuple[Expression, ...]
 def parse_grouping(cursor: Cursor) -> tuple[tuple[Expression, ...], tuple[Set, ...]]:
     """All expressions, and the sets of them; no sets where GROUP BY is a plain list. BY has been read."""
     start = cursor.at
+    cursor.take("ALL")
     items = cursor.comma_separated(lambda: _item(cursor))
     sets: list[Set] = [()]
     for alternatives, _ in items:

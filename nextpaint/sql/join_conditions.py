@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nextpaint.record.types import BOOLEAN, INTEGERS
-from nextpaint.sql.plan import Call, ColumnRef, Expr, Literal, columns_of
+from nextpaint.sql.plan import Call, ColumnRef, Expr, Literal, columns_of, shifted
 
 _STRICT = frozenset("+ - * / % || = <> < <= > >= LIKE CAST TRY_CAST".split())
 
@@ -38,15 +38,6 @@ def conjunction(parts: Sequence[Expr]) -> Expr | None:
     for each in parts:
         whole = each if whole is None else Call(BOOLEAN, "AND", (whole, each), at=whole.at)
     return whole
-
-
-def shifted(expr: Expr, by: int) -> Expr:
-    """The expression over columns that stand `by` places further right."""
-    if isinstance(expr, ColumnRef):
-        return ColumnRef(expr.type, expr.index + by, expr.name, expr.at)
-    if isinstance(expr, Call):
-        return Call(expr.type, expr.function, tuple(shifted(each, by) for each in expr.args), expr.options, expr.at)
-    return expr
 
 
 def reads_only(expr: Expr, low: int, high: int) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nextpaint.sql.join_conditions import shifted
-from nextpaint.sql.plan import Call, ColumnRef, Expr, Node
+from nextpaint.sql.plan import Call, ColumnRef, Expr, Node, shifted
 from nextpaint.sql.relation import projected
 
 

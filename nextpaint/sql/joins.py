@@ -21,7 +21,6 @@ from nextpaint.sql.join_conditions import (
     equalities,
     reads_only,
     rejects_nulls,
-    shifted,
 )
 from nextpaint.sql.join_keys import moved, with_columns, without_columns
 from nextpaint.sql.laterals import lateral
@@ -39,6 +38,7 @@ from nextpaint.sql.plan import (
     Window,
     Windowed,
     WindowJoin,
+    shifted,
 )
 from nextpaint.sql.ranks import bounded
 from nextpaint.sql.refusal import Refusal
@@ -86,7 +86,7 @@ def plan_joins(
             _check_expansion(each)
             right, args = expansion(each.right, scope)
         elif isinstance(each.right, syntax.Lateral):
-            right, ties = lateral(plan_side, scope, each.right, each.kind)
+            right, ties = lateral(plan_side, scope, each.right, each)
         else:
             right = _right(plan_side, each, scope)
         if live and _as_of(each) is not None:
@@ -101,10 +101,21 @@ def plan_joins(
         else:
             scope = scope.joined(right.scope.shifted(width))
             on = [*ties, *(conjuncts(Binder(scope).condition(each.on, "ON")) if each.on is not None else [])]
+        if each.kind in ("RIGHT", "FULL"):
+            _check_computed(steps, each)
         ttl_ms = (_lifetime(first, lifetimes) if not steps else None, _lifetime(right, lifetimes))
         steps.append(_Step(right, JoinKind(each.kind), on, width, each, args, ttl_ms))
     wanted = conjuncts(Binder(scope).condition(where, "WHERE")) if where is not None else []
     return Relation(_built(first, steps, wanted), scope)
+
+
+def _check_computed(steps: Sequence[_Step], join: syntax.Join) -> None:
+    """Refuse to pad what LATERAL computes: over a padded row it would have a value."""
+    for step in steps:
+        computed = any(each.computed is not None for each in step.right.scope.columns)
+        if computed and isinstance(step.source.right, syntax.Lateral):
+            cure = "FROM (SELECT .. FROM a, LATERAL (..) AS b) AS c"
+            raise Refusal(f"{join.kind} JOIN after a LATERAL that computes", join.at, cure)
 
 
 def _lifetime(side: Relation, lifetimes: Lifetimes) -> int | None:

@@ -6,8 +6,9 @@ BY and LIMIT Flink 2.3 runs one form, and so do we: the best rows of each key of
 
     FROM (SELECT DISTINCT k FROM t) AS o, LATERAL (SELECT x FROM t WHERE t.k = o.k ORDER BY x DESC LIMIT 3) AS b
 
-which is a ROW_NUMBER over the table, NULL being a key like any other. Further forms are refused; each can be written as
-a join.
+which is a ROW_NUMBER over the table, NULL being a key like any other. Columns before it in its SELECT list are computed
+after the join; there Flink 2.3 loses rows whose columns are NULL, and makes some up where the tie is more than
+equalities. Further forms are refused; each can be written as a join.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from nextpaint.sql.aggregates import is_aggregate
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.correlated import Correlated, PlanSide, conjoined, conjuncts_of, opened
 from nextpaint.sql.operators import comparison_operands
-from nextpaint.sql.plan import At, Call, ColumnRef, Expr, Node
+from nextpaint.sql.plan import At, Call, ColumnRef, Expr, Literal, Node, columns_of, shifted
 from nextpaint.sql.program import Table
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import Relation, projected
@@ -34,16 +35,18 @@ _RANKED = (
 _GROUPED = "JOIN (SELECT k, MAX(x) AS m FROM t GROUP BY k) AS b ON b.k = a.k"
 
 
-def lateral(plan_side: PlanSide, scope: Scope, source: syntax.Lateral, kind: str) -> tuple[Relation, list[Expr]]:
-    """The query's rows, and the conjuncts that tie them to the columns of `scope` before them. `kind`: of the join."""
+def lateral(
+    plan_side: PlanSide, scope: Scope, source: syntax.Lateral, join: syntax.Join
+) -> tuple[Relation, list[Expr]]:
+    """The query's rows, and the conjuncts that tie them to the columns of `scope` before them. `join`: by which."""
     if source.alias is not None and source.alias.text in scope.qualifiers:
         raise Refusal(f"two tables are named {source.alias.text}", source.alias.at, "give one another alias with AS")
     named = next(_outer_names(source.query, scope), None)
     if named is not None:
         body = _one_select(source, named)
-        _check_items(body, scope)
         if _groups(body):
-            return _grouped(plan_side, scope, source, body, kind)
+            _check_items(body, scope)
+            return _grouped(plan_side, scope, source, body, join)
     found = opened(plan_side, scope, scope.width, source.query)
     if found is None and named is not None and _is_tied_elsewhere(source.query, scope):
         raise Refusal(f"{named} stands deeper than in WHERE of LATERAL", named.at, "JOIN a query, and tie it in ON")
@@ -52,21 +55,30 @@ def lateral(plan_side: PlanSide, scope: Scope, source: syntax.Lateral, kind: str
     if named is None and _groups(source.query.body):
         cure = "write a.k, not k, for a column of a table before it"
         raise Refusal("a query of LATERAL that groups names columns before it with their table", source.at, cure)
-    return _with_items(found, source), found.ties
+    return _with_items(found, source, scope.width), found.ties
 
 
-def _with_items(found: Correlated, source: syntax.Lateral) -> Relation:
-    """The rows under the names of the SELECT list; what only ties need is there and has no name."""
-    items = list(_items(found, source))
+def _with_items(found: Correlated, source: syntax.Lateral, before: int) -> Relation:
+    """The rows under the names of the SELECT list; what only ties need is there and has no name. What names the
+    `before` columns around it is computed over the joined rows, and NULL where the query's side is padded."""
+    items = list(_items(found, source, before))
     width = len(found.node.schema.fields)
     refs: list[Expr] = [ColumnRef(each.type, at, each.name) for at, each in enumerate(found.node.schema.fields)]
-    more = [expr for expr, _ in items if not isinstance(expr, ColumnRef)]
+    more = [expr for expr, _ in items if not isinstance(expr, ColumnRef) and not _reads_before(expr)]
+    if any(_reads_before(expr) for expr, _ in items):
+        more.append(Literal(BOOLEAN, True, source.at))
     node = projected(
         found.node, [*refs, *more], [*found.node.schema.names, *(f"${at}" for at in range(len(more)))], source.at
     )
+    mark = ColumnRef(BOOLEAN, width + len(more) - 1, "there$", source.at)
     qualifier = source.alias.text if source.alias is not None else ""
     columns: list[ScopeColumn] = []
     for expr, name in items:
+        if _reads_before(expr):
+            there = Call(BOOLEAN, "IS NOT NULL", (mark,), at=expr.at)
+            value = Call(expr.type, "CASE", (there, expr, Literal(expr.type, None, expr.at)), at=expr.at)
+            columns.append(ScopeColumn(qualifier, name, expr.type, mark.index, computed=value))
+            continue
         index = expr.index if isinstance(expr, ColumnRef) else width + more.index(expr)
         columns.append(ScopeColumn(qualifier, name, expr.type, index))
     named = {each.index for each in columns}
@@ -76,17 +88,23 @@ def _with_items(found: Correlated, source: syntax.Lateral) -> Relation:
     return Relation(node, Scope(columns))
 
 
-def _items(found: Correlated, source: syntax.Lateral) -> Iterator[tuple[Expr, str]]:
-    """The SELECT list's expressions and names."""
+def _reads_before(expr: Expr) -> bool:
+    """Does it read columns before the query's own, which count from 0?"""
+    return min(columns_of(expr), default=0) < 0
+
+
+def _items(found: Correlated, source: syntax.Lateral, before: int) -> Iterator[tuple[Expr, str]]:
+    """The SELECT list's expressions, over the query's columns from 0 and those `before` them from below, and names."""
     listed: list[tuple[Expr, str]] = []
-    binder = Binder(found.scope)
+    binder = Binder(found.names)
     for item in found.items:
         expression = item.expression
         if isinstance(expression, syntax.Star):
             listed += [(each.value(item.at), each.name) for each in found.scope.expand(expression.qualifier, item.at)]
             continue
         name = expression.parts[-1].text if isinstance(expression, syntax.Name) else f"EXPR${len(listed)}"
-        listed.append((binder.value(expression), item.alias.text if item.alias is not None else name))
+        value = shifted(binder.value(expression), -before)
+        listed.append((value, item.alias.text if item.alias is not None else name))
     names = [each.text for each in source.columns] or [name for _, name in listed]
     if len(names) != len(listed):
         what = f"the query has {len(listed)} columns, its alias names {len(names)}"
@@ -134,14 +152,17 @@ def _groups(body: object) -> bool:
 
 
 def _grouped(
-    plan_side: PlanSide, scope: Scope, source: syntax.Lateral, body: syntax.Select, kind: str
+    plan_side: PlanSide, scope: Scope, source: syntax.Lateral, body: syntax.Select, join: syntax.Join
 ) -> tuple[Relation, list[Expr]]:
     """A query that groups: by what ties it, too."""
     if body.sets:
         raise Refusal("GROUPING SETS in LATERAL", source.at, _GROUPED)
-    if kind == "LEFT" and not body.group and _aggregates(body) and not all(map(_null_over_nothing, body.items)):
-        cure = "(SELECT COUNT(*) FROM t WHERE t.k = a.k) as a value of the SELECT list"
-        raise Refusal("LEFT JOIN LATERAL of more than aggregates that are NULL over nothing", source.at, cure)
+    counts = False
+    if join.kind == "LEFT" and not body.group and _aggregates(body) and not all(map(_null_over_nothing, body.items)):
+        counts = _counts(body) and join.on == syntax.Constant(True)
+        if not counts:
+            what = "LEFT JOIN LATERAL of more than aggregates that are NULL over nothing, or one COUNT"
+            raise Refusal(what, source.at, "(SELECT COUNT(*) FROM t WHERE t.k = a.k) as a value of the SELECT list")
     pairs, rest = _tied(body, scope)
     at = source.at
     keys = [syntax.SelectItem(own, syntax.Ident(f"lateral${index}", at), at) for index, (own, _) in enumerate(pairs)]
@@ -162,7 +183,18 @@ def _grouped(
         own = ColumnRef(field.type, scope.width + index, field.name, outer.at)
         operands = comparison_operands(Binder(scope).value(outer), own, "=", outer.at)
         ties.append(Call(BOOLEAN, "=", operands, at=outer.at))
+    if counts:  # a key is never NULL where it ties
+        key, counted = columns[1], columns[0]
+        there = Call(BOOLEAN, "IS NOT NULL", (key.value(at),), at=at)
+        value = Call(counted.type, "CASE", (there, counted.value(at), Literal(counted.type, 0, at)), at=at)
+        columns[0] = replace(counted, computed=value)
     return Relation(node, Scope(columns)), ties
+
+
+def _counts(body: syntax.Select) -> bool:
+    """Is it one COUNT of all the rows there are, 0 of none?"""
+    call = body.items[0].expression
+    return len(body.items) == 1 and body.having is None and isinstance(call, syntax.Call) and call.name == "COUNT"
 
 
 def _null_over_nothing(item: syntax.SelectItem) -> bool:

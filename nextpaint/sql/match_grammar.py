@@ -53,9 +53,9 @@ def parse_match(cursor: Cursor, source: TableName | Derived) -> MatchRecognize:
 
 
 def _measure(cursor: Cursor) -> tuple[Expression, Ident]:
-    for word in ("FINAL", "RUNNING"):
-        if cursor.sees(word):
-            raise Refusal(f"{word} is not supported", cursor.at, "measures are final")
+    if cursor.sees("RUNNING"):
+        raise Refusal("RUNNING is not supported", cursor.at, "measures are final")
+    cursor.take("FINAL")  # which they are
     expression = parse_expression(cursor)
     cursor.expect("AS")
     return expression, cursor.identifier("a name for the measure")

@@ -58,7 +58,9 @@ def plan_over(
         raise Refusal(f"{ranked.name} takes no frame", over.frame.at, "leave RANGE or ROWS out")
     if ranked is not None and is_now(ordered, schema):
         raise Refusal(f"{ranked.name} in order of processing time: no two rows are alike", ranked.at, "use ROW_NUMBER")
-    listed = next((call for call in calls if call.distinct and call.name in ("LISTAGG", "ARRAY_AGG")), None)
+    listed = next(
+        (call for call in calls if call.distinct and call.name in ("LISTAGG", "ARRAY_AGG", "LAST_VALUE")), None
+    )
     if listed is not None and preceding is not None:
         raise Refusal(
             f"{listed.name}(DISTINCT ...) over a frame that moves: its order depends on rows that have left the frame",

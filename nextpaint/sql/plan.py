@@ -64,6 +64,15 @@ class Call:
 Expr = Literal | ColumnRef | Call
 
 
+def shifted(expr: Expr, by: int) -> Expr:
+    """The expression over columns that stand `by` places further right."""
+    if isinstance(expr, ColumnRef):
+        return ColumnRef(expr.type, expr.index + by, expr.name, expr.at)
+    if isinstance(expr, Call):
+        return Call(expr.type, expr.function, tuple(shifted(each, by) for each in expr.args), expr.options, expr.at)
+    return expr
+
+
 def columns_of(expr: Expr) -> frozenset[int]:
     """The input columns an expression reads."""
     if isinstance(expr, ColumnRef):
@@ -527,6 +536,9 @@ class Expand:
     options: tuple[tuple[str, Value], ...] = ()
 
 
+CHANGE_NAMES = ("INSERT", "UPDATE_BEFORE", "UPDATE_AFTER", "DELETE")
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeLog:
     """TO_CHANGELOG: each change as a row that only comes. Output columns: what it is (INSERT, UPDATE_BEFORE,
@@ -534,6 +546,18 @@ class ChangeLog:
 
     schema: Schema
     input: Node
+    at: At = field(default=At(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RowsAsChanges:
+    """FROM_CHANGELOG: each row as the change that the word in its column `op` says. Output columns: the input's others.
+    `kinds`: (word, kind of change); a row with another word fails."""
+
+    schema: Schema
+    input: Node
+    op: int
+    kinds: tuple[tuple[str, str], ...]
     at: At = field(default=At(), compare=False)
 
 
@@ -620,6 +644,7 @@ Node = (
     | WindowJoin
     | Expand
     | ChangeLog
+    | RowsAsChanges
     | WatermarkColumn
     | ArrivalTime
     | Match

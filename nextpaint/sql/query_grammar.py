@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nextpaint.sql.changelog_grammar import parse_changelog
+from nextpaint.sql.changelog_grammar import CHANGELOGS, parse_changelog
 from nextpaint.sql.cursor import Cursor
 from nextpaint.sql.dialect import Kind
 from nextpaint.sql.expansion_grammar import parse_expansion, sees_expansion
@@ -321,7 +321,7 @@ def _table_primary(cursor: Cursor) -> Source:
         if inside:
             cursor.expect(")")
         return replace(found, alias=_alias(cursor, "a table alias"))
-    if cursor.sees("TO_CHANGELOG", "(") or cursor.sees("TABLE", "(", "TO_CHANGELOG"):
+    if any(cursor.sees(each, "(") or cursor.sees("TABLE", "(", each) for each in CHANGELOGS):
         inside = cursor.take("TABLE", "(")
         changes = parse_changelog(cursor)
         if inside:

@@ -11,8 +11,7 @@ from typing import Protocol
 
 from nextpaint.record.types import Kind, Type
 from nextpaint.sql.canonical import quoted
-from nextpaint.sql.coercion import cast
-from nextpaint.sql.plan import At, Call, ColumnRef, Expr, Schema
+from nextpaint.sql.plan import At, Call, ColumnRef, Expr, Schema, shifted
 from nextpaint.sql.refusal import Refusal, near
 from nextpaint.sql.syntax import Ident, Name
 
@@ -26,20 +25,20 @@ class Names(Protocol):
 @dataclass(frozen=True, slots=True)
 class ScopeColumn:
     """A column under the name of its table; `index` into the input node's output. `hidden`: USING made another one of
-    it, and only its table's name finds it. `either`: the columns of which this is the one that is not NULL, after FULL
-    JOIN ... USING."""
+    it, and only its table's name finds it. `computed`: what the name stands for where that is more than a column:
+    after FULL JOIN ... USING, and in the SELECT list of LATERAL."""
 
     qualifier: str
     name: str
     type: Type
     index: int
     hidden: bool = False
-    either: tuple[ColumnRef, ...] = ()
+    computed: Expr | None = None
 
     def value(self, at: At) -> Expr:
         """What the name stands for."""
-        if self.either:
-            return Call(self.type, "COALESCE", tuple(cast(each, self.type, at) for each in self.either), at=at)
+        if self.computed is not None:
+            return replace(self.computed, at=at)
         return ColumnRef(self.type, self.index, self.name, at)
 
 
@@ -133,8 +132,8 @@ class Scope:
 
 
 def _shifted(column: ScopeColumn, by: int) -> ScopeColumn:
-    either = tuple(replace(each, index=each.index + by) for each in column.either)
-    return replace(column, index=column.index + by, either=either)
+    computed = shifted(column.computed, by) if column.computed is not None else None
+    return replace(column, index=column.index + by, computed=computed)
 
 
 def field_of(operand: Expr, name: Ident) -> Expr:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from nextpaint.sql import signatures
 from nextpaint.sql.catalog import Catalog
 from nextpaint.sql.cursor import Cursor
+from nextpaint.sql.definitions import CreateTable
 from nextpaint.sql.describe import describe, describe_line, describe_table
 from nextpaint.sql.dialect import Kind, tokenize
 from nextpaint.sql.inserts import plan_insert
@@ -22,7 +23,8 @@ from nextpaint.sql.queries import plan_statement_query
 from nextpaint.sql.query_grammar import parse_query
 from nextpaint.sql.refusal import AlreadyReported, Refusal, near
 from nextpaint.sql.settings import SETTINGS
-from nextpaint.sql.statement_grammar import parse_insert
+from nextpaint.sql.statement_grammar import parse_create, parse_insert
+from nextpaint.sql.table_queries import fill_table, filling_insert
 from nextpaint.sql.views import parsed_views
 
 _WORDS = ("SHOW", "DESCRIBE", "DESC", "EXPLAIN", "SET", "RESET")
@@ -189,7 +191,8 @@ def _explain(cursor: Cursor, program: Program) -> Listing:
         while cursor.current.upper in _DETAILS:
             details.add(cursor.advance().upper)
             cursor.take(",")
-    catalog = Catalog(program.tables, parsed_views(program.views), plan_statement_query, settings=program.settings)
+    views = parsed_views(program.views)
+    catalog = Catalog(dict(program.tables), views, plan_statement_query, settings=program.settings)
     try:
         nodes = _planned(cursor, catalog)
     except AlreadyReported:
@@ -206,7 +209,7 @@ def _explain(cursor: Cursor, program: Program) -> Listing:
 
 
 def _planned(cursor: Cursor, catalog: Catalog) -> list[Node]:
-    """The plans of a query, an INSERT or a statement set."""
+    """The plans of a query, an INSERT, a CREATE TABLE ... AS or a statement set."""
     nodes: list[Node] = []
     if cursor.take("STATEMENT", "SET") or cursor.take("EXECUTE", "STATEMENT", "SET"):
         cursor.expect("BEGIN")
@@ -215,9 +218,26 @@ def _planned(cursor: Cursor, catalog: Catalog) -> list[Node]:
             cursor.expect(";")
     elif cursor.sees("INSERT") or cursor.take("EXECUTE"):
         nodes.append(plan_insert(catalog, parse_insert(cursor), {}).insert.root)
+    elif cursor.sees("CREATE"):
+        nodes.append(_filled(cursor, catalog))
     else:
         nodes.append(plan_statement_query(catalog, parse_query(cursor)))
     return nodes
+
+
+def _filled(cursor: Cursor, catalog: Catalog) -> Node:
+    """The plan of what fills a table that is not there yet, which is put into the catalog."""
+    at = cursor.at
+    definition = parse_create(cursor)
+    if not isinstance(definition, CreateTable) or definition.filling is None:
+        raise Refusal("only CREATE TABLE ... AS has a plan", at, "EXPLAIN CREATE TABLE t AS SELECT ..")
+    name = definition.name
+    if name.text in catalog.tables or name.text in catalog.views:
+        raise Refusal(f"{name.text} is there already", name.at, "choose another name")
+    catalog.tables[name.text] = fill_table(catalog, definition)
+    insert = filling_insert(catalog, definition)
+    assert insert is not None, "the table was filled"
+    return plan_insert(catalog, insert, {}).insert.root
 
 
 def _tree(node: Node, details: frozenset[str], depth: int = 0) -> str:

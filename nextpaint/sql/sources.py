@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
 from types import MappingProxyType
 
-from nextpaint.record.types import STRING, Field, Kind
+from nextpaint.record.types import BOOLEAN, STRING, Field, Kind
 from nextpaint.sql import aggregates, syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.catalog import Catalog, named, unique_names
@@ -15,10 +15,34 @@ from nextpaint.sql.joins import plan_joins
 from nextpaint.sql.laterals import top_of_each
 from nextpaint.sql.matches import plan_match
 from nextpaint.sql.option_hints import check_option_hints
-from nextpaint.sql.plan import At, ChangeLog, ColumnRef, Expr, Node, Schema, Values, Window, WindowKind
+from nextpaint.sql.plan import (
+    CHANGE_NAMES,
+    At,
+    Call,
+    ChangeLog,
+    Changes,
+    ColumnRef,
+    Expr,
+    Literal,
+    Node,
+    RowsAsChanges,
+    Schema,
+    Values,
+    Window,
+    WindowKind,
+)
 from nextpaint.sql.predictions import prediction
 from nextpaint.sql.refusal import Refusal
-from nextpaint.sql.relation import PendingWindow, Relation, by_arrival, led_by, windowed_scope, with_window
+from nextpaint.sql.relation import (
+    PendingWindow,
+    Relation,
+    by_arrival,
+    filtered,
+    led_by,
+    projected,
+    windowed_scope,
+    with_window,
+)
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.table_functions import expand, expansion
 
@@ -100,15 +124,52 @@ def _derived(env: Environment, source: syntax.Derived) -> Relation:
 
 
 def _changelog(env: Environment, source: syntax.ChangeLog) -> Relation:
-    """The changes of a table as rows."""
+    """The changes of a table as rows, or back."""
+    inner, at = plan_source(env, source.source), source.at
     if env.catalog.live:
-        raise Refusal("TO_CHANGELOG over a live table is not supported", source.at, "INSERT the changes into a table")
-    inner = plan_source(env, source.source)
-    fields = (Field("op", STRING, False), *inner.node.schema.fields)
-    if "op" in inner.node.schema.names:
-        raise Refusal("the table has a column op already", source.at, "rename it in a view")
-    node = ChangeLog(Schema(fields), inner.node, source.at)
+        name = "FROM_CHANGELOG" if source.back else "TO_CHANGELOG"
+        raise Refusal(f"{name} over a live table is not supported", at, "INSERT the changes into a table")
+    if source.back:
+        return _changes(inner, source)
+    op = source.op.text if source.op is not None else "op"
+    fields = (Field(op, STRING, False), *inner.node.schema.fields)
+    if op in inner.node.schema.names:
+        where = source.op.at if source.op is not None else at
+        raise Refusal(f"the table has a column {op} already", where, "TO_CHANGELOG(.., op => DESCRIPTOR(kind))")
+    node: Node = ChangeLog(Schema(fields), inner.node, at)
+    if source.mapping is not None:
+        node = _mapped(node, source.mapping, at)
     return Relation(node, Scope.of(node.schema, source.alias.text if source.alias is not None else ""))
+
+
+def _changes(inner: Relation, source: syntax.ChangeLog) -> Relation:
+    """Rows as the changes that a column of theirs names."""
+    schema, at = inner.node.schema, source.at
+    if schema.changes is not Changes.APPEND:
+        raise Refusal("FROM_CHANGELOG needs rows that are not updated later", at, "read the table itself")
+    op = source.op or syntax.Ident("op", at)
+    if op.text not in schema.names:
+        raise Refusal(f"the table has no column {op.text}", op.at, "FROM_CHANGELOG(.., op => DESCRIPTOR(kind))")
+    index = schema.names.index(op.text)
+    if schema.fields[index].type.kind is not Kind.STRING:
+        raise Refusal(f"{op.text} is {schema.fields[index].type}, not text", op.at, "CAST it AS STRING in a view")
+    others = (*schema.fields[:index], *schema.fields[index + 1 :])
+    mapping = source.mapping or tuple((kind, kind) for kind in CHANGE_NAMES)
+    kinds = tuple((word, kind) for kind, word in mapping)
+    node = RowsAsChanges(Schema(others, None, (), Changes.RETRACT), inner.node, index, kinds, at)
+    return Relation(node, Scope.of(node.schema, source.alias.text if source.alias is not None else ""))
+
+
+def _mapped(node: Node, mapping: Sequence[tuple[str, str]], at: At) -> Node:
+    """The changes of the kinds that have a word, by their words, which stand in the first column."""
+    refs = [ColumnRef(each.type, index, each.name, at) for index, each in enumerate(node.schema.fields)]
+    kinds = [Call(BOOLEAN, "=", (refs[0], Literal(STRING, kind, at)), at=at) for kind, _ in mapping]
+    if len(kinds) < len(CHANGE_NAMES):
+        node = filtered(node, reduce(lambda one, other: Call(BOOLEAN, "OR", (one, other), at=at), kinds), at)
+    words = [Literal(STRING, word, at) for _, word in mapping]
+    args = [each for pair in zip(kinds[:-1], words[:-1], strict=True) for each in pair]
+    word = Call(STRING, "CASE", (*args, words[-1]), at=at) if args else words[-1]
+    return projected(node, [word, *refs[1:]], list(node.schema.names), at)
 
 
 # ---------------------------------------------------------------- window table functions

@@ -107,7 +107,8 @@ def _statement(cursor: Cursor) -> Statement | None:
 # ---------------------------------------------------------------- CREATE
 
 
-def _create(cursor: Cursor) -> Statement:
+def parse_create(cursor: Cursor) -> Statement:
+    """At CREATE."""
     start = cursor.expect("CREATE").at
     temporary = cursor.take("TEMPORARY")
     system = temporary and cursor.take("SYSTEM")
@@ -274,7 +275,7 @@ def _use(cursor: Cursor) -> None:
 
 
 _STATEMENTS: dict[str, Callable[[Cursor], Statement | None]] = {
-    "CREATE": _create,
+    "CREATE": parse_create,
     "INSERT": parse_insert,
     "SET": _set,
     "RESET": _reset,

@@ -15,10 +15,9 @@ from nextpaint.record.types import BOOLEAN
 from nextpaint.sql import syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.correlated import opened
-from nextpaint.sql.join_conditions import shifted
 from nextpaint.sql.joins import joined
 from nextpaint.sql.operators import comparison_operands
-from nextpaint.sql.plan import Call, ColumnRef, Expr, JoinKind, Node
+from nextpaint.sql.plan import Call, ColumnRef, Expr, JoinKind, Node, shifted
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import Relation, nullable, with_window
 from nextpaint.sql.sources import Environment, plan_source

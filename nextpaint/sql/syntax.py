@@ -367,11 +367,15 @@ class WindowTable:
 
 @dataclass(frozen=True, slots=True)
 class ChangeLog:
-    """`TO_CHANGELOG(TABLE t) [AS a]`."""
+    """`TO_CHANGELOG(TABLE t [, op => DESCRIPTOR(op)] [, op_mapping => MAP[kinds, word, ...]]) [AS a]`; FROM_CHANGELOG,
+    which is `back`, has `MAP[words, kind, ...]`. `mapping`: (kind of change, word for it); None: each by its name."""
 
     source: TableName
     alias: Ident | None = None
     at: At = field(default=_NOWHERE, compare=False)
+    op: Ident | None = None
+    mapping: tuple[tuple[str, str], ...] | None = None
+    back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from nextpaint.record.types import BOOLEAN
 from nextpaint.sql import syntax
-from nextpaint.sql.coercion import common_type
+from nextpaint.sql.coercion import cast, common_type
 from nextpaint.sql.operators import comparison_operands
 from nextpaint.sql.plan import At, Call, ColumnRef, Expr
 from nextpaint.sql.refusal import Refusal, near
@@ -49,9 +49,9 @@ def _column(scope: Scope, name: syntax.Ident) -> ScopeColumn:
         what = "no column" if not found else "several columns"
         cure = near(name.text, [each.name for each in scope.visible])
         raise Refusal(f"one side of the join has {what} {name.text}", name.at, cure)
-    if found[0].either:
+    if found[0].computed is not None:
         raise Refusal(
-            f"{name.text} is a column of both sides of a FULL JOIN already", name.at, "write the keys after ON"
+            f"{name.text} is computed: of a FULL JOIN's USING, or by LATERAL", name.at, "write the keys after ON"
         )
     return found[0]
 
@@ -60,7 +60,8 @@ def _either(one: ScopeColumn, other: ScopeColumn, at: At) -> ScopeColumn:
     refs = (_ref(one, at), _ref(other, at))
     type_ = common_type([each.type for each in refs])
     assert type_ is not None, "the columns are compared"
-    return ScopeColumn("", one.name, type_, one.index, either=refs)
+    either = Call(type_, "COALESCE", tuple(cast(each, type_, at) for each in refs), at=at)
+    return ScopeColumn("", one.name, type_, one.index, computed=either)
 
 
 def _ref(column: ScopeColumn, at: At) -> ColumnRef:

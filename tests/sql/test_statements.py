@@ -178,6 +178,13 @@ def test_explain_shows_the_plan_and_its_changes():
     assert '"predecessors": []' in plan
 
 
+def test_explain_of_a_table_that_a_query_would_fill():
+    before = dict(CHECKED.tables)
+    (text,) = asked("EXPLAIN CREATE TABLE filled AS SELECT x + 1 AS y FROM s")[1]
+    assert "Project (x + 1) AS y" in text
+    assert CHECKED.tables == before
+
+
 def test_a_select_is_no_question():
     assert answer_question("SELECT * FROM base", CHECKED) is None
 
@@ -189,6 +196,9 @@ def test_a_select_is_no_question():
         ("DESCRIBE nope", "unknown table nope"),
         ("SET 'a' = 'b'", "has no session to set"),
         ("EXPLAIN SELECT nope FROM s", "unknown column nope"),
+        ("EXPLAIN CREATE TABLE filled AS SELECT nope FROM s", "unknown column nope"),
+        ("EXPLAIN CREATE TABLE s AS SELECT x FROM s", "s is there already"),
+        ("EXPLAIN CREATE TABLE filled (a INT)", "only CREATE TABLE ... AS has a plan"),
         ("SHOW TABLES extra", "unexpected 'extra'"),
     ],
 )

@@ -356,7 +356,20 @@ def build_is_json(call: Call, operands: tuple[Operand, ...]) -> Operand:
     return made(call.type, kernel, operands)
 
 
+def build_json(call: Call, operands: tuple[Operand, ...]) -> Operand:
+    """JSON: text that is JSON, as JSON_QUERY writes it. Fails for other text."""
+
+    def read(text: str) -> str:
+        value = _value(text)
+        if value is _BAD:
+            raise Failed(f"JSON found {text[:40]!r}, which is no JSON")
+        return _written(value)
+
+    return made(call.type, lift(call.type, read, operands), operands)
+
+
 FUNCTIONS: dict[str, Builder] = {
+    "JSON": build_json,
     "JSON_VALUE": build_json_value,
     "JSON_QUERY": build_json_query,
     "JSON_EXISTS": build_json_exists,

@@ -5,7 +5,7 @@ A row whose expression fails leaves the stream here and goes to the dead-letter 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from nextpaint.process.operators.protocol import (
 from nextpaint.process.state import State
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE, Batch, BoolArray, Column
 from nextpaint.record.types import Type
-from nextpaint.sql.plan import ChangeLog, ColumnRef
+from nextpaint.sql.plan import ChangeLog, ColumnRef, RowsAsChanges
 from nextpaint.sql.plan import Filter as FilterNode
 from nextpaint.sql.plan import Project as ProjectNode
 from nextpaint.sql.plan import Union as UnionNode
@@ -178,6 +178,46 @@ class ChangesAsRows(Operator):
     def pending(self, select: Select, as_of: int) -> list[Change]:
         wanted = {column - 1: value for column, value in select.items() if column}
         return [Change(INSERT, (CHANGES[change.kind], *change.row)) for change in self._source.pending(wanted, as_of)]
+
+
+class RowsThatChange(Operator):
+    """FROM_CHANGELOG: a row that only comes becomes the change that one of its columns says."""
+
+    def __init__(self, identity: str, node: RowsAsChanges, sources: Sequence[Operator], state: State) -> None:
+        super().__init__(identity, node.schema.types)
+        self._source = sources[0]
+        self.op = node.op
+        by_name = {name: kind for kind, name in CHANGES.items()}
+        self._kinds = {word: by_name[name] for word, name in node.kinds}
+
+    def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
+        batch = inputs[0]
+        failures = Failures()
+        kinds = np.full(len(batch), INSERT, np.int8)
+        for index, word in enumerate(batch.columns[self.op].to_list()):
+            kind = self._kinds.get(word) if isinstance(word, str) else None
+            if kind is None:
+                failures.add(index, f"FROM_CHANGELOG: {word!r} is no kind of change")
+            else:
+                kinds[index] = kind
+        if failures.rows:
+            alive = bury(batch, failures, self.id, context)
+            batch, kinds = batch.take(alive), kinds[alive]
+        columns = (*batch.columns[: self.op], *batch.columns[self.op + 1 :])
+        return Batch(columns, kinds, batch.seq, batch.mark_seq, batch.mark_wm)
+
+    def below(self, columns: Iterable[int]) -> dict[int, int]:
+        """The input columns that output columns are copies of, by these."""
+        return {each: each + (each >= self.op) for each in columns}
+
+    def pending(self, select: Select, as_of: int) -> list[Change]:
+        places = self.below(select)
+        wanted = {places[column]: value for column, value in select.items()}
+        return [
+            Change(self._kinds[word], (*change.row[: self.op], *change.row[self.op + 1 :]))
+            for change in self._source.pending(wanted, as_of)
+            if isinstance(word := change.row[self.op], str) and word in self._kinds
+        ]
 
 
 class Forward(Operator):
