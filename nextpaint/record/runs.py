@@ -17,12 +17,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nextpaint.record.ahead import prefetch
 from nextpaint.record.codec import HEADER_BYTES, Bytes, Record, decode_batch, opened_batch
 from nextpaint.record.compiled import byte_at, inner, kernel
 from nextpaint.record.views import ByteArray
 
 Places = npt.NDArray[np.int64]  # per record: start and length of the key, start and length of the value
 Within = tuple[ByteArray, int]  # a buffer, and where in it something begins
+
+
+_LINE_BYTES = 64  # what a processor fetches at once
+_AHEAD_BYTES = 2048  # the time that memory takes to come: six records of a few hundred bytes
 
 
 class Arriving(NamedTuple):
@@ -239,6 +244,8 @@ def walk_records(buffer: ByteArray, begin: int, stop: int, places: Places, first
         if at < 0 or size < 1 or size > stop - at:
             return -1
         end = at + size
+        for line in range(at + _AHEAD_BYTES, min(end + _AHEAD_BYTES, stop), _LINE_BYTES):
+            prefetch(text + line)
         delta, at = _varint(text, at + 1, end)
         moved = first_ms + delta  # beyond 64 bits a sum turns round
         if at < 0 or (moved < first_ms if delta > 0 else moved > first_ms):

@@ -14,6 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from nextpaint.record.ahead import prefetch as prefetch
 from nextpaint.record.compiled import inner
 
 
@@ -51,17 +52,6 @@ def _copying(typing: Any, into: Any, source: Any, size: Any) -> Any:
     return types.void(types.int64, types.int64, types.int64), generate
 
 
-def _prefetching(typing: Any, address: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        declared = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        function = cgutils.get_or_insert_function(builder.module, declared, "llvm.prefetch.p0")
-        builder.call(function, [builder.inttoptr(args[0], byte), word(0), word(3), word(1)])
-        return context.get_dummy_value()
-
-    return types.void(types.int64), generate
-
-
 load = _loader(types.int64, ir.IntType(64), 8)
 load_word = _loader(types.uint64, ir.IntType(64), 8)
 load_real = _loader(types.float64, ir.DoubleType(), 8)
@@ -72,8 +62,6 @@ store_word = _storer(types.uint64, ir.IntType(64), 8)
 store_real = _storer(types.float64, ir.DoubleType(), 8)
 store_half = _storer(types.int32, ir.IntType(32), 4)
 copy: Any = intrinsic(_copying)  # (into, source, bytes); the places do not overlap
-
-prefetch: Any = intrinsic(_prefetching)  # let the cache line of an address be on its way; any address is allowed
 
 
 @inner
