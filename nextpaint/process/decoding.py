@@ -49,6 +49,7 @@ _KINDS: dict[Kind, int] = {
     Kind.STRING: TEXT,
     Kind.ROW: RECORD,
 }
+_NO_ROWS: IntArray = np.empty(0, np.int64)
 _UNMATCHED = 2**31  # the length of a name that JSON writes with escapes: the kernel never meets it
 
 
@@ -73,7 +74,8 @@ class Pass:
     states: npt.NDArray[np.uint8]
     odd: BoolArray
     whole: ByteArray | None = None
-    whole_nodes: list[bool] = field(default_factory=list)  # nodes that have a plain value in every record
+    least: list[int] = field(default_factory=list)  # of each node's states, over all records
+    most: list[int] = field(default_factory=list)
     converted: dict[int, dict[int, Any]] = field(default_factory=dict)  # values of types the kernel does not decode
 
     def with_arena(self) -> ByteArray:
@@ -124,16 +126,18 @@ class ColumnTree(ABC):
     def _decoded(self, made: Pass) -> Decoded:
         """What a pass wrote as columns."""
         states = made.states
-        made.whole_nodes = ((states.min(axis=1) == VALUE) & (states.max(axis=1) == VALUE)).tolist()
+        made.least, made.most = states.min(axis=1).tolist(), states.max(axis=1).tolist()
         self._settle(made)
         columns = [self._column(made, 1 + index, field.type) for index, field in enumerate(self._fields)]
         return Decoded(columns, states[1 : 1 + len(self._fields)] == ABSENT, made.odd)
 
     def _settle(self, made: Pass) -> None:
         """Convert the values that the kernel left alone; a record with one that does not fit is odd."""
-        for node in ((made.states == RAW).any(axis=1)).nonzero()[0].tolist():
+        for node, most in enumerate(made.most):
+            raw = (made.states[node] == RAW).nonzero()[0] if most >= RAW else _NO_ROWS
+            if not len(raw):
+                continue
             kind = self._nodes[node][0]
-            raw = (made.states[node] == RAW).nonzero()[0]
             if kind in (TEXT, RECORD):
                 made.odd[raw] = True
                 continue
@@ -151,11 +155,7 @@ class ColumnTree(ABC):
             for at, cell in made.converted.get(node, {}).items():
                 cells[at] = cell
             return Column.of(type_, cells)
-        valid: BoolArray | None = None
-        if not made.whole_nodes[node]:
-            valid = made.states[node] >= VALUE
-            if b"\0" not in valid.tobytes():
-                valid = None
+        valid: BoolArray | None = made.states[node] >= VALUE if made.least[node] < VALUE else None
         if kind == TEXT:
             return self._text(made, node, type_, valid)
         if kind == RECORD:
@@ -173,10 +173,9 @@ class ColumnTree(ABC):
 
     def _text(self, made: Pass, node: int, type_: Type, valid: BoolArray | None) -> Column:
         start, length, buffer = made.words[node], made.lengths[node], made.buffer
-        moved = None if made.whole_nodes[node] else made.states[node] == UNESCAPED
-        if moved is not None and moved.any():
+        if made.most[node] == UNESCAPED:
             buffer = made.with_arena()
-            start = np.where(moved, start + len(made.buffer), start)
+            start = np.where(made.states[node] == UNESCAPED, start + len(made.buffer), start)
         if valid is not None:
             start = np.where(valid, start, 0)
         views = Views(buffer, start, length)

@@ -19,10 +19,10 @@ from nextpaint.process.outputs import DEAD_TOPIC as DEAD_TOPIC
 from nextpaint.process.outputs import Block, Outputs, plain
 from nextpaint.process.outputs import OutputIdentity as OutputIdentity
 from nextpaint.process.outputs import OutputRow as OutputRow
-from nextpaint.process.sources import Arrived, Source, clocks_of, seqs_of
+from nextpaint.process.sources import Arrived, Source
 from nextpaint.record.columns import MAX_WATERMARK, Batch, Value
 from nextpaint.record.runs import Arriving as Arriving
-from nextpaint.record.runs import Run, gathered
+from nextpaint.record.runs import Run, gathered, numbered
 from nextpaint.sql.settings import bytes_of
 
 
@@ -73,7 +73,7 @@ class Runner:
         return outputs
 
     def _apply(self, runs: Sequence[Run]) -> Outputs:
-        context = StepContext(seqs_of(runs), clocks_of(runs))
+        context = StepContext(*numbered(runs))
         batches = self._read(runs, context)
         self.halts.read(runs)
         self.applied = runs[-1].last_seq

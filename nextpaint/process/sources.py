@@ -41,7 +41,7 @@ from nextpaint.record.columns import (
     IntArray,
     Value,
 )
-from nextpaint.record.runs import Run, joined
+from nextpaint.record.runs import Run, joined, numbered
 from nextpaint.record.types import Field, Kind
 from nextpaint.record.views import ByteArray
 from nextpaint.sql.program import Table
@@ -105,25 +105,7 @@ class Arrived:
     def of(runs: Sequence[Run], known: tuple[IntArray, IntArray] | None = None) -> Arrived:
         """`known`: `seqs` and `at_ms`, where somebody has them."""
         buffer, places = joined(runs)
-        return Arrived(buffer, places, *(known or (seqs_of(runs), clocks_of(runs))))
-
-
-def seqs_of(runs: Sequence[Run]) -> IntArray:
-    """The seq of every record."""
-    if len(runs) == 1:
-        return np.arange(runs[0].seq, runs[0].seq + len(runs[0]), dtype=np.int64)
-    sizes = np.array([len(run) for run in runs], np.int64)
-    ends = np.cumsum(sizes)
-    moved = np.array([run.seq for run in runs], np.int64) - (ends - sizes)
-    seqs: IntArray = np.arange(ends[-1], dtype=np.int64) + np.repeat(moved, sizes)
-    return seqs
-
-
-def clocks_of(runs: Sequence[Run]) -> IntArray:
-    """The ledger time of every record."""
-    clocks = np.array([run.at_ms for run in runs], np.int64)
-    repeated: IntArray = clocks.repeat([len(run) for run in runs])
-    return repeated
+        return Arrived(buffer, places, *(known or numbered(runs)))
 
 
 class Source(Operator):

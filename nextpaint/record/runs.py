@@ -23,6 +23,7 @@ from nextpaint.record.compiled import byte_at, inner, kernel
 from nextpaint.record.views import ByteArray
 
 Places = npt.NDArray[np.int64]  # per record: start and length of the key, start and length of the value
+Numbers = npt.NDArray[np.int64]
 Within = tuple[ByteArray, int]  # a buffer, and where in it something begins
 
 
@@ -173,6 +174,15 @@ def joined(runs: Sequence[Run]) -> tuple[ByteArray, Places]:
     return np.concatenate(buffers), places
 
 
+def numbered(runs: Sequence[Run]) -> tuple[Numbers, Numbers]:
+    """The seq and the ledger time of every record of some runs, in order."""
+    told = np.array([(run.seq, run.at_ms, len(run.places)) for run in runs], np.int64).reshape(-1, 3)
+    records = sum(len(run.places) for run in runs)
+    seqs, clocks = np.empty(records, np.int64), np.empty(records, np.int64)
+    number_records(told, seqs, clocks)
+    return seqs, clocks
+
+
 def _moved(by: int) -> Places:
     """What moves places by so many bytes."""
     return np.array([by, 0, by, 0], np.int64)
@@ -261,3 +271,14 @@ def walk_records(buffer: ByteArray, begin: int, stop: int, places: Places, first
             return -1
         at = end
     return at
+
+
+@kernel("void(const int64[:,::1], int64[::1], int64[::1])")
+def number_records(runs: npt.NDArray[np.int64], seqs: Numbers, clocks: Numbers) -> None:
+    """Write the seq and the ledger time of each record. runs: the seq of the first, the time, how many, a row each."""
+    to = 0
+    for run in range(runs.shape[0]):
+        seq, at_ms = runs[run, 0], runs[run, 1]
+        for record in range(runs[run, 2]):
+            seqs[to], clocks[to] = seq + record, at_ms
+            to += 1
