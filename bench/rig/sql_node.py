@@ -34,7 +34,7 @@ from rig.peak_memory import peak_mb
 from rig.queries import TABLES, VIEWS, Query
 from rig.streams import written
 
-WAITING_MAX = 4_000  # records that wait to be applied before more are read
+WAITING_MAX = 8_000  # records that wait to be applied before more are read: about what one step takes at most
 POLL_S = 0.005  # shorter than what waits takes to apply; on a busy machine every look costs, and would count
 WINDOW_BYTES = 4 << 20  # of the input that is mapped at a time
 PENDING_MAX = 2 << 20  # bytes that wait for the disk

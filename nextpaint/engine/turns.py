@@ -24,7 +24,8 @@ DECIDE_MS_MAX = 48.0  # decisions of one turn; then sockets are read
 LAG_MS_MAX = 100.0  # how long the thread may keep work waiting, unless its node says otherwise
 PRESSED_SHARE, PRESSED_FOR_MS = 0.15, 50.0  # every decision waited for this share of that, for so long
 CROWDED_SHARE, CROWDED_FOR_MS = 0.3, 100.0
-CATCH_UP_MS = 8.0  # a slice while thousands of records wait and no decision did: larger steps cost less a record
+CATCH_UP_MS = 8.0  # a slice while BEHIND_FROM records wait and no decision did: larger steps cost less a record
+BEHIND_FROM = 4096
 SLICES_MS_MIN = 4.0  # slices of one turn at least, when records wait
 DECISION_SHARE = 0.7  # applying keeps 30 % of the thread even when decisions alone could fill it
 PATIENCE_MS = 8.0  # how long a few records may wait for more; a decision reads them at most this much later
@@ -34,7 +35,7 @@ BUSY_WINDOW_MS = 250.0
 COMPANY = 48  # records that are worth a slice at once: at 30 the fixed cost is a third of the whole
 COMPANY_BUSY = 160  # the same on a busy thread
 SLICE_RECORDS = 64  # what a slice takes at first
-SLICE_RECORDS_MAX = 4096
+SLICE_RECORDS_MAX = 8192  # a step costs some 200 us whatever is in it; its columns fit a shared cache still
 GROWTH_MAX = 1.5  # of a slice's size at once: one slice of cheap records says little about the next
 
 Apply = Callable[[list[Run]], None]
@@ -267,7 +268,7 @@ class Turns:
     def _resize(self, taken: int, spent_ms: float) -> None:
         """What a slice took says how many records the next may hold."""
         self.longest_slice_ms = max(self.longest_slice_ms, spent_ms)
-        behind = not self._decided_ns and len(self._records) >= SLICE_RECORDS_MAX
+        behind = not self._decided_ns and len(self._records) >= BEHIND_FROM
         allowed_ms = max(self._slice_ms, CATCH_UP_MS if behind else 0.0)
         if spent_ms > allowed_ms:
             self._size = max(1, int(taken * allowed_ms / spent_ms))
