@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextpaint.record.codec import MalformedBatch, Record, decode_batch, encode_batch
-from nextpaint.record.runs import Arriving, Run, gathered, joined
+from nextpaint.record.runs import Arriving, Run, gathered, joined, numbered
 
 fields = st.none() | st.binary(max_size=90)
 drawn = st.lists(
@@ -44,6 +44,15 @@ def test_records_as_objects_make_the_same_run(records):
     twice, places = joined([run, run.part(1, len(run)), run])
     whole = Run("t", 0, 1, True, twice, places)
     assert pairs(whole) == pairs(run) + pairs(run)[1:] + pairs(run)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**62), st.integers(0, 2**62), st.integers(0, 5)), max_size=6))
+def test_records_are_numbered_as_their_runs_are(drawn):
+    nothing = np.zeros(0, np.uint8)
+    runs = [Run("t", seq, at_ms, True, nothing, np.zeros((size, 4), np.int64)) for seq, at_ms, size in drawn]
+    seqs, clocks = numbered(runs)
+    assert seqs.tolist() == [seq + record for seq, _, size in drawn for record in range(size)]
+    assert clocks.tolist() == [at_ms for _, at_ms, size in drawn for _ in range(size)]
 
 
 @given(st.lists(drawn, min_size=1, max_size=3), st.data())
