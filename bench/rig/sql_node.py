@@ -3,8 +3,9 @@
     python sql_node.py QUERY INPUTS ROWS DATA [--rows FILE]
 
 RecordBatches are read from a file, appended to the node's ledger, synced, applied, results appended or materialised,
-checkpoints written; then the input ends, so that windows that are open fire. CPU is that of the whole process, all
-threads, from its start; `start` is what it had used when the node was open.
+checkpoints written; then the input ends, so that windows that are open fire. Up to WAITING_MAX records wait, as on a
+node with more to do than it can: its steps are full. CPU is that of the whole process, all threads, with the mapping of
+the input (Flink reads its own as well), from when the node was open; `start_s` is what it had used by then.
 """
 
 from __future__ import annotations
