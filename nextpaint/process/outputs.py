@@ -124,7 +124,10 @@ def _ordinals(seqs: IntArray) -> IntArray:
     again = seqs[1:] == seqs[:-1]
     if not again.any():
         return np.zeros(len(seqs), np.int64)
-    return np.arange(len(seqs), dtype=np.int64) - np.searchsorted(seqs, seqs, side="left")
+    places = np.arange(len(seqs), dtype=np.int64)
+    begins = places.copy()
+    begins[1:][again] = 0
+    return places - np.maximum.accumulate(begins)
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from nextpaint.process.kernels.paged import (
     LIVE,
     NULLS,
     REAL,
+    SHORT_BYTES,
     SPEC,
     SPEC_WORDS,
     STRING,
@@ -32,6 +33,7 @@ from nextpaint.process.kernels.paged import (
     row_at,
     same_string,
     string_at,
+    string_size,
     touch,
     unlink,
 )
@@ -148,7 +150,7 @@ def same_row(meta: Meta, row: Address, packed: Address) -> Any:
         spec = meta[SPEC] + field * 8 * SPEC_WORDS
         kind, given, held = load(spec), packed + 8 * load(spec + 8), row + 8 * load(spec + 16)
         if kind >= STRING:
-            if not same_string(meta, load(held), given):
+            if not same_string(meta, held, given):
                 return False
         elif load(held) != load(given) and (kind != REAL or load_real(held) != load_real(given)):
             return False
@@ -169,16 +171,17 @@ def same_rows(meta: Meta, left: Address, right: Address, skipped: int) -> Any:
             continue
         if kind == REAL and load_real(a) == load_real(b):
             continue
-        if kind < STRING or not _same_text(meta, load(a), load(b)):
+        if kind < STRING or not _same_text(meta, a, b):
             return False
     return True
 
 
 @inner
-def _same_text(meta: Meta, left: int, right: int) -> Any:
-    size = left & 0xFFFFFFFF
-    if size != right & 0xFFFFFFFF:
-        return False
+def _same_text(meta: Meta, left: Address, right: Address) -> Any:
+    """Are the strings of two fields, whose words differ, the same?"""
+    size = string_size(load(left))
+    if size <= SHORT_BYTES or size != string_size(load(right)):
+        return False  # short ones are their fields, which differ
     a, b = string_at(meta, left), string_at(meta, right)
     # Units are zeroed beyond a string's end, so whole words can be compared.
     for at in range(0, size, 8):

@@ -22,6 +22,7 @@ from nextpaint.process.kernels.paged import (
     reclaim,
     row_at,
     string_at,
+    string_size,
     touch,
     unlink,
 )
@@ -39,9 +40,9 @@ def _text_of(meta: Any, row: Any, field: Any) -> tuple[Any, Any]:
     spec = meta[SPEC] + field * 8 * SPEC_WORDS
     if load(spec) < STRING:
         return 0, -1
-    word = load(row + 8 * load(spec + 16))
-    length = word & 0xFFFFFFFF
-    return string_at(meta, word) if length else 0, length
+    held = row + 8 * load(spec + 16)
+    length = string_size(load(held))
+    return string_at(meta, held) if length else 0, length
 
 
 @inner

@@ -56,6 +56,7 @@ load = _loader(types.int64, ir.IntType(64), 8)
 load_word = _loader(types.uint64, ir.IntType(64), 8)
 load_real = _loader(types.float64, ir.DoubleType(), 8)
 load_half = _loader(types.int32, ir.IntType(32), 4)
+load_part = _loader(types.uint32, ir.IntType(32), 1)  # four bytes at any address
 load_byte = _loader(types.uint8, ir.IntType(8), 1)
 store = _storer(types.int64, ir.IntType(64), 8)
 store_word = _storer(types.uint64, ir.IntType(64), 8)

@@ -27,6 +27,8 @@ from nextpaint.process.kernels.paged import (
     find,
     foresee,
     foresee_bucket,
+    foresee_row,
+    foresee_slot,
     is_live,
     lacking,
     page_at,
@@ -60,7 +62,7 @@ from nextpaint.process.kernels.timers import (
     push,
     room_for_timers,
 )
-from nextpaint.record.compiled import inner, kernel
+from nextpaint.record.compiled import inlined, inner, kernel
 
 Words = npt.NDArray[np.int64]
 
@@ -92,7 +94,7 @@ def _has_fired(over: Any, frame: Any) -> Any:
     return load(frame + 8 * NULLS) >> over[PARTITION] & 1 == 0
 
 
-@inner
+@inlined
 def _is_late(frames: Any, over: Any, cursor: Any, frame: Any, time: int) -> Any:
     if over[PRECEDING] < 0:
         return time <= cursor[WATERMARK]
@@ -167,7 +169,7 @@ def _first_dropped(meta: Any, frames: Any, over: Any, frame: int) -> Any:
     return True
 
 
-@inner
+@inlined
 def _row_taken(
     meta: Any,
     frames: Any,
@@ -213,33 +215,29 @@ def _row_taken(
 
 
 @inner
-def _foresee_row(meta: Any, over: Any, slot: int) -> None:
+def _foresee_row(meta: Any, slot: int) -> None:
     """A kept row is about to be looked at or to leave, if there is one."""
     if slot >= 0:
-        prefetch(row_at(meta, slot))
-        prefetch(_link(meta, slot, over[ROW_LINK], NEXT))
+        foresee_slot(meta, slot)
         prefetch(page_at(meta, slot))
 
 
-@inner
+@inlined
 def _foresee_due(meta: Any, frames: Any, queue: Any, over: Any) -> None:
     """Let what rows need that fire soon be on its way into the cache: the row, then its frame, then what that drops."""
     slot = coming(queue, 3 * AHEAD)
     if slot >= 0:
-        prefetch(row_at(meta, slot))
-        prefetch(_link(meta, slot, over[ROW_LINK], OF_FRAME))
+        foresee_slot(meta, slot)
     slot = coming(queue, 2 * AHEAD)
     if slot >= 0:
         frame = load(_link(meta, slot, over[ROW_LINK], OF_FRAME))
-        prefetch(row_at(frames, frame))
-        prefetch(_link(frames, frame, over[FRAME_LINK], WAITING))
-        prefetch(_link(frames, frame, over[FRAME_LINK], CHANGED))
+        foresee_slot(frames, frame)
         prefetch(page_at(frames, frame))
     slot = coming(queue, AHEAD)
     if slot >= 0:
         frame = load(_link(meta, slot, over[ROW_LINK], OF_FRAME))
-        _foresee_row(meta, over, load(_link(frames, frame, over[FRAME_LINK], KEPT)) - 1)
-        _foresee_row(meta, over, load(_link(frames, frame, over[FRAME_LINK], LAST_KEPT)) - 1)
+        _foresee_row(meta, load(_link(frames, frame, over[FRAME_LINK], KEPT)) - 1)
+        _foresee_row(meta, load(_link(frames, frame, over[FRAME_LINK], LAST_KEPT)) - 1)
 
 
 @inner
@@ -247,7 +245,7 @@ def _time_of(meta: Any, over: Any, slot: int) -> Any:
     return load(row_at(meta, slot) + 8 * (FIRST_FIELD + over[TIME_FIELD]))
 
 
-@inner
+@inlined
 def _advanced(meta: Any, frames: Any, clean: Any, over: Any, program: Any, slot: int, time: int) -> Any:
     """Add a row whose time has come to its frame; False when room lacks."""
     frame = load(_link(meta, slot, over[ROW_LINK], OF_FRAME))
@@ -287,7 +285,7 @@ def _advanced(meta: Any, frames: Any, clean: Any, over: Any, program: Any, slot:
     return True
 
 
-@inner
+@inlined
 def _put_out(meta: Any, frames: Any, cursor: Any, over: Any, program: Any, slot: int, out: Any, results: Any) -> None:
     """A fired row with the results of its frame; there is room, and the row and its frame are touched."""
     frame, count = load(_link(meta, slot, over[ROW_LINK], OF_FRAME)), cursor[OUT]
@@ -308,7 +306,7 @@ def _put_out(meta: Any, frames: Any, cursor: Any, over: Any, program: Any, slot:
     cursor[OUT] += 1
 
 
-@inner
+@inlined
 def _fired(
     meta: Any, frames: Any, clean: Any, cursor: Any, over: Any, program: Any, due: Any, out: Any, results: Any,
     out_seq: Any,
@@ -330,18 +328,22 @@ def _fired(
     return True
 
 
-@inner
+@inlined
 def _forgotten(meta: Any, frames: Any, clean: Any, cursor: Any, over: Any) -> Any:
     """Look after the frame whose cleaning is due: later, if it has fired since; else drop what it keeps."""
     after = coming(clean, 2 * AHEAD)
     if after >= 0:
-        prefetch(row_at(frames, after))
-        prefetch(_link(frames, after, over[FRAME_LINK], WAITING))
-        prefetch(_link(frames, after, over[FRAME_LINK], CHANGED))
+        foresee_slot(frames, after)
     after = coming(clean, AHEAD)
     if after >= 0:
         foresee_bucket(frames, load(row_at(frames, after)))
-        _foresee_row(meta, over, load(_link(frames, after, over[FRAME_LINK], KEPT)) - 1)
+        _foresee_row(meta, load(_link(frames, after, over[FRAME_LINK], KEPT)) - 1)
+    after = coming(clean, AHEAD // 2)
+    if after >= 0:
+        foresee_row(frames, load(row_at(frames, after)))
+        kept = load(_link(frames, after, over[FRAME_LINK], KEPT)) - 1
+        if kept >= 0:
+            foresee_bucket(meta, load(row_at(meta, kept)))
     frame, order = first_slot(clean), first_order(clean)
     row = row_at(frames, frame)
     if not is_live(row) or load(_link(frames, frame, over[FRAME_LINK], CLEANED)) != order:
@@ -391,8 +393,8 @@ def over_step(
                 due[count] = first_slot(queue)
                 count += 1
                 pop(queue)
+                _foresee_due(meta, frames, queue, over)
             cursor[DUE], cursor[DUE_COUNT] = 0, count
-            _foresee_due(meta, frames, queue, over)
         elif cursor[RISEN] and clean[COUNT] and first_time(clean) <= cursor[WATERMARK]:
             if not _forgotten(meta, frames, clean, cursor, over):
                 return

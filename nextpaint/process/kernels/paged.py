@@ -4,7 +4,8 @@ A table is one array of int64, `meta` (the names below are its indices), which h
 
     segment     2048 bucket heads (int32) | 16 pages of 4 words: hash, hash, epoch, written | 1024 rows
     row         key hash (2 words) | next row of the bucket | NULL bits and LIVE | fields | links
-    string      held in 16-byte units of the heap; its field is unit << 32 | length
+    string      of up to 7 bytes in its field itself: those bytes, and above them SHORT and the length; a longer one
+                in 16-byte units of the heap, and its field is unit << 32 | length
 
 Invariants
 * Slots are stable. The index is linear hashing with chains: with every row the next two buckets split in two, so
@@ -28,20 +29,22 @@ from nextpaint.process.kernels.memory import (
     load,
     load_byte,
     load_half,
+    load_part,
     load_word,
     prefetch,
     store,
     store_half,
     store_word,
 )
-from nextpaint.record.compiled import inner
+from nextpaint.record.compiled import inlined, inner
 from nextpaint.record.hashing import sip_round, take_word
 
 DIRECTORY, WIDTH, ROWS, HIGH, FREE, CAPACITY, LEVEL, SPLIT = range(8)
 EPOCH, SNAPSHOT, FROZEN, SAVE, SAVED, SAVE_ROOM, SAVED_PAGES = range(8, 15)
 FIELDS, SPEC, HEAP, HEAP_AT, HEAP_END, HEAP_FREE, HEAP_USED = range(15, 22)
-NEED, NEED_SIZE, SALT, SALT_HIGH, LIMBO, PACKED, STRINGS = range(22, 29)
-META = 32
+NEED, NEED_SIZE, SALT, SALT_HIGH, LIMBO, PACKED, STRINGS, UNLINKED = range(22, 30)
+RECENT = 32  # the rows taken out last, each at its number, of UNLINKED, modulo AHEAD (a power of two)
+META = 40
 
 # What a kernel may lack.
 NOTHING, ROOM_ROWS, ROOM_HEAP, ROOM_SAVE, ROOM_OUT, ROOM_TIMERS, ROOM_DUE = range(7)
@@ -60,6 +63,9 @@ UNIT = 16
 HEAP_SEGMENT = 1 << 20
 HEAP_UNITS = HEAP_SEGMENT // UNIT
 CLASSES = 64
+SHORT_BYTES = 7
+SHORT = -1 << 63
+_SHORT_TEXT = (1 << 56) - 1
 
 # A field's kinds, and the columns of `SPEC`: kind, word in a packed row, word in a stored row.
 WORD, REAL, TRUTH, STRING, BYTES = range(5)
@@ -110,7 +116,9 @@ def is_live(row: Address) -> Any:
 
 @inner
 def units_of(length: int) -> Any:
-    """How many units a string of this length takes: exact up to 32, then powers of two."""
+    """How many units of the heap a string of this length takes: exact up to 32, then powers of two."""
+    if length <= SHORT_BYTES:
+        return 0
     units = (length + UNIT - 1) // UNIT
     if units <= 32:
         return units
@@ -139,21 +147,43 @@ def unit_at(meta: Meta, unit: int) -> Address:
 
 
 @inner
-def string_at(meta: Meta, reference: int) -> Address:
-    """Where a string's bytes are."""
-    return unit_at(meta, reference >> 32)
+def string_size(word: int) -> Any:
+    """The length of the string of a field."""
+    return word >> 56 & SHORT_BYTES if word < 0 else word & 0xFFFFFFFF
+
+
+@inner
+def string_at(meta: Meta, field: Address) -> Address:
+    """Where the bytes of a string are that is not empty, by the address of its field."""
+    word = load(field)
+    return field if word < 0 else unit_at(meta, word >> 32)
+
+
+@inner
+def _short(address: Address, length: int) -> Any:
+    """The field of a string of 1 to SHORT_BYTES bytes; nothing beyond them is read."""
+    if length >= 4:
+        text = np.int64(load_part(address)) | np.int64(load_part(address + length - 4)) << 8 * (length - 4)
+    else:
+        middle = length >> 1
+        text = np.int64(load_byte(address)) | np.int64(load_byte(address + middle)) << 8 * middle
+        text |= np.int64(load_byte(address + length - 1)) << 8 * (length - 1)
+    return text | length << 56 | SHORT
 
 
 @inner
 def string_kept(meta: Meta, address: Address, length: int) -> Any:
-    """A copy in the heap; gives its reference. The caller has seen that there is room."""
-    if length == 0:
-        return 0
+    """The field of a string: a copy, in the heap if it is long. The caller has seen that there is room."""
+    if length <= SHORT_BYTES:
+        return _short(address, length) if length else 0
     units = units_of(length)
     free = meta[HEAP_FREE] + 8 * _class_of(units)
     unit = load(free) - 1
     if unit >= 0:
-        store(free, load(unit_at(meta, unit)))
+        after = load(unit_at(meta, unit))
+        store(free, after)
+        if after:
+            prefetch(unit_at(meta, after - 1))
     else:
         unit = meta[HEAP_AT]
         meta[HEAP_AT] += units
@@ -165,13 +195,12 @@ def string_kept(meta: Meta, address: Address, length: int) -> Any:
 
 
 @inner
-def string_freed(meta: Meta, reference: int) -> None:
-    """Zero a string and keep its place for another."""
-    length = reference & 0xFFFFFFFF
-    if length == 0:
+def string_freed(meta: Meta, word: int) -> None:
+    """Zero the string of a field where that is in the heap, and keep its place for another."""
+    if word <= 0:
         return
-    units = units_of(length)
-    unit = reference >> 32
+    units = units_of(word & 0xFFFFFFFF)
+    unit = word >> 32
     place = unit_at(meta, unit)
     clear(place, units * UNIT)
     free = meta[HEAP_FREE] + 8 * _class_of(units)
@@ -191,7 +220,7 @@ def lacking(meta: Meta, what: int, size: int) -> Any:
     return False
 
 
-@inner
+@inlined
 def room_for(meta: Meta, packed: Address, fields: int) -> Any:
     """Is there room for one more row with these first fields? If not, NEED says what is lacking."""
     if meta[FREE] == 0 and meta[HIGH] == meta[CAPACITY]:
@@ -208,7 +237,7 @@ def room_for(meta: Meta, packed: Address, fields: int) -> Any:
     return True
 
 
-@inner
+@inlined
 def find(meta: Meta, low: int, high: int) -> Any:
     """The slot of a key, -1 when there is none."""
     if meta[ROWS] == 0:
@@ -245,11 +274,17 @@ def foresee_row(meta: Meta, low: int) -> None:
     """The first row of a bucket that is in the cache, and that row's page."""
     slot = np.int64(load_half(_head_at(meta, _bucket(meta, low)))) - 1
     if slot >= 0:
-        row = row_at(meta, slot)
-        prefetch(row)
-        prefetch(row + 64)
-        prefetch(row + 8 * meta[WIDTH] - 8)
+        foresee_slot(meta, slot)
         prefetch(page_at(meta, slot))
+
+
+@inner
+def foresee_slot(meta: Meta, slot: Any) -> None:
+    """All of a row, if it is no longer than three cache lines."""
+    row = row_at(meta, slot)
+    prefetch(row)
+    prefetch(row + 64)
+    prefetch(row + 8 * meta[WIDTH] - 8)
 
 
 @inner
@@ -265,16 +300,23 @@ def find_next(meta: Meta, slot: Any) -> Any:
     return -1
 
 
-@inner
+@inlined
 def touch(meta: Meta, slot: Any) -> Any:
     """Before a row of a slot's page changes: mark the page, and save it if a running snapshot has not."""
     page = page_at(meta, slot)
-    if meta[SNAPSHOT] and load(page + 16) < meta[EPOCH] and (slot & ~63) < meta[FROZEN]:
-        size = page_size(meta, slot)
-        if meta[SAVED] + size > meta[SAVE_ROOM]:
-            return lacking(meta, ROOM_SAVE, size)
-        page_encoded(meta, slot)
+    if meta[SNAPSHOT] and load(page + 16) < meta[EPOCH] and (slot & ~63) < meta[FROZEN] and not _saved(meta, slot):
+        return False
     store(page + 24, 1)
+    return True
+
+
+@inner
+def _saved(meta: Meta, slot: Any) -> Any:
+    """Save a page; False when room lacks."""
+    size = page_size(meta, slot)
+    if meta[SAVED] + size > meta[SAVE_ROOM]:
+        return lacking(meta, ROOM_SAVE, size)
+    page_encoded(meta, slot)
     return True
 
 
@@ -286,13 +328,17 @@ def next_slot(meta: Meta) -> Any:
     return meta[HIGH]
 
 
-@inner
+@inlined
 def insert(meta: Meta, low: int, high: int) -> Any:
     """A new row under a key that is not there. The caller has asked `room_for` and touched `next_slot`."""
     slot = next_slot(meta)
     row = row_at(meta, slot)
     if meta[FREE]:
-        meta[FREE] = load(row + 8 * NEXT)
+        after = meta[FREE] = load(row + 8 * NEXT)
+        if after:  # the next one's line is not in the cache, and soon written
+            free = row_at(meta, after - 1)
+            prefetch(free)
+            prefetch(free + 64)
     else:
         meta[HIGH] += 1
     store(row, low)
@@ -309,23 +355,34 @@ def insert(meta: Meta, low: int, high: int) -> Any:
 
 @inner
 def _split(meta: Meta) -> None:
-    """Divide the next bucket in two; its rows keep their slots."""
+    """Divide the next bucket in two; its rows keep their slots and their order."""
     low, high = meta[SPLIT], meta[SPLIT] + meta[LEVEL]
     bit = meta[LEVEL]
     heads = _head_at(meta, low)
     slot = np.int64(load_half(heads))
     kept: Any = 0
     moved: Any = 0
+    last_kept: Any = 0
+    last_moved: Any = 0
     while slot:
         row = row_at(meta, slot - 1)
-        after = load(row + 8 * NEXT)
         if load(row) & bit:
-            store(row + 8 * NEXT, moved)
-            moved = slot
+            if last_moved:
+                store(last_moved + 8 * NEXT, slot)
+            else:
+                moved = slot
+            last_moved = row
         else:
-            store(row + 8 * NEXT, kept)
-            kept = slot
-        slot = after
+            if last_kept:
+                store(last_kept + 8 * NEXT, slot)
+            else:
+                kept = slot
+            last_kept = row
+        slot = load(row + 8 * NEXT)
+    if last_kept:
+        store(last_kept + 8 * NEXT, 0)
+    if last_moved:
+        store(last_moved + 8 * NEXT, 0)
     store_half(heads, np.int32(kept))
     store_half(_head_at(meta, high), np.int32(moved))
     meta[SPLIT] += 1
@@ -335,8 +392,8 @@ def _split(meta: Meta) -> None:
 
 
 @inner
-def unlink(meta: Meta, slot: Any) -> None:
-    """Take a touched row out: nothing finds it any more, its words stay until `reclaim`."""
+def _unhung(meta: Meta, slot: Any) -> None:
+    """Take a row out of its bucket."""
     row = row_at(meta, slot)
     place = _head_at(meta, _bucket(meta, load(row)))
     here = np.int64(load_half(place))
@@ -347,6 +404,34 @@ def unlink(meta: Meta, slot: Any) -> None:
             before = row_at(meta, here - 1)
             here = load(before + 8 * NEXT)
         store(before + 8 * NEXT, load(row + 8 * NEXT))
+
+
+@inner
+def rehung(meta: Meta, slot: Any, place: Any) -> None:
+    """Move a row in its bucket, behind another one of the bucket or (-1) to the front, where `insert` puts rows. Rows
+    of one bucket keep their order however a table grows."""
+    _unhung(meta, slot)
+    row = row_at(meta, slot)
+    if place < 0:
+        head = _head_at(meta, _bucket(meta, load(row)))
+        store(row + 8 * NEXT, np.int64(load_half(head)))
+        store_half(head, np.int32(slot + 1))
+    else:
+        ahead = row_at(meta, place)
+        store(row + 8 * NEXT, load(ahead + 8 * NEXT))
+        store(ahead + 8 * NEXT, slot + 1)
+
+
+@inner
+def unlink(meta: Meta, slot: Any) -> None:
+    """Take a touched row out: nothing finds it any more. Its fields and links stay until `reclaim`, which learns from
+    where its hash was what to have fetched."""
+    _unhung(meta, slot)
+    row = row_at(meta, slot)
+    recent = RECENT + (meta[UNLINKED] & AHEAD - 1)
+    meta[UNLINKED] += 1
+    store(row + 8 * HASH, meta[recent])
+    meta[recent] = slot + 1
     store(row + 8 * NEXT, meta[LIMBO])
     store(row + 8 * NULLS, load(row + 8 * NULLS) & ~LIVE)
     meta[LIMBO] = slot + 1
@@ -360,8 +445,8 @@ def _foresee_strings(meta: Meta, row: Address) -> None:
         spec = meta[SPEC] + field * 8 * SPEC_WORDS
         if load(spec) >= STRING:
             word = load(row + 8 * load(spec + 16))
-            if word:
-                prefetch(string_at(meta, word))
+            if word > 0:
+                prefetch(unit_at(meta, word >> 32))
 
 
 @inner
@@ -370,10 +455,13 @@ def reclaim(meta: Meta) -> None:
     while meta[LIMBO]:
         slot = meta[LIMBO] - 1
         row = row_at(meta, slot)
+        later = load(row + 8 * HASH)
+        if later:
+            foresee_slot(meta, later - 1)
         after = meta[LIMBO] = load(row + 8 * NEXT)
         if after:
             after = load(row_at(meta, after - 1) + 8 * NEXT)
-        if after and meta[STRINGS]:
+        if after and meta[HEAP_USED]:
             _foresee_strings(meta, row_at(meta, after - 1))
         for field in range(meta[FIELDS]):
             spec = meta[SPEC] + field * 8 * SPEC_WORDS
@@ -382,6 +470,8 @@ def reclaim(meta: Meta) -> None:
         clear(row, meta[WIDTH] * 8)
         store(row + 8 * NEXT, meta[FREE])
         meta[FREE] = slot + 1
+    meta[UNLINKED] = 0
+    clear(meta.ctypes.data + 8 * RECENT, 8 * AHEAD)
 
 
 @inner
@@ -413,17 +503,24 @@ def append(meta: Meta, low: int, high: int, packed: Address, fields: int) -> Any
 
 @inner
 def read_fields(meta: Meta, row: Address, packed: Address) -> None:
-    """Give the fields as a packed row; strings are addresses into the heap, good until it changes."""
+    """Give the fields as a packed row; strings are addresses into the row and the heap, good until those change."""
+    read_copied(meta, row, row, packed)
+
+
+@inner
+def read_copied(meta: Meta, row: Address, origin: Address, packed: Address) -> None:
+    """The same of a row in scratch whose strings are those of `origin`, the row it was copied from."""
     store(packed, load(row + 8 * NULLS) & ~LIVE)
     for field in range(meta[FIELDS]):
         spec = meta[SPEC] + field * 8 * SPEC_WORDS
         into = packed + 8 * load(spec + 8)
-        word = load(row + 8 * load(spec + 16))
         if load(spec) >= STRING:
-            store(into, string_at(meta, word) if word else 0)
-            store(into + 8, word & 0xFFFFFFFF)
+            held = origin + 8 * load(spec + 16)
+            word = load(held)
+            store(into, string_at(meta, held) if word else 0)
+            store(into + 8, string_size(word))
         else:
-            store(into, word)
+            store(into, load(row + 8 * load(spec + 16)))
 
 
 @inner
@@ -434,9 +531,9 @@ def same_fields(meta: Meta, row: Address, packed: Address) -> Any:
     for field in range(meta[FIELDS]):
         spec = meta[SPEC] + field * 8 * SPEC_WORDS
         given = packed + 8 * load(spec + 8)
-        held = load(row + 8 * load(spec + 16))
+        held = row + 8 * load(spec + 16)
         if load(spec) < STRING:
-            if held != load(given):
+            if load(held) != load(given):
                 return False
         else:
             if not same_string(meta, held, given):
@@ -445,12 +542,14 @@ def same_fields(meta: Meta, row: Address, packed: Address) -> Any:
 
 
 @inner
-def same_string(meta: Meta, held: int, given: Address) -> Any:
-    """Is a string of the heap, by its reference, that of a packed field?"""
-    length = load(given + 8)
-    if held & 0xFFFFFFFF != length:
+def same_string(meta: Meta, held: Address, given: Address) -> Any:
+    """Is the string of a field that of a packed one?"""
+    word, length = load(held), load(given + 8)
+    if string_size(word) != length:
         return False
-    return length == 0 or _same_bytes(string_at(meta, held), load(given), length)
+    if length <= SHORT_BYTES:
+        return length == 0 or _short(load(given), length) == word
+    return _same_bytes(string_at(meta, held), load(given), length)
 
 
 @inner
@@ -486,11 +585,13 @@ def row_hash(meta: Meta, row: Address) -> Any:
         if load(spec) < STRING:
             v0, v1, v2, v3 = take_word(v0, v1, v2, v3, np.uint64(word))
             continue
-        length = word & 0xFFFFFFFF
+        length = string_size(word)
         v0, v1, v2, v3 = take_word(v0, v1, v2, v3, np.uint64(length))
-        if length:
+        if word < 0:
+            v0, v1, v2, v3 = take_word(v0, v1, v2, v3, np.uint64(word & _SHORT_TEXT))
+        elif word:
             # Units are zeroed beyond the string's end, so whole words can be taken.
-            place = string_at(meta, word)
+            place = unit_at(meta, word >> 32)
             for at in range(0, length, 8):
                 v0, v1, v2, v3 = take_word(v0, v1, v2, v3, load_word(place + at))
     v2 ^= np.uint64(0xEE)
@@ -534,7 +635,7 @@ def page_size(meta: Meta, slot: Any) -> Any:
             for field in range(meta[FIELDS] if meta[STRINGS] else 0):
                 spec = meta[SPEC] + field * 8 * SPEC_WORDS
                 if load(spec) >= STRING:
-                    size += (load(row + 8 * load(spec + 16)) & 0xFFFFFFFF) + 7 & ~7
+                    size += string_size(load(row + 8 * load(spec + 16))) + 7 & ~7
     return size
 
 
@@ -560,11 +661,12 @@ def page_encoded(meta: Meta, slot: Any) -> None:
             spec = meta[SPEC] + field * 8 * SPEC_WORDS
             word = load(row + 8 * load(spec + 16))
             if load(spec) >= STRING:
-                length = word & 0xFFFFFFFF
-                if length:
-                    padded = length + 7 & ~7
-                    copy(strings, string_at(meta, word), padded)
-                    strings += padded
+                length = string_size(word)
+                if word < 0:
+                    store(strings, word & _SHORT_TEXT)
+                elif word:
+                    copy(strings, unit_at(meta, word >> 32), length + 7 & ~7)
+                strings += length + 7 & ~7
                 word = length
             store(at + 24 + 8 * field, word)
         at = strings

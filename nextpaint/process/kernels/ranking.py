@@ -37,6 +37,7 @@ from nextpaint.process.kernels.paged import (
     room_for,
     row_at,
     string_at,
+    string_size,
     touch,
     unlink,
     write_fields,
@@ -54,12 +55,12 @@ KIND, FIELD, WORD_AT, DOWN, NULLS_FIRST = range(5)
 
 
 @inner
-def _texts_compared(meta: Any, given: Any, reference: int) -> Any:
-    """A packed string with one of the heap, as bytes."""
-    left, right = load(given + 8), reference & 0xFFFFFFFF
+def _texts_compared(meta: Any, given: Any, held: Any) -> Any:
+    """A packed string with that of a field, as bytes."""
+    left, right = load(given + 8), string_size(load(held))
     shared = min(left, right)
     if shared > 0:
-        difference = compared(load(given), string_at(meta, reference), shared)
+        difference = compared(load(given), string_at(meta, held), shared)
         if difference != 0:
             return difference
     return left - right
@@ -90,7 +91,7 @@ def ranks_before(meta: Any, order: Any, packed: Any, row: Any) -> Any:
         if left_null:
             continue
         if kind >= STRING:
-            difference = _texts_compared(meta, given, load(held))
+            difference = _texts_compared(meta, given, held)
         elif kind == REAL:
             difference = _reals_compared(load_real(given), load_real(held))
         else:

@@ -37,6 +37,7 @@ from nextpaint.process.kernels.paged import (
     is_live,
     lacking,
     next_slot,
+    read_copied,
     read_fields,
     room_for,
     row_at,
@@ -466,8 +467,8 @@ def slices_opened(
     count[0] = 0
     while group < ends.size:
         low = ends[group - 1] if group else 0
-        high, stop = low, ends[group]
-        copy(held, row_at(meta, slots[low]), 8 * (FIRST_FIELD + meta[FIELDS]))
+        high, stop, first = low, ends[group], row_at(meta, slots[low])
+        copy(held, first, 8 * (FIRST_FIELD + meta[FIELDS]))
         _emptied(meta, held, program, window)
         end = _still_open(window, _first_end(window, _begin_at(meta, slots, low)), watermark)
         while low < stop:
@@ -491,7 +492,7 @@ def slices_opened(
                 return group
             store(held + 8 * FIRST_FIELD, end)
             store(held + 8 * FIRST_FIELD + 8, begin)
-            read_fields(meta, held, out[made].ctypes.data)
+            read_copied(meta, held, first, out[made].ctypes.data)
             made += 1
             end += window[STEP]
         count[0] = made

@@ -50,7 +50,7 @@ def _same_row(meta: Any, row: Any, packed: Any, clock: int) -> Any:
         if field == clock:
             continue
         if kind >= STRING:
-            if not same_string(meta, load(held), given):
+            if not same_string(meta, held, given):
                 return False
         elif load(held) != load(given) and (kind != REAL or load_real(held) != load_real(given)):
             return False

@@ -1,7 +1,8 @@
 """Event-time temporal join: left rows wait in one table, the versions of right keys are rows of another.
 
-A left row is found by its timer; the versions of a right key share its hash. At one seq: left rows, right rows, left
-marks, right marks, as `operators.protocol.merged` has it.
+A left row is found by its timer; the versions of a right key share its hash, and are in their bucket in the order of
+their times, the newest first, so that the one to join is mostly the first that is looked at. At one seq: left rows,
+right rows, left marks, right marks, as `operators.protocol.merged` has it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from nextpaint.process.kernels.both_inputs import (
     mark_of_both,
     next_of_both,
 )
-from nextpaint.process.kernels.memory import clear, load, prefetch, store
+from nextpaint.process.kernels.memory import clear, load, store
 from nextpaint.process.kernels.packing import absorb_keys, hash_begun, hash_ended, placed
 from nextpaint.process.kernels.paged import (
     AHEAD,
@@ -33,10 +34,13 @@ from nextpaint.process.kernels.paged import (
     append,
     find,
     find_next,
+    foresee,
     foresee_bucket,
     foresee_row,
+    foresee_slot,
     lacking,
     read_fields,
+    rehung,
     row_at,
     touch,
     unlink,
@@ -46,15 +50,14 @@ from nextpaint.process.kernels.timers import (
     COUNT,
     ORDER,
     coming,
-    first_order,
-    first_slot,
+    first_at,
     first_time,
     pop,
     push,
     room_for_timers,
 )
 from nextpaint.record.columns import DELETE, UPDATE_AFTER, UPDATE_BEFORE
-from nextpaint.record.compiled import inner, kernel
+from nextpaint.record.compiled import inlined, inner, kernel
 
 Words = npt.NDArray[np.int64]
 Kinds = npt.NDArray[np.int8]
@@ -66,7 +69,7 @@ LEFT_TIME, LEFT_FIELD, LEFT_FIELDS, KEYS, FIELDS, COLUMNS_AT, WIDTH, OUTER, LINK
 LINKS = 2  # of a waiting row: the hash of its right key
 
 
-@inner
+@inlined
 def _linked(meta: Any, join: Any, slot: int, rows: Any, at: int, keys: Any) -> None:
     """Note the hash of a left row's right key beside it."""
     low, high = hash_ended(absorb_keys(hash_begun(), rows, at, keys))
@@ -75,13 +78,12 @@ def _linked(meta: Any, join: Any, slot: int, rows: Any, at: int, keys: Any) -> N
     store(link + 8, high)
 
 
-@inner
+@inlined
 def _foresee_due(meta: Any, versions: Any, queue: Any, join: Any) -> None:
     """Let what rows need that leave soon be on its way into the cache: the row, the bucket of its version, that."""
     slot = coming(queue, 3 * AHEAD)
     if slot >= 0:
-        prefetch(row_at(meta, slot))
-        prefetch(row_at(meta, slot) + 8 * join[LINK])
+        foresee_slot(meta, slot)
     slot = coming(queue, 2 * AHEAD)
     if slot >= 0:
         foresee_bucket(versions, load(row_at(meta, slot) + 8 * join[LINK]))
@@ -90,7 +92,7 @@ def _foresee_due(meta: Any, versions: Any, queue: Any, join: Any) -> None:
         foresee_row(versions, load(row_at(meta, slot) + 8 * join[LINK]))
 
 
-@inner
+@inlined
 def _left_taken(
     meta: Any, queue: Any, cursor: Any, join: Any, rows: Any, kinds: Any, seq: Any, keys: Any, ordinals: Any
 ) -> Any:  # fmt: skip
@@ -123,21 +125,30 @@ def _left_taken(
 
 @inner
 def _version_at(versions: Any, low: int, high: int, time: int, place: int) -> Any:
-    """The newest version of a key at or before a time; -1: none."""
-    found, newest = -1, np.int64(0)
+    """The newest version of a key at or before a time; -1: none. `place`: the word of a row that is its time."""
     slot = find(versions, low, high)
-    while slot >= 0:
-        this = load(row_at(versions, slot) + 8 * place)
-        if this <= time and (found < 0 or this > newest):
-            found, newest = slot, this
+    while slot >= 0 and load(row_at(versions, slot) + 8 * place) > time:
         slot = find_next(versions, slot)
-    return found
+    return slot
 
 
-@inner
+@inlined
+def _in_order(versions: Any, slot: int, place: int) -> None:
+    """Put a version that was just added behind those of its key that are newer."""
+    time, newer = load(row_at(versions, slot) + 8 * place), -1
+    other = find_next(versions, slot)
+    while other >= 0 and load(row_at(versions, other) + 8 * place) > time:
+        newer = other
+        other = find_next(versions, other)
+    if newer >= 0:
+        rehung(versions, slot, newer)
+
+
+@inlined
 def _right_taken(versions: Any, cursor: Any, join: Any, rows: Any, digests: Any, kinds: Any) -> Any:
     """Add a version and drop those no left row can ask for any more; False when room lacks."""
     at, keys = cursor[RIGHT_ROW], join[KEYS]
+    foresee(versions, digests, at)
     low, high = digests[at, 0], digests[at, 1]
     after = at + 1
     paired = kinds[at] == UPDATE_BEFORE and after < rows.shape[0] and kinds[after] == UPDATE_AFTER
@@ -157,27 +168,30 @@ def _right_taken(versions: Any, cursor: Any, join: Any, rows: Any, digests: Any,
         if not touch(versions, old):
             return False
         unlink(versions, old)
-    if append(versions, low, high, rows[at].ctypes.data, join[FIELDS]) < 0:
+    slot = append(versions, low, high, rows[at].ctypes.data, join[FIELDS])
+    if slot < 0:
         return False
+    _in_order(versions, slot, place)
     kept = _version_at(versions, low, high, cursor[WATERMARK], place)
-    while kept >= 0:
-        time = load(row_at(versions, kept) + 8 * place)
-        older = _version_at(versions, low, high, time - 1, place)
-        if older < 0:
-            break
+    older = find_next(versions, kept) if kept >= 0 else -1
+    while older >= 0:
         if not touch(versions, older):
             return False
         unlink(versions, older)
+        older = find_next(versions, kept)
     cursor[RIGHT_ROW] += 1
     return True
 
 
-@inner
+@inlined
 def _released(meta: Any, versions: Any, queue: Any, join: Any, cursor: Any, due: Any) -> None:
     """The left rows whose time has come into `due`, in the order they came in."""
     count = 0
-    while queue[COUNT] and first_time(queue) <= cursor[WATERMARK]:
-        due[2 * count], due[2 * count + 1] = first_order(queue), first_slot(queue)
+    while queue[COUNT]:
+        first = first_at(queue)
+        if load(first) > cursor[WATERMARK]:
+            break
+        due[2 * count], due[2 * count + 1] = load(first + 8), load(first + 16)
         count += 1
         pop(queue)
         _foresee_due(meta, versions, queue, join)
@@ -208,7 +222,7 @@ def _paired(meta: Any, versions: Any, join: Any, slot: int, keys: Any, out: Any,
     return found >= 0 or join[OUTER] != 0
 
 
-@inner
+@inlined
 def _joined(meta: Any, versions: Any, cursor: Any, join: Any, slot: int, keys: Any, out: Any, right: Any) -> Any:
     """Put a left row out with its version; False when room lacks."""
     if not touch(meta, slot):
@@ -286,6 +300,13 @@ def temporal_waiting(
         if slot >= 0 and _paired(meta, versions, join, slot, left_keys, out, out_right, count):
             count += 1
     return count
+
+
+@kernel("void(int64[::1], const int64[::1])")
+def versions_ordered(versions: Words, slots: Words) -> None:
+    """Put versions that were loaded in order in their buckets; `slots`: all, the oldest first."""
+    for at in range(slots.size):
+        rehung(versions, slots[at], -1)
 
 
 @kernel("void(const int64[::1], int64[::1], const int64[::1], const int64[::1], const int64[:,::1], int64[:,::1])")

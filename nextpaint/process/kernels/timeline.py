@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextpaint.process.kernels.memory import compared, load
-from nextpaint.process.kernels.paged import FIRST_FIELD, NULLS, SPEC, SPEC_WORDS, STRING, row_at, string_at
+from nextpaint.process.kernels.paged import FIRST_FIELD, NULLS, SPEC, SPEC_WORDS, STRING, row_at, string_at, string_size
 from nextpaint.record.columns import IDLE
 from nextpaint.record.compiled import inner
 
@@ -85,7 +85,7 @@ def _ranked(kind: int, null: bool, word: int) -> Any:
     if null:
         return 1
     if kind >= STRING:
-        return 0 if kind == STRING and word & 0xFFFFFFFF < 32 else 2
+        return 0 if kind == STRING and string_size(word) < 32 else 2
     return _class_of(word) if kind == 0 else 2
 
 
@@ -95,7 +95,8 @@ def keys_compared(meta: Any, left: Any, right: Any, first: int, fields: int) -> 
     left_nulls, right_nulls = load(left + 8 * NULLS), load(right + 8 * NULLS)
     for field in range(first, first + fields):
         kind = load(meta[SPEC] + field * 8 * SPEC_WORDS)
-        a, b = load(left + 8 * (FIRST_FIELD + field)), load(right + 8 * (FIRST_FIELD + field))
+        left_at, right_at = left + 8 * (FIRST_FIELD + field), right + 8 * (FIRST_FIELD + field)
+        a, b = load(left_at), load(right_at)
         null = left_nulls >> field & 1 != 0
         difference = _ranked(kind, null, a) - _ranked(kind, right_nulls >> field & 1 != 0, b)
         if difference != 0:
@@ -104,10 +105,10 @@ def keys_compared(meta: Any, left: Any, right: Any, first: int, fields: int) -> 
             continue
         if kind < STRING:
             return -1 if a < b else 1
-        size = a & 0xFFFFFFFF
-        if size != b & 0xFFFFFFFF:
-            return size - (b & 0xFFFFFFFF)
-        difference = compared(string_at(meta, a), string_at(meta, b), size)
+        size = string_size(a)
+        if size != string_size(b):
+            return size - string_size(b)
+        difference = compared(string_at(meta, left_at), string_at(meta, right_at), size)
         if difference != 0:
             return difference
     return 0
@@ -147,6 +148,11 @@ def slots_sorted(meta: Any, due: Any, begin: int, count: int, first: int, fields
 @inner
 def sorted_pairs(due: Any, count: int) -> None:
     """Sort `count` pairs of words at the start of `due` by their first; behind them is scratch for as many."""
+    ordered = 1
+    while ordered < count and due[2 * ordered - 2] <= due[2 * ordered]:
+        ordered += 1
+    if ordered >= count:
+        return
     width = 1
     while width < count:
         for low in range(0, count, 2 * width):

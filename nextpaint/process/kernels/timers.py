@@ -99,26 +99,27 @@ def _heap_is_first(queue: Queue) -> Any:
 
 
 @inner
-def _first(queue: Queue) -> Any:
+def first_at(queue: Queue) -> Any:
+    """Where the first timer is; there is one. Its words are time, order, slot."""
     return _at(queue, 0) if _heap_is_first(queue) else _in_ring(queue, queue[HEAD])
 
 
 @inner
 def first_time(queue: Queue) -> Any:
     """The time of the first timer; there is one."""
-    return load(_first(queue))
+    return load(first_at(queue))
 
 
 @inner
 def first_slot(queue: Queue) -> Any:
     """The slot of the first timer; there is one."""
-    return load(_first(queue) + 16)
+    return load(first_at(queue) + 16)
 
 
 @inner
 def first_order(queue: Queue) -> Any:
     """The order of the first timer; there is one."""
-    return load(_first(queue) + 8)
+    return load(first_at(queue) + 8)
 
 
 @inner

@@ -92,7 +92,8 @@ class TypedTemporalJoin(TemporalJoin):
     def restore(self) -> None:
         self._clock.restore()
         self._waits = {}
-        cell = self._left
+        cell, versions, time = self._left, self._versions, len(self._node.right_keys)
+        temporal.versions_ordered(versions.meta, ordered(versions.words((time,)), (0,)))
         slots = ordered(cell.words((0, 1)), (0, 1))
         self._timeline.armed(len(slots))
         packed = np.empty((1, cell.packing.width), np.int64)
