@@ -16,21 +16,19 @@ import sys
 from typing import Any
 
 import numpy as np
-from numba import types
 
-from nextpaint.record.compiled import inner, kernel, long_at
+from nextpaint.record.compiled import inner, instruction, kernel, long_at
 
 _EINTR, _EINVAL, _ENOSPC, _MONOTONIC = 4, 22, 28, 1  # of errno.h and time.h
 _COMMAND_BYTES, _RESULT_BYTES = 32, 16
 SCRATCH_WORDS = 8
 
 if sys.platform == "linux":
-    _buffer_call = types.int64(types.int32, types.intp, types.uintp)
-    _read: Any = types.ExternalFunction("read", _buffer_call)
-    _write: Any = types.ExternalFunction("write", _buffer_call)
-    _fdatasync: Any = types.ExternalFunction("fdatasync", types.int32(types.int32))
-    _clock_gettime: Any = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.intp))
-    _errno_location: Any = types.ExternalFunction("__errno_location", types.intp())
+    _read = instruction("libc_read")
+    _write = instruction("libc_write")
+    _fdatasync = instruction("libc_fdatasync")
+    _clock_gettime = instruction("libc_clock_gettime")
+    _errno_location = instruction("libc_errno_location")
 
     @inner
     def _errno() -> int:

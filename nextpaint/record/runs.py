@@ -17,9 +17,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nextpaint.record.ahead import prefetch
 from nextpaint.record.codec import HEADER_BYTES, Bytes, Record, decode_batch, opened_batch
-from nextpaint.record.compiled import byte_at, inner, kernel
+from nextpaint.record.compiled import byte_at, inner, kernel, prefetch
 from nextpaint.record.views import ByteArray
 
 Places = npt.NDArray[np.int64]  # per record: start and length of the key, start and length of the value

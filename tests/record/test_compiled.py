@@ -1,13 +1,20 @@
 """Kernels: one signature each, machine code kept per content of the sources it was made from."""
 
+import contextlib
+import math
+import os
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numba.core.errors import TypingError
 
 from nextpaint.record import compiled
+from nextpaint.record.durable import SCRATCH_WORDS, commit_all
 
 
 @compiled.inner
@@ -20,10 +27,34 @@ def multiply_add(a, b, c):
     return _multiplied(a, b, c)
 
 
-@compiled.kernel("int64(const uint8[::1], int64[:,::1], int64)", allocates=True)
+@compiled.kernel("int64(const uint8[::1], int64[:,::1], int64)")
 def counted(data, into, value):
     into[0, 0] = value
-    return np.sum(data == value)
+    found = 0
+    for each in data:
+        found += each == value
+    return found
+
+
+@compiled.kernel("uint64(uint64)")
+def word(value):
+    return value
+
+
+@compiled.kernel("float64(float64)")
+def real(value):
+    return value
+
+
+@compiled.kernel("boolean(boolean, int64)")
+def both(truth, number):
+    return truth and number > 0
+
+
+@compiled.kernel("void(const int16[::1], boolean[::1])")
+def negative(values, found):
+    for at in range(len(values)):
+        found[at] = values[at] < 0
 
 
 def test_a_read_only_array_is_accepted_where_nothing_is_written():
@@ -31,19 +62,108 @@ def test_a_read_only_array_is_accepted_where_nothing_is_written():
     assert counted(np.frombuffer(b"abca", np.uint8), into, 97) == 2
     assert into[0, 0] == 97
     into.setflags(write=False)
-    with pytest.raises(TypeError, match="No matching definition"):
+    with pytest.raises(
+        TypeError, match="kernel counted: argument 2 is no C-contiguous writeable array of int64 in 2 dim"
+    ):
         counted(np.frombuffer(b"abca", np.uint8), into, 97)
 
 
-def test_other_types_are_refused_and_nothing_is_compiled_for_them():
-    with pytest.raises(TypeError, match="No matching definition"):
-        counted(np.zeros(3, np.float32), np.zeros((1, 1), np.int64), 0)
+class Mine(np.ndarray):
+    """An array that may mean something else by its memory."""
 
 
-def test_a_kernel_that_allocates_has_to_say_so():
-    silent = compiled.Kernel(lambda size: np.zeros(size).sum(), "float64(int64)")
+@pytest.mark.parametrize(
+    "data",
+    [
+        np.zeros(3, np.float32), np.zeros(3, np.int8), np.zeros((3, 1), np.uint8), np.zeros(6, np.uint8)[::2], b"abc",
+        None, np.zeros(3, np.uint8).view(Mine), [1, 2], np.uint8(3), 7,
+    ],
+)  # fmt: skip
+def test_other_arrays_are_refused_and_nothing_is_compiled_for_them(data):
+    with pytest.raises(TypeError, match="argument 1 is no C-contiguous array of uint8 in 1 dimension"):
+        counted(data, np.zeros((1, 1), np.int64), 0)
+
+
+@pytest.mark.parametrize("values", [np.zeros(3, ">i2"), np.frombuffer(b"\0" * 7, np.int16, 3, 1)])
+def test_swapped_and_unaligned_numbers_are_refused(values):
+    with pytest.raises(TypeError, match="argument 1"):
+        negative(values, np.zeros(3, np.bool_))
+
+
+def test_every_name_of_a_width_is_that_width():
+    assert both(True, 3) is True
+    into = np.zeros((1, 1), np.longlong)
+    assert counted(np.zeros(3, np.uint8), into, 0) == 3
+    found = np.zeros(2, np.bool_)
+    assert negative(np.array([-1, 1], np.int16), found) is None
+    assert found.tolist() == [True, False]
+
+
+@given(st.integers(0, 2**64 - 1), st.floats(), st.booleans(), st.integers(-(2**63), 2**63 - 1))
+def test_numbers_go_in_and_come_out_as_they_are(whole, number, truth, signed):
+    assert word(whole) == whole
+    assert np.array(real(number)).tobytes() == np.array(number).tobytes() or number != number
+    assert both(truth, signed) is (truth and signed > 0)
+    assert both(np.bool_(truth), np.int64(signed)) is (truth and signed > 0)
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda: both(True, 2**63), OverflowError), (lambda: both(True, 1.5), TypeError),
+        (lambda: both(True), TypeError), (lambda: both(True, 1, 2), TypeError),
+        (lambda: word(-1), OverflowError), (lambda: word("1"), TypeError),
+        (lambda: real("1.0"), TypeError), (lambda: both(np.zeros(2), 1), ValueError),
+    ],
+)  # fmt: skip
+def test_what_is_no_such_number_is_refused(call, error):
+    with pytest.raises(error):
+        call()
+
+
+def test_arguments_and_results_are_counted_right():
+    """Ten thousand calls and refusals leave as many references as there were."""
+    data, into = np.zeros(3, np.uint8), np.zeros((1, 1), np.int64)
+    big = 2**63 + 1
+    watched = (data, into, big, None, data.dtype, TypeError)
+    before = [sys.getrefcount(each) for each in watched]
+    for _ in range(10_000):
+        counted(data, into, 0)
+        word(big)
+        with contextlib.suppress(TypeError):
+            counted(into, into, 0)
+        negative(np.zeros(1, np.int16), np.zeros(1, np.bool_))
+    after = [sys.getrefcount(each) for each in watched]
+    assert all(abs(old - new) < 100 for old, new in zip(before, after, strict=True))
+
+
+def test_the_interpreter_runs_while_a_kernel_does():
+    """Both wait for each other through a pipe: with the lock held neither would go on."""
+    words = np.zeros(SCRATCH_WORDS, np.int64)
+    commands, results = os.pipe(), os.pipe()
+    served = []
+    thread = threading.Thread(target=lambda: served.append(commit_all(commands[0], results[1], words)))
+    thread.start()
+    os.close(commands[1])
+    thread.join(60)
+    assert served == [0]
+    for each in (commands[0], *results):
+        os.close(each)
+
+
+def test_a_kernel_makes_no_arrays():
     with pytest.raises(TypingError):
-        silent(3)
+        compiled.Kernel(lambda size: np.zeros(size).sum(), "float64(int64)")(3)
+
+
+def test_a_kernel_gives_no_array():
+    with pytest.raises(TypeError, match="the result cannot be of type"):
+        compiled.Kernel(lambda data: data, "int64[::1](int64[::1])")(np.zeros(1, np.int64))
+
+
+def test_what_only_numba_has_is_refused_before_it_is_linked():
+    with pytest.raises(TypeError, match="needs numba_ldexp"):
+        compiled.Kernel(lambda value: math.ldexp(value, 2), "float64(float64)")(1.0)
 
 
 def test_no_product_is_fused_with_a_sum():
@@ -84,11 +204,17 @@ def test_sources_that_change_after_the_import_are_not_taken_for_those_of_a_kerne
     compiled._source.cache_clear()
     assert compiled.digest("nextpaint.test_upper") != imported
     monkeypatch.setattr(compiled, "folder", lambda: tmp_path)
-    monkeypatch.setattr(compiled, "njit", lambda *_, **__: lambda function: function)
-    monkeypatch.setattr(compiled.numba.config, "CACHE_DIR", "")
-    twice.compile()
-    assert compiled.numba.config.CACHE_DIR == str(tmp_path / imported)
+    assert twice(21) == 42
+    assert [each.name for each in tmp_path.iterdir() if each.is_dir()] == [imported]
     compiled.digest.cache_clear()
+
+
+def test_machine_code_is_made_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(compiled, "folder", lambda: tmp_path)
+    assert compiled.Kernel(word.function, "uint64(uint64)")(7) == 7
+    monkeypatch.setattr("nextpaint.record.compiling.object_code", None)
+    again = compiled.Kernel(word.function, "uint64(uint64)")
+    assert again._object_code() == next(tmp_path.glob("*/word_*.o")).read_bytes()
 
 
 def test_the_place_of_machine_code_can_be_chosen(monkeypatch, tmp_path):

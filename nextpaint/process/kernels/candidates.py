@@ -13,15 +13,19 @@ import numpy as np
 from nextpaint.record.compiled import kernel
 
 
-@kernel("int64[:, ::1](const int64[::1], const int64[::1], const int64[::1])", allocates=True)
 def union(slots: Any, ends: Any, bits: Any) -> Any:
     """Lists of slots stand end to end in `slots`, list i up to `ends[i]`. Row 0: each slot once, the lists taking turns
     place by place; row 1: the sum of 1 << bits[i] over the lists that hold it."""
-    size = 64
-    while size < 2 * len(slots):
-        size *= 2
-    where = np.full(size, -1, np.int64)  # open addressing: a slot's place in what was found
+    size = max(64, 1 << (2 * len(slots) - 1).bit_length()) if len(slots) else 64
     found = np.empty((2, len(slots)), np.int64)
+    count = _union(slots, ends, bits, np.full(size, -1, np.int64), found)
+    return np.ascontiguousarray(found[:, :count])
+
+
+@kernel("int64(const int64[::1], const int64[::1], const int64[::1], int64[::1], int64[:, ::1])")
+def _union(slots: Any, ends: Any, bits: Any, where: Any, found: Any) -> int:
+    """Fills the first columns of `found`; how many. `where`: -1, a power of two at least twice as many as slots."""
+    size = len(where)  # open addressing: a slot's place in what was found
     count = 0
     longest = 0
     start = 0
@@ -43,9 +47,7 @@ def union(slots: Any, ends: Any, bits: Any) -> Any:
                     count += 1
                 found[1, where[at]] |= np.int64(1) << bits[index]
             start = ends[index]
-    kept = np.empty((2, count), np.int64)
-    kept[:, :] = found[:, :count]
-    return kept
+    return count
 
 
 @kernel("boolean(float64[:, ::1], boolean[:, ::1])")

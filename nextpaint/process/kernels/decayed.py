@@ -16,20 +16,27 @@ is left out. V is 64 bits and wraps, which does not depend on the order either.
 
 from __future__ import annotations
 
-import math
 from math import ldexp
 
 import numpy as np
 
 from nextpaint.process.kernels.exact_math import FloatArray, exp2
 from nextpaint.record.columns import IntArray
-from nextpaint.record.compiled import kernel
+from nextpaint.record.compiled import instruction, kernel
+
+_ldexp = instruction("libc_ldexp")
+_HALVINGS_MAX = 4096  # nothing is left of any double
 
 
-@kernel("float64[::1](const float64[::1], const int64[::1], int64, int64, float64)", allocates=True)
 def faded_values(values: FloatArray, anchors: IntArray, as_of: int, half_life: int, faded: float) -> FloatArray:
     """Each value halved for every whole half-life since its anchor, and times `faded`; as it is from its anchor on."""
     made = np.empty_like(values)
+    _fade(values, anchors, as_of, half_life, faded, made)
+    return made
+
+
+@kernel("void(const float64[::1], const int64[::1], int64, int64, float64, float64[::1])")
+def _fade(values: FloatArray, anchors: IntArray, as_of: int, half_life: int, faded: float, made: FloatArray) -> None:
     last, halvings, scale = np.int64(as_of), 0, 1.0
     for at in range(len(values)):
         if anchors[at] >= as_of:
@@ -38,12 +45,11 @@ def faded_values(values: FloatArray, anchors: IntArray, as_of: int, half_life: i
         if anchors[at] != last:  # most were written in the same bucket as the one before
             last = anchors[at]
             halvings = (as_of - last) // half_life
-            scale = math.ldexp(1.0, -halvings)
+            scale = _ldexp(1.0, np.int32(-min(halvings, _HALVINGS_MAX)))
         if halvings <= _WHOLE_SCALES:  # the scale is a normal number, so one rounding at most, as `ldexp` has it
             made[at] = values[at] * faded * scale
         else:
-            made[at] = math.ldexp(values[at] * faded, -min(halvings, 4096))
-    return made
+            made[at] = _ldexp(values[at] * faded, np.int32(-min(halvings, _HALVINGS_MAX)))
 
 
 Buckets = tuple[tuple[int, int], ...]

@@ -15,11 +15,6 @@ from nextpaint.record.compiled import kernel
 NEAR_ZERO = float(np.float32(1e-35))
 
 
-@kernel(
-    "float64[::1](const float64[:, ::1], const int64[::1], const int64[::1], const float64[::1], const int64[::1], "
-    "const int64[::1], const float64[::1], const uint8[::1], boolean, float64)",
-    allocates=True,
-)
 def sums(
     matrix: Any, roots: Any, feature: Any, threshold: Any, left: Any, right: Any, value: Any, flags: Any, narrow: bool,
     base: float,
@@ -28,6 +23,18 @@ def sums(
     strictly below goes left, and sums are float32; then matrix, thresholds and leaves hold float32 numbers. Trees are
     checked: every node is reached once."""
     found = np.empty(len(matrix))
+    _sum(matrix, roots, feature, threshold, left, right, value, flags, narrow, base, found)
+    return found
+
+
+@kernel(
+    "void(const float64[:, ::1], const int64[::1], const int64[::1], const float64[::1], const int64[::1], "
+    "const int64[::1], const float64[::1], const uint8[::1], boolean, float64, float64[::1])"
+)
+def _sum(
+    matrix: Any, roots: Any, feature: Any, threshold: Any, left: Any, right: Any, value: Any, flags: Any, narrow: bool,
+    base: float, found: Any,
+) -> None:  # fmt: skip
     for row in range(len(matrix)):
         total = base
         for tree in range(len(roots)):
@@ -54,4 +61,3 @@ def sums(
             if narrow:
                 total = np.float64(np.float32(total))  # the same as adding in float32
         found[row] = total
-    return found

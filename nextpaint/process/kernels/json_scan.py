@@ -11,11 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-from nextpaint.record.compiled import byte_at, inlined, inner, put_byte, word_at
+from nextpaint.record.compiled import byte_at, inlined, inner, instruction, put_byte, word_at
 
 _NESTING_MAX = 60  # of skipped values: one bit each
 
@@ -27,54 +24,11 @@ HIGH_BITS = np.uint64(0x8080808080808080)
 NO_BITS = np.uint64(0)
 
 
-def _first_bit(typing: Any, word: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.int64(types.uint64), generate
-
-
-first_bit: Any = intrinsic(_first_bit)  # the number of the lowest bit that is set, of at least one
-
-
-def _special_of_32(typing: Any, address: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vector = ir.VectorType(ir.IntType(8), 32)
-        data = builder.load(builder.inttoptr(arguments[0], vector.as_pointer()))
-        data.align = 1
-
-        def all_of(byte: int) -> Any:
-            return ir.Constant(vector, [byte] * 32)
-
-        below = builder.icmp_signed("<", data, all_of(32))  # signed: what is above ASCII is negative
-        marks = builder.or_(builder.icmp_signed("==", data, all_of(34)), builder.icmp_signed("==", data, all_of(92)))
-        return builder.zext(builder.bitcast(builder.or_(below, marks), ir.IntType(32)), ir.IntType(64))
-
-    return types.uint64(types.int64), generate
-
-
-def _copy_32(typing: Any, source: Any, to: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        place = ir.VectorType(ir.IntType(8), 32).as_pointer()
-        data = builder.load(builder.inttoptr(arguments[0], place))
-        data.align = 1
-        builder.store(data, builder.inttoptr(arguments[1], place)).align = 1
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), generate
-
-
-def _leading_zeros(typing: Any, word: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.int64(types.uint64), generate
-
-
-leading_zeros: Any = intrinsic(_leading_zeros)  # how many bits are clear above the highest, of at least one
-copy_32: Any = intrinsic(_copy_32)  # 32 bytes from one address to another
+first_bit = instruction("first_bit")  # the number of the lowest bit that is set, of at least one
+leading_zeros = instruction("leading_zeros")  # how many bits are clear above the highest, of at least one
+copy_32 = instruction("copy_32")  # 32 bytes from one address to another
 # Of the 32 bytes at an address, a bit for each that is a quote, a backslash, a control character or above ASCII.
-special_of_32: Any = intrinsic(_special_of_32)
+special_of_32 = instruction("special_of_32")
 
 
 @inner

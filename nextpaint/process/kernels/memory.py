@@ -9,60 +9,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from nextpaint.record.ahead import prefetch as prefetch
-from nextpaint.record.compiled import inner
+from nextpaint.record.compiled import inner, instruction
+from nextpaint.record.compiled import prefetch as prefetch
 
-
-def _loader(result: Any, word: Any, align: int) -> Any:
-    def typed(typing: Any, address: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            value = builder.load(builder.inttoptr(args[0], word.as_pointer()))
-            value.align = align
-            return value
-
-        return result(types.int64), generate
-
-    return intrinsic(typed)
-
-
-def _storer(argument: Any, word: Any, align: int) -> Any:
-    def typed(typing: Any, address: Any, value: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            stored = builder.store(args[1], builder.inttoptr(args[0], word.as_pointer()))
-            stored.align = align
-            return context.get_dummy_value()
-
-        return types.void(types.int64, argument), generate
-
-    return intrinsic(typed)
-
-
-def _copying(typing: Any, into: Any, source: Any, size: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        byte = ir.IntType(8).as_pointer()
-        places = [builder.inttoptr(each, byte) for each in args[:2]]
-        cgutils.raw_memcpy(builder, *places, args[2], 1, align=1)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.int64), generate
-
-
-load = _loader(types.int64, ir.IntType(64), 8)
-load_word = _loader(types.uint64, ir.IntType(64), 8)
-load_real = _loader(types.float64, ir.DoubleType(), 8)
-load_half = _loader(types.int32, ir.IntType(32), 4)
-load_part = _loader(types.uint32, ir.IntType(32), 1)  # four bytes at any address
-load_byte = _loader(types.uint8, ir.IntType(8), 1)
-store = _storer(types.int64, ir.IntType(64), 8)
-store_word = _storer(types.uint64, ir.IntType(64), 8)
-store_real = _storer(types.float64, ir.DoubleType(), 8)
-store_half = _storer(types.int32, ir.IntType(32), 4)
-copy: Any = intrinsic(_copying)  # (into, source, bytes); the places do not overlap
+load = instruction("load")
+load_word = instruction("load_word")
+load_real = instruction("load_real")
+load_half = instruction("load_half")
+load_part = instruction("load_part")  # four bytes at any address, as uint32
+load_byte = instruction("load_byte")
+store = instruction("store")
+store_word = instruction("store_word")
+store_real = instruction("store_real")
+store_half = instruction("store_half")
+copy = instruction("copy")  # (into, source, bytes); the places do not overlap
 
 
 @inner

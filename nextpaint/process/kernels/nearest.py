@@ -7,11 +7,12 @@ order, in float64: the same bits on every machine.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from nextpaint.record.compiled import inner, kernel, making
+from nextpaint.record.compiled import inner, kernel
 
 
 @inner
@@ -31,19 +32,14 @@ def sift(heap: Any, count: int, value: float) -> None:
     heap[at] = value
 
 
-@making
-def best_first(places: Any, values: Any, count: Any) -> Any:
+def best_first(places: Any, values: Any, count: int) -> Any:
     """The `count` largest, with all that equal the last of them: row 0 places, row 1 values, largest first, equal ones
     in the order given."""
-    order = np.argsort(-values, kind="mergesort")
-    size = min(count, len(order))
-    while 0 < size < len(order) and values[order[size]] == values[order[size - 1]]:
-        size += 1
-    found = np.empty((2, size))
-    for index in range(size):
-        found[0, index] = places[order[index]]
-        found[1, index] = values[order[index]]
-    return found
+    order = np.argsort(-values, kind="stable")
+    ranked = values[order]
+    if 0 < count < len(order):
+        order = order[: count + int(np.count_nonzero(ranked[count:] == ranked[count - 1]))]
+    return np.stack((places[order], ranked[: len(order)]))
 
 
 @inner
@@ -75,8 +71,7 @@ def _against(matrix: Any, norms: Any, row: Any, seeds: Any, coefficients: Any) -
     return total / norms[row]
 
 
-@making
-def _search(matrix: Any, norms: Any, stretches: Any, direction: Any, count: Any) -> Any:
+def near_within(matrix: Any, norms: Any, stretches: Any, direction: Any, count: int) -> Any:
     """Rows of stretches [from, to), shape (n, 2), among which are the `count` of largest direction . row / norm, with
     all that equal the last of them, in the order they are looked at; none for a zero direction.
 
@@ -85,86 +80,73 @@ def _search(matrix: Any, norms: Any, stretches: Any, direction: Any, count: Any)
     sqrt(dimensions) at most. So whatever could be among the best lies within u sqrt(dimensions) of the last rounded
     best, and is given.
     """
-    dimensions, size = matrix.shape[1], 0
-    for stretch in range(len(stretches)):
-        size += stretches[stretch, 1] - stretches[stretch, 0]
+    dimensions, size = matrix.shape[1], int((stretches[:, 1] - stretches[:, 0]).sum())
     count = min(count, size)
-    peak = 0.0
-    for at in range(dimensions):
-        peak = max(peak, abs(direction[at]))
+    peak = float(np.abs(direction).max(initial=0.0))
     if not peak > 0.0 or count <= 0:
         return np.empty(0, np.int64)
     steps = min(8_191, (2**31 - 1) // (128 * dimensions))  # 128 * steps * dimensions fits in 32 bits
-    slack = np.sqrt(dimensions) * 1.0001  # in units; the little more is for the rounding of the arithmetic itself
-    query = np.empty(dimensions, np.int16)
-    for at in range(dimensions):
-        query[at] = np.int16(np.rint(direction[at] / peak * steps))
-    heap = np.full(count, -np.inf)
-    rows = np.empty(4 * count + 64, np.int64)
-    scores = np.empty(len(rows))
+    slack = math.sqrt(dimensions) * 1.0001  # in units; the little more is for the rounding of the arithmetic itself
+    query = np.rint(direction / peak * steps).astype(np.int16)
+    for room in (4 * count + 64, size):  # the second one where very many are about equal
+        rows = np.empty(room, np.int64)
+        held = _search(matrix, norms, stretches, query, slack, np.full(count, -np.inf), rows, np.empty(room))
+        if held >= 0:
+            break
+    return rows[:held].copy()
+
+
+@kernel(
+    "int64(const int8[:, ::1], const float64[::1], const int64[:, ::1], const int16[::1], float64, float64[::1], "
+    "int64[::1], float64[::1])"
+)
+def _search(
+    matrix: Any, norms: Any, stretches: Any, query: Any, slack: float, heap: Any, rows: Any, scores: Any
+) -> Any:
+    """Fills `rows` and their scores with what reaches the least of the best less the slack; how many, -1 if more than
+    fit may have to be kept. `heap`: as long as the best are many, of -inf."""
     held = 0
     for stretch in range(len(stretches)):
         for row in range(stretches[stretch, 0], stretches[stretch, 1]):
             total = np.int32(0)
-            for at in range(dimensions):
+            for at in range(matrix.shape[1]):
                 total = np.int32(total + np.int32(matrix[row, at]) * np.int32(query[at]))
             score = total / norms[row]
             if score < heap[0] - slack:
                 continue
             if held == len(rows):
                 held = _kept(rows, scores, held, heap[0] - slack)
-                if 2 * held > len(rows):
-                    more_rows, more_scores = np.empty(2 * len(rows), np.int64), np.empty(2 * len(rows))
-                    more_rows[:held], more_scores[:held] = rows[:held], scores[:held]
-                    rows, scores = more_rows, more_scores
+                if 2 * held > len(rows):  # else every few rows would look through all of them
+                    return -1
             rows[held], scores[held] = row, score
             held += 1
             if score > heap[0]:
-                sift(heap, count, score)
-    held = _kept(rows, scores, held, heap[0] - slack)
-    return rows[:held].copy()
+                sift(heap, len(heap), score)
+    return _kept(rows, scores, held, heap[0] - slack)
 
 
-@making
-def _every(matrix: Any) -> Any:
-    """All rows as one stretch."""
-    stretches = np.empty((1, 2), np.int64)
-    stretches[0, 0], stretches[0, 1] = 0, len(matrix)
-    return stretches
-
-
-@kernel(
-    "int64[::1](const int8[:, ::1], const float64[::1], const int64[:, ::1], const float64[::1], int64)", allocates=True
-)
-def near_within(matrix: Any, norms: Any, stretches: Any, direction: Any, count: int) -> Any:
-    """Rows of stretches [from, to), shape (n, 2), among which are the `count` of them that are nearest to a direction,
-    and their equals; in the order of the stretches."""
-    return _search(matrix, norms, stretches, direction, count)
-
-
-@kernel("int64[::1](const int8[:, ::1], const float64[::1], const float64[::1], int64)", allocates=True)
 def near(matrix: Any, norms: Any, direction: Any, count: int) -> Any:
     """Rows, ascending, among which are the `count` nearest to a direction and their equals."""
-    return _search(matrix, norms, _every(matrix), direction, count)
+    return near_within(matrix, norms, np.array([[0, len(matrix)]], np.int64), direction, count)
 
 
-@kernel(
-    "float64[:, ::1](const int8[:, ::1], const float64[::1], const int64[::1], const float64[::1], int64)",
-    allocates=True,
-)
 def nearest(matrix: Any, norms: Any, seeds: Any, coefficients: Any, count: int) -> Any:
     """The `count` rows nearest to the direction sum of coefficients[i] * matrix[seeds[i]], with all that equal the last
     of them, best first, equal ones in the order of rows. Row 0: which they are; row 1: their exact scores, direction .
     row / norm. None where the direction is zero."""
     direction = np.zeros(matrix.shape[1])
+    _add_up(matrix, seeds, coefficients, direction)
+    rows = near(matrix, norms, direction, count)
+    exact = np.empty(len(rows))
+    against(matrix, norms, rows, seeds, coefficients, exact)
+    return best_first(rows, exact, count)
+
+
+@kernel("void(const int8[:, ::1], const int64[::1], const float64[::1], float64[::1])")
+def _add_up(matrix: Any, seeds: Any, coefficients: Any, direction: Any) -> None:
     for index in range(len(seeds)):
         for at in range(len(direction)):
             direction[at] += matrix[seeds[index], at] * coefficients[index]
-    rows = _search(matrix, norms, _every(matrix), direction, count)
-    exact = np.empty(len(rows))
-    for index in range(len(rows)):
-        exact[index] = _against(matrix, norms, rows[index], seeds, coefficients)
-    return best_first(rows, exact, count)
 
 
 @kernel(

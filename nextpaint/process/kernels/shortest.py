@@ -10,11 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-from nextpaint.record.compiled import inlined, inner
+from nextpaint.record.compiled import inlined, inner, instruction
 
 _LEAST, _MOST = -324, 292  # of the exponents whose opposites are powers of ten that are needed
 _FRACTION_BITS, _BIAS = 52, 1075
@@ -39,24 +36,8 @@ def _powers() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
 _HIGH, _LOW = _powers()
 
 
-def _high_of_product(typing: Any, one: Any, other: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        wide = ir.IntType(128)
-        product = builder.mul(*(builder.zext(each, wide) for each in arguments))
-        return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), ir.IntType(64))
-
-    return types.uint64(types.uint64, types.uint64), generate
-
-
-def _bits_of(typing: Any, value: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], ir.IntType(64))
-
-    return types.int64(types.float64), generate
-
-
-_product_high: Any = intrinsic(_high_of_product)  # the high 64 bits of the product of two uint64
-bits_of: Any = intrinsic(_bits_of)  # the bits of a double as int64
+_product_high = instruction("product_high")  # the high 64 bits of the product of two uint64
+bits_of = instruction("bits_of")  # the bits of a double as int64
 
 
 @inlined

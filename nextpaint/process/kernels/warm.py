@@ -17,7 +17,7 @@ from pathlib import Path
 
 import nextpaint.process.kernels
 import nextpaint.record
-from nextpaint.record.compiled import KERNELS, Kernel, digest, folder
+from nextpaint.record.compiled import COMPILER, KERNELS, Kernel, digest, folder
 
 PACKAGES = (nextpaint.record, nextpaint.process.kernels)
 
@@ -29,8 +29,9 @@ def all_kernels() -> list[Kernel]:
     names = [package.__name__ for package in PACKAGES]
     for package in PACKAGES:
         for module in pkgutil.iter_modules(package.__path__):
-            if f"{package.__name__}.{module.name}" != __name__:
-                import_module(f"{package.__name__}.{module.name}")
+            name = f"{package.__name__}.{module.name}"
+            if name != __name__ and name not in COMPILER:
+                import_module(name)
     ours = [each for each in KERNELS if each.function.__module__.startswith("nextpaint.")]
     strays = [each.name for each in ours if each.function.__module__.rpartition(".")[0] not in names]
     if strays:

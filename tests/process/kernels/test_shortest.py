@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from numba import njit
 
 from nextpaint.process.kernels.shortest import shortest
+from nextpaint.record.compiled import kernel
 
 positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 any_bits = st.integers(1, (0x7FF << 52) - 1).map(lambda bits: struct.unpack("<d", struct.pack("<q", bits))[0])
 
 
-@njit(error_model="numpy")
+@kernel("void(const float64[::1], int64[::1], int64[::1])")
 def spelled(values, digits, exponents):
     for at in range(values.size):
         digits[at], exponents[at] = shortest(values[at])

@@ -3,10 +3,39 @@
 import heapq
 import random
 
+import numpy as np
 import pytest
 
 from nextpaint.process.kernels import timers
 from nextpaint.process.typed_timeline import Timers
+from nextpaint.record.compiled import kernel
+
+
+@kernel("void(int64[::1], int64, int64, int64)")
+def push(queue, time, order, slot):
+    timers.push(queue, time, order, slot)
+
+
+@kernel("void(int64[::1])")
+def pop(queue):
+    timers.pop(queue)
+
+
+@kernel("void(int64[::1], int64[::1])")
+def first(queue, found):
+    found[0], found[1], found[2] = timers.first_time(queue), timers.first_order(queue), timers.first_slot(queue)
+
+
+@kernel("int64(int64[::1], int64)")
+def coming(queue, after):
+    return timers.coming(queue, after)
+
+
+def first_of(queue):
+    """(time, order, slot) of the first timer."""
+    found = np.zeros(3, np.int64)
+    first(queue, found)
+    return tuple(found.tolist())
 
 
 def drawn(how, chance, number):
@@ -26,20 +55,17 @@ def test_timers_come_out_in_order_of_time_and_number(how):
         if queue.queue[timers.COUNT] == queue.queue[timers.ROOM]:
             queue.more_timers()
         time = drawn(how, chance, number)
-        timers.push(queue.queue, time, number, number + 1)
+        push(queue.queue, time, number, number + 1)
         heapq.heappush(model, (time, number, number + 1))
         # Grows to thousands, shrinks, and grows again: the ring goes round and becomes larger on the way.
         while model and chance.random() < (0.3 if number % 9_000 < 7_000 else 0.9):
-            first = model[0]
-            assert queue.first_time() == first[0]
-            assert timers.first_time(queue.queue) == first[0]
-            assert (timers.first_order(queue.queue), timers.first_slot(queue.queue)) == first[1:]
-            heapq.heappop(model)
-            timers.pop(queue.queue)
+            assert queue.first_time() == model[0][0]
+            assert first_of(queue.queue) == heapq.heappop(model)
+            pop(queue.queue)
     assert queue.waiting == len(model) > 1_000
     while model:
-        assert timers.first_slot(queue.queue) == heapq.heappop(model)[2]
-        timers.pop(queue.queue)
+        assert first_of(queue.queue) == heapq.heappop(model)
+        pop(queue.queue)
     assert queue.first_time() is None
 
 
@@ -47,15 +73,15 @@ def test_timers_in_order_say_what_comes_next():
     queue = Timers()
     queue.armed(100)
     for number in range(100):
-        timers.push(queue.queue, number, number, number)
-    timers.pop(queue.queue)
-    assert [timers.coming(queue.queue, after) for after in (0, 8, 98, 99)] == [1, 9, 99, -1]
+        push(queue.queue, number, number, number)
+    pop(queue.queue)
+    assert [coming(queue.queue, after) for after in (0, 8, 98, 99)] == [1, 9, 99, -1]
 
 
 def test_one_timer_far_ahead_does_not_keep_the_others_in_the_heap():
     queue = Timers()
     queue.armed(1_000)
-    timers.push(queue.queue, 10**12, 0, 0)
+    push(queue.queue, 10**12, 0, 0)
     for number in range(1, 500):
-        timers.push(queue.queue, number, number, number)
+        push(queue.queue, number, number, number)
     assert queue.queue[timers.IN_HEAP] < 100
