@@ -8,11 +8,12 @@ that alternate between the engines. CPU time of whole processes, never time that
 makes them durable in its ledger, applies them with checkpoints on and appends or materialises the result. Flink runs at
 parallelism 1 with object reuse and checkpoints, the better of mini-batching on and off by the cost of an event,
 reads the same JSON lines from a file and writes to a sink that discards (`blackhole`), which is in its favour. It finds
-its input on a disk; so a ratio is of what a node takes from bytes in the ledger on: its cost less that of making the same
-input durable and doing nothing else, read in the same run. The ratio of all a node does is told below it. Both sizes run in a JVM that has run both before, and the CPU of its compiler does not count: it is start-up, and more than
-what the job takes. The cost is read with a heap of 4 GB, memory is the peak under the smallest heap that costs at most
-a tenth more CPU. First the results of both are compared as multisets: a query whose rows differ has no ratio. FAIL and
-status 1 for a bar missed: the ratio of Q1 to Q5 and of the median Nexmark query, and a quarter of Flink's memory.
+its input on a disk, so a ratio is of what a node takes from bytes in the ledger on: its cost less that of making the
+same input durable and doing nothing else, read in the same run. The ratio of all that a node does is told below it.
+Both sizes run in a JVM that has run both before, and the CPU of its compiler does not count: it is start-up, and more
+than what the job takes. The cost is read with a heap of 4 GB, memory is the peak under the smallest heap that costs at
+most a tenth more CPU. First the results of both are compared as multisets: a query whose rows differ has no ratio. FAIL
+and status 1 for a bar missed: the ratio of Q1 to Q5 and of the median Nexmark query, and a quarter of Flink's memory.
 
 DuckDB's batch on the same lines is the limit of a vectorised engine. bytewax, Quix Streams (without its broker),
 Pathway and clink run once, between smaller sizes where every row is Python, and have no figure unless their rows are

@@ -23,7 +23,7 @@ def test_a_process_in_which_everything_is_compiled_does_without_the_compiler():
         "key_hashes((Column.of(STRING, ['a', None]),), (0,))\n"
         "assert 'numba' not in sys.modules, 'Numba was imported'\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 def test_no_kernel_takes_what_is_not_of_its_types():
@@ -55,16 +55,3 @@ def test_a_cold_place_is_said_to_be_cold(monkeypatch, tmp_path):
     assert [each[0] for each in seen] == list(range(count))
     assert not warming.is_cold()
     assert not (tmp_path / ("0" * 16)).exists(), "machine code of older sources is removed"
-<<<<<<< HEAD
-
-
-def test_the_command_line_imports_without_compiling():
-    code = (
-        "from numba.core import event\n"
-        "with event.install_recorder('numba:compile') as seen:\n"
-        "    import nextpaint.cli\n"
-        "assert not seen.buffer, seen.buffer\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
-=======
->>>>>>> 4a0bfb9 (Load kernels as object files: no process imports Numba unless it compiles; half the memory and the start of a node)
