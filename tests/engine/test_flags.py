@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.engine.explorer import GOODS_30, clicked, explorer, patiently, shown
-from tests.engine.shop import LiveNode, asked, ids
+from tests.engine.shop import DEADLINE_S, LiveNode, asked, ids
 
 EXPERIMENT = 'Experiment("exploration", holdout=0.1, variants={"on": {}, "off": {"explore": None}})'
 
@@ -61,14 +61,16 @@ def test_all_flags_come_with_an_etag(live):
 
 def test_thompson_propensities_are_estimated_after_the_answer_with_their_error(live):
     """The work rests between two decisions, so some are left out and counted."""
-    found, made = None, 0
-    while found is None and made < 300:
+    made, found, ends = [], None, time.monotonic() + DEADLINE_S
+    while found is None:
+        assert time.monotonic() < ends, f"none of {len(made)} decisions was estimated"
         answer = patiently(live.http, "POST", "/v1/decide/tried", json=asked("stranger", profiled=False)).json()
         assert [each["propensity"] for each in answer["items"]] == [None] * 5
-        made += 1
+        made.append(answer["decision_id"])
         time.sleep(0.02)
-        why = live.http.get(f"/v1/decisions/{answer['decision_id']}?view=support").json()
-        found = why.get("estimated_propensities")
+        for name in made[-20:]:  # where the machine is slow, the estimate of one comes while others are decided
+            why = live.http.get(f"/v1/decisions/{name}?view=support").json()
+            found = found or why.get("estimated_propensities")
     assert found["draws"] == 256
     assert len(found["values"]) == len(found["errors"]) == 5
     assert all(0 < value < 1 for value in found["values"])
