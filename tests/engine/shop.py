@@ -226,7 +226,7 @@ class LiveNode:
         self._given = (application, items, embedder, settings)
         self._started = threading.Event()
         self._error = None
-        self._thread = threading.Thread(target=self._main)
+        self._thread = threading.Thread(target=self._main, daemon=True)
         self._thread.start()
         assert self._started.wait(60)
         if self._error is not None:

@@ -37,7 +37,9 @@ class LiveNode:
     def __init__(self, directory, access=None, settings=None, fronted=False):
         self.node, self.fronted = fake_node.FakeNode(directory), fronted
         self._started = threading.Event()
-        self._thread = threading.Thread(target=lambda: uvloop.run(self._run(access or Access(), settings, fronted)))
+        self._thread = threading.Thread(
+            target=lambda: uvloop.run(self._run(access or Access(), settings, fronted)), daemon=True
+        )
         self._thread.start()
         assert self._started.wait(60)
         self.url = f"http://127.0.0.1:{self.port}"

@@ -21,7 +21,7 @@ class Running:
     def __init__(self, directory):
         self._settings = ServeSettings(blueprint("media"), directory, port=0, simulate=False)
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: uvloop.run(self._run()))
+        self._thread = threading.Thread(target=lambda: uvloop.run(self._run()), daemon=True)
         self._thread.start()
         assert self._ready.wait(60)
 
