@@ -161,6 +161,8 @@ SPECIAL = {
     "LOG": ("LOG(x) or LOG(base, x)", "DOUBLE", ""),
 }  # fmt: skip
 NOTES = {
+    "INET_ATON": "of an IPv4 address; NULL of other text",
+    "INET_NTOA": "the IPv4 address of a number; NULL outside of 32 bits",
     "SUBSTRING": "from 1; 0 is as 1; a negative start counts from the end",
     "SPLIT_INDEX": "from 0; an empty separator splits at white space",
     "SPLIT": "an empty separator gives the letters",

@@ -175,7 +175,7 @@ PLAIN = (
 WIDE = (
     "functions", "functions", "functions", "filtered", "unnest", "pattern", "pattern", "chain", "chain", "unioned",
     "several", "tested", "sets_of_groups", "window_joined", "window_of_updates", "older_window", "zoned_window",
-    "window_last", "over_more", "versioned", "limited", "near_in_time",
+    "window_last", "over_more", "over_value", "over_value", "versioned", "limited", "near_in_time",
 )  # fmt: skip
 SHAPES = PLAIN + WIDE
 SEEDS_PER_ZONE = 500  # a job has one session zone

@@ -289,6 +289,27 @@ class Wider(Rows):
 
     # ------------------------------------------------------------ over, versions, order
 
+    def over_value(self) -> tuple[str, str]:
+        """OVER in the order of a value. Every row has its own `id`: of equal rows Flink takes back too many."""
+        chance = self.chance
+        source = self.base(self.table("t", updates=chance.random() < 0.4))
+        if chance.random() < 0.2:
+            columns = "MIN(id) AS id, k, MAX(g) AS g, SUM(v) AS v, MAX(m) AS m, COUNT(*) AS l"
+            source = f"(SELECT {columns} FROM {source} GROUP BY k)"
+        frame = chance.choice(("", "", "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"))
+        order = chance.choice(("v", "l", "m", "k", "g", "v * -1", "v NULLS LAST", "MOD(v, 3)"))
+        keys = chance.choice(("k", "g", "k, g", ""))
+        part = f"PARTITION BY {keys} " if keys else ""
+        choices = ["COUNT(*)", "SUM(v)", "SUM(m)", "MIN(v)", "MAX(l)", "AVG(v)", "COUNT(k)", "COUNT(DISTINCT g)"]
+        calls = chance.sample(choices if frame else [*choices, "RANK()", "DENSE_RANK()"], chance.randint(1, 3))
+        items = ", ".join(f"{call} OVER w" for call in calls)
+        more = f"{part}ORDER BY {order}"
+        if chance.random() < 0.2:
+            return f"SELECT id, v, ROW_NUMBER() OVER ({more}) FROM {source}", "changelog"
+        return f"SELECT id, v, {items} FROM {source} WINDOW w AS ({more} {frame})", chance.choice(
+            ("final", "changelog")
+        )
+
     def over_more(self) -> tuple[str, str]:
         chance = self.chance
         source = self.base(self.table("t"))

@@ -80,6 +80,22 @@ def _chr(number: int) -> str:
     return "" if number < 0 else chr(number & 255)
 
 
+_ADDRESS = re.compile(r"[0-9]+(\.[0-9]+){0,3}\Z")
+
+
+def _inet_aton(text: str) -> int | None:
+    """The number of an IPv4 address; of fewer than four parts the last is the last byte, as in MySQL."""
+    if _ADDRESS.match(text) is None:
+        return None
+    *first, last = [int(part) for part in text.split(".")]
+    parts = [*first, *[0] * (3 - len(first)), last]
+    return int.from_bytes(parts, "big") if max(parts) < 256 else None
+
+
+def _inet_ntoa(number: int) -> str | None:
+    return ".".join(map(str, number.to_bytes(4, "big"))) if 0 <= number < 2**32 else None
+
+
 def _is_decimal(text: str) -> bool:
     try:
         return Decimal(text).is_finite() if text and text == text.strip() and "_" not in text else False
@@ -112,6 +128,8 @@ FUNCTIONS: dict[str, Builder] = {
     "ELT": build_elt,
     "ASCII": plain(_ascii),
     "CHR": plain(_chr),
+    "INET_ATON": plain(_inet_aton),
+    "INET_NTOA": plain(_inet_ntoa),
     "IS_DECIMAL": build_known(_is_decimal),
     "IS_DIGIT": build_known(lambda text: _DIGITS.match(text) is not None),
     "IS_ALPHA": build_known(lambda text: _LETTERS.match(text) is not None),
