@@ -319,8 +319,8 @@ DIFFERENCES = (
     "COLLECT gives a MAP of values to how often they came, where Flink has a MULTISET: UNNEST of it gives pairs.",
     "SESSION over rows that are updated needs GROUP BY of its windows, and a ranking or a join within windows of such "
     "rows is refused; Flink runs the first without.",
-    "OVER in the order of a value: of several equal rows one is taken back; Flink 2.3 takes all of them out of its "
-    "sums.",
+    "OVER in the order of a value: of several equal rows one is taken back, Flink 2.3 takes all of them out of its "
+    "sums; DISTINCT counts a value once, Flink at times twice over rows that are updated.",
     "A SELECT list of LATERAL that names columns before it: Flink 2.3 loses rows where they are NULL, and makes some "
     "up where the query is tied by more than equalities.",
     "MATCH_ROWTIME of a match that only the end of the input lets out is the time of its last row.",
