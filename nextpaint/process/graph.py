@@ -25,7 +25,7 @@ from nextpaint.process.operators.match import PatternMatch
 from nextpaint.process.operators.protocol import Operator
 from nextpaint.process.operators.set_operation import SetComparison
 from nextpaint.process.operators.stateless import ChangesAsRows, Filter, Forward, Project, RowsThatChange, Union
-from nextpaint.process.operators.table import GroupedTable, MaterialisedTable
+from nextpaint.process.operators.table import MaterialisedTable
 from nextpaint.process.operators.time_sort import SortByTime
 from nextpaint.process.operators.together import BoughtTogether
 from nextpaint.process.operators.values import ConstantRows
@@ -300,7 +300,7 @@ class _Builder:
         above: Operator = operator
         for number, each in enumerate(reversed(chain)):
             above = Project(f"read/{identity}/{number}", each, [above], self.graph.state)
-        made = GroupedTable(
+        made = choice.grouped_table(
             f"table/{table.name}/{identity}", table.fields, table.primary_key, [above], operator, self.graph.state
         )
         made.bind(tuple(keys.index(at) for at in range(len(node.keys))))

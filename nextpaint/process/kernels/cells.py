@@ -30,6 +30,7 @@ from nextpaint.process.kernels.paged import (
     append,
     find,
     find_next,
+    foresee,
     insert,
     is_live,
     lacking,
@@ -92,6 +93,7 @@ def cell_find_all(meta: Words, low: int, high: int, packed: Words) -> int:
 def cell_put(meta: Words, rows: Words, digests: Words, at: int) -> int:
     """Put packed rows from `at` on, the last of a key wins; gives how far it came before it lacked room."""
     while at < rows.shape[0]:
+        foresee(meta, digests, at)
         packed = rows[at].ctypes.data
         slot = find(meta, digests[at, 0], digests[at, 1])
         if slot < 0:

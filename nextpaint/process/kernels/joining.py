@@ -36,6 +36,7 @@ from nextpaint.process.kernels.paged import (
     FIRST_FIELD,
     ROOM_OUT,
     find,
+    foresee,
     insert,
     lacking,
     next_slot,
@@ -48,7 +49,7 @@ from nextpaint.process.kernels.paged import (
 )
 from nextpaint.process.kernels.timeline import OUT
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER
-from nextpaint.record.compiled import inner, kernel
+from nextpaint.record.compiled import inlined, inner, kernel
 
 Words = npt.NDArray[np.int64]
 Kinds = npt.NDArray[np.int8]
@@ -113,7 +114,7 @@ def _turned_told(join: Any, port: int, cursor: Any, other: Any, outs: Any, told:
         slot = after(other, slot)
 
 
-@inner
+@inlined
 def _pairs_told(join: Any, port: int, cursor: Any, other: Any, outs: Any, told: Any, what: Any) -> None:
     packed, slot, kind, seq = what
     theirs = outs[1 - port]
@@ -144,7 +145,7 @@ def _appeared(join: Any, cursor: Any, left: Any, outs: Any, told: Any, what: Any
         slot = after(left, slot)
 
 
-@inner
+@inlined
 def _result_told(join: Any, port: int, cursor: Any, other: Any, outs: Any, told: Any, what: Any) -> None:
     """What a change says, its partners being a chain from `first` on with `found` rows."""
     packed, kind, seq, first, found = what
@@ -178,7 +179,7 @@ def _room_to_store(own: Any, index: Any, slot: int, entry: int, packed: Any, col
     return room_for(own, packed, columns) and touch(own, next_slot(own)) and room_for_link(index, entry)
 
 
-@inner
+@inlined
 def _stored(join: Any, port: int, side: Any, key: Any, digest: Any, what: Any) -> None:
     """Take a change into its side; there is room."""
     own, index = side
@@ -214,13 +215,16 @@ def _partners(join: Any, port: int, other: Any, first: int) -> Any:
     return found
 
 
-@inner
+@inlined
 def _row_taken(join: Any, port: int, cursor: Any, side: Any, beside: Any, given: Any, outs: Any, told: Any) -> Any:
     """A change of one side; False when room lacks. `side`, `beside`: table and index of its and of the other side."""
     rows, digests, keyed, kinds, seqs = given
     own, index = side
     other, others = beside
     at = cursor[LEFT_ROW + port]
+    foresee(own, digests, at)
+    foresee(index, keyed, at)
+    foresee(others, keyed, at)
     packed, kind, seq = rows[at].ctypes.data, int(kinds[at]), seqs[at]
     added = kind == INSERT or kind == UPDATE_AFTER
     if rows[at, 0] & join[NEVER + port]:

@@ -358,6 +358,10 @@ def _split(meta: Meta) -> None:
     """Divide the next bucket in two; its rows keep their slots and their order."""
     low, high = meta[SPLIT], meta[SPLIT] + meta[LEVEL]
     bit = meta[LEVEL]
+    if low + AHEAD < bit:  # a row that will be divided soon
+        later = np.int64(load_half(_head_at(meta, low + AHEAD))) - 1
+        if later >= 0:
+            prefetch(row_at(meta, later))
     heads = _head_at(meta, low)
     slot = np.int64(load_half(heads))
     kept: Any = 0

@@ -30,6 +30,7 @@ from nextpaint.process.kernels.paged import (
     ROOM_OUT,
     STRING,
     find,
+    foresee,
     insert,
     lacking,
     next_slot,
@@ -163,6 +164,7 @@ def rank_step(
     and in `told` kind, input row and rank of each. Comes back early when room lacks."""
     while cursor[0] < rows.shape[0]:
         at = cursor[0]
+        foresee(index, partitions, at)
         packed = rows[at].ctypes.data
         entry = find(index, partitions[at, 0], partitions[at, 1])
         held, place = count_of(index, entry), last_of(index, entry)

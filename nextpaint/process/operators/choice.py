@@ -27,7 +27,7 @@ from nextpaint.process.operators.join import Join
 from nextpaint.process.operators.over import OverAggregation
 from nextpaint.process.operators.protocol import Operator
 from nextpaint.process.operators.session import SessionAggregation
-from nextpaint.process.operators.table import MaterialisedTable
+from nextpaint.process.operators.table import GroupedTable, MaterialisedTable
 from nextpaint.process.operators.temporal import TemporalJoin
 from nextpaint.process.operators.top import TopN, VariableTopN
 from nextpaint.process.operators.updated_sessions import UpdatedSessions
@@ -143,3 +143,13 @@ def table(
         return MaterialisedTable(identity, fields, key, sources, state)
     made = typed_table.QuietTable if quiet else typed_table.TypedTable
     return made(identity, fields, key, sources, state)
+
+
+def grouped_table(
+    identity: str, fields: Sequence[Field], key: tuple[int, ...], sources: Sequence[Operator], group: GroupAggregate,
+    state: State,
+) -> GroupedTable:  # fmt: skip
+    """A table over a group aggregate, of which it keeps keys."""
+    typed = typed_table.fitting([fields[each] for each in key], range(len(key)))
+    made = typed_table.TypedGroupedTable if typed else GroupedTable
+    return made(identity, fields, key, sources, group, state)

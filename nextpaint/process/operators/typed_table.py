@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from nextpaint.process.kernels import tables
+from nextpaint.process.kernels import cells, tables
 from nextpaint.process.kernels.paged import WORD
 from nextpaint.process.operators.protocol import Operator, Row, StepContext
-from nextpaint.process.operators.table import MaterialisedTable
+from nextpaint.process.operators.table import GroupedTable, MaterialisedTable
 from nextpaint.process.state import State
 from nextpaint.process.typed import FIELDS_MAX, TypedCell, keyable, kinds_of, packable
 from nextpaint.process.typed_chains import Emitted
-from nextpaint.record.columns import Batch, Column, IntArray
+from nextpaint.record.columns import DELETE, Batch, Column, IntArray
 from nextpaint.record.types import BIGINT, Field
 
 Words = npt.NDArray[np.int64]
@@ -119,3 +120,30 @@ class TypedTable(QuietTable):
         columns = [packing.column(emitted.rows, count, self._place[at], each) for at, each in enumerate(self.types)]
         caused = emitted.told[:count, 1]
         return Batch(tuple(columns), emitted.told[:count, 0].astype(np.int8), batch.seq[caused])
+
+
+class TypedGroupedTable(GroupedTable):
+    """State: `rows`, typed: primary key, ledger time of the last change."""
+
+    rows: TypedCell
+
+    def _made(self, state: State) -> TypedCell:
+        kinds = kinds_of(self.types[each] for each in self.key)
+        return state.add(TypedCell(f"{self.id}/typed", (*kinds, WORD), len(kinds)))
+
+    def step(self, inputs: Sequence[Batch], context: StepContext) -> Batch:
+        batch, cell = inputs[0], self.rows
+        if len(batch):
+            columns = [batch.columns[place] for place in self._place]
+            rows, kept = cell.packing.rows([*columns, Column(BIGINT, context.at(batch.seq))], len(batch))
+            digests, gone = cell.digests(rows), batch.kind == DELETE
+            bounds = [0, *((gone[1:] != gone[:-1]).nonzero()[0] + 1).tolist(), len(batch)]
+            for begin, end in pairwise(bounds):
+                if gone[begin]:
+                    cell.run(cells.cell_remove, end - begin, digests[begin:end])
+                else:
+                    cell.run(cells.cell_put, end - begin, rows[begin:end], digests[begin:end])
+            del kept
+            if cell.watchers:
+                cell.changed(list(zip(*(each.to_list() for each in columns), strict=True)))
+        return self.nothing.marked(batch.mark_seq, batch.mark_wm)
