@@ -22,6 +22,7 @@ from rig.streams import written
 RIG = Path(__file__).parent
 ROOT = RIG.parents[1]
 LONGEST_S = 1800
+OTHER_LONGEST_S = 300  # of engines that a node is compared with; it takes seconds for the same
 OTHERS = ("duckdb", "bytewax", "quixstreams", "pathway", "pyclink")
 PEERS = ROOT / ".venv-sql"  # requirements/sql-peers.txt
 HEAPS_MB = (512, 1024, 2048, 4096)
@@ -79,7 +80,8 @@ class Engines:
 
     def other(self, engine: str, query: Query, rows: int, kept: Path | None = None) -> Report:
         """One run of another engine; `cannot`: why the query cannot be said in it."""
-        return self._run([self.others[engine], str(RIG / f"sql_{engine}.py")], query, rows, (), kept)
+        program = [self.others[engine], str(RIG / f"sql_{engine}.py")]
+        return self._run(program, query, rows, (), kept, OTHER_LONGEST_S)
 
     def flink_differs(self, session: FlinkSession, query: Query, rows: int) -> Report:
         """{"differs": what is different between a node's rows and those of Flink}, empty if nothing is."""
@@ -115,18 +117,21 @@ class Engines:
             part.rename(kept)
         return written_rows(kept, query)
 
-    def _run(self, command: list[str], query: Query, rows: int, more: tuple[str, ...], kept: Path | None) -> Report:
+    def _run(
+        self, command: list[str], query: Query, rows: int, more: tuple[str, ...], kept: Path | None,
+        longest_s: float = LONGEST_S,
+    ) -> Report:  # fmt: skip
         for name in query.inputs:
             written(self.data, name, rows)  # not in the process that is measured
         command = [*command, query.name, str(self.data), str(rows), *more]
-        return _reported(command + (["--rows", str(kept)] if kept else []))
+        return _reported(command + (["--rows", str(kept)] if kept else []), longest_s)
 
 
-def _reported(command: list[str]) -> Report:
+def _reported(command: list[str], longest_s: float) -> Report:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=longest_s, check=False)
     except subprocess.TimeoutExpired:
-        return {"failed": f"no end after {LONGEST_S} s"}
+        return {"failed": f"no end after {longest_s:.0f} s"}
     lines = done.stdout.strip().splitlines()
     if done.returncode == -signal.SIGXCPU:
         return {"failed": "more than its time of CPU"}
