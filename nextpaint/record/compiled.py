@@ -23,6 +23,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import stat
 import sys
 import tempfile
 from collections.abc import Callable
@@ -35,6 +36,8 @@ from typing import Any, TypeVar, cast
 
 import llvmlite.binding as llvm
 import numpy as np
+
+from nextpaint.record.errors import NextpaintError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -198,8 +201,9 @@ prefetch: Callable[[int], None] = instruction("prefetch")
 
 @cache
 def folder() -> Path:
-    """Where machine code is kept: NUMBA_CACHE_DIR if set, else beside the environment, else the user's cache."""
-    if given := os.environ.get("NUMBA_CACHE_DIR"):
+    """Where machine code is kept: NEXTPAINT_KERNELS if set, else beside the environment, else the user's cache, else a
+    folder of the user's own among temporary files. Raises NextpaintError where others could write to that one."""
+    if given := os.environ.get("NEXTPAINT_KERNELS"):
         return Path(given)
     places = [Path(sys.prefix) / "var" / "nextpaint-kernels"]
     places.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nextpaint" / "kernels")
@@ -210,7 +214,15 @@ def folder() -> Path:
             continue
         if os.access(place, os.W_OK):
             return place
-    return Path(tempfile.gettempdir()) / f"nextpaint-kernels-{os.getuid()}"
+    place = Path(tempfile.gettempdir()) / f"nextpaint-kernels-{os.getuid()}"
+    place.mkdir(mode=0o700, exist_ok=True)
+    found = place.lstat()
+    if found.st_uid != os.getuid() or found.st_mode & 0o022 or not stat.S_ISDIR(found.st_mode):
+        raise NextpaintError(
+            "machine code cannot be kept where others can write", where=str(place),
+            cure="remove it, or name a folder of your own with NEXTPAINT_KERNELS",
+        )  # fmt: skip
+    return place
 
 
 @cache

@@ -15,6 +15,7 @@ from numba.core.errors import TypingError
 
 from nextpaint.record import compiled
 from nextpaint.record.durable import SCRATCH_WORDS, commit_all
+from nextpaint.record.errors import NextpaintError
 
 
 @compiled.inner
@@ -218,12 +219,30 @@ def test_machine_code_is_made_once(monkeypatch, tmp_path):
 
 
 def test_the_place_of_machine_code_can_be_chosen(monkeypatch, tmp_path):
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("NEXTPAINT_KERNELS", str(tmp_path))
     assert compiled.folder.__wrapped__() == tmp_path
 
 
 def test_an_environment_that_cannot_be_written_uses_the_users_cache(monkeypatch, tmp_path):
-    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.delenv("NEXTPAINT_KERNELS", raising=False)
     monkeypatch.setattr(sys, "prefix", "/proc/nowhere")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert compiled.folder.__wrapped__() == tmp_path / "nextpaint" / "kernels"
+
+
+def test_a_temporary_folder_is_ours_alone(monkeypatch, tmp_path):
+    """Whoever can write machine code there runs it as us."""
+    monkeypatch.delenv("NEXTPAINT_KERNELS", raising=False)
+    monkeypatch.setattr(sys, "prefix", "/proc/nowhere")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    monkeypatch.setattr(compiled.tempfile, "gettempdir", lambda: str(tmp_path))
+    place = compiled.folder.__wrapped__()
+    assert place.parent == tmp_path
+    assert place.stat().st_mode & 0o777 == 0o700
+    place.chmod(0o777)
+    with pytest.raises(NextpaintError, match="others can write"):
+        compiled.folder.__wrapped__()
+    place.rmdir()
+    place.symlink_to(tmp_path)
+    with pytest.raises(NextpaintError, match="others can write"):
+        compiled.folder.__wrapped__()
