@@ -20,6 +20,7 @@ Memory safety is the kernel's own business: indices are not checked.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
@@ -43,6 +44,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _IMPORTS = re.compile(r"^(?:from|import) (nextpaint(?:\.\w+)*)", re.MULTILINE)
 COMPILER = ("nextpaint.record.compiling", "nextpaint.record.instructions")  # what every kernel also depends on
+_SUM_BYTES = 16  # before an object file: its checksum
 _FASTCALL = 0x80  # METH_FASTCALL of CPython's methodobject.h
 _lock = Lock()
 
@@ -85,18 +87,24 @@ class Kernel:
         return f"{self.function.__name__.strip('<>')}_{blake2b(which.encode(), digest_size=8).hexdigest()}"
 
     def _object_code(self) -> bytes:
+        """What was kept, if it is whole: LLVM ends the process over an object file that is not."""
         path = folder() / self._digest / f"{self._entry()}.o"
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            from nextpaint.record import compiling
+        with contextlib.suppress(FileNotFoundError):
+            kept = path.read_bytes()
+            if kept[:_SUM_BYTES] == _sum(kept[_SUM_BYTES:]):
+                return kept[_SUM_BYTES:]
+        from nextpaint.record import compiling
 
-            code = compiling.object_code(self.function, self.signature, self._entry())
+        code = compiling.object_code(self.function, self.signature, self._entry())
         path.parent.mkdir(parents=True, exist_ok=True)
         written = path.with_suffix(f".{os.getpid()}")  # others may compile the same
-        written.write_bytes(code)
+        written.write_bytes(_sum(code) + code)
         written.replace(path)
         return code
+
+
+def _sum(code: bytes) -> bytes:
+    return blake2b(code, digest_size=_SUM_BYTES).digest()
 
 
 class Part:
