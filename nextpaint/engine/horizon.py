@@ -38,11 +38,9 @@ class Horizon:
         last erasure, at seq `erased`. On a worker thread, or where none runs."""
         disk = self._disk
         if writer.header.applied < erased:
-            return  # it holds rows of somebody who was erased since
-        if not disk.exists(checkpoint.DIRECTORY):
-            disk.make_directory(checkpoint.DIRECTORY)
-            disk.sync_directory("")  # retention counts on what is in it
-        disk.replace(writer.path, writer.file())
+            writer.abandon()  # it holds rows of somebody who was erased since
+            return
+        writer.finish()
         there = checkpoint.positions(disk)
         headers = {**self.headers, writer.header.applied: writer.header}
         times = {each: headers[each].at_ms for each in there if each >= erased and each in headers}

@@ -175,7 +175,7 @@ class Node:
         self._checkpointing: checkpoint.CheckpointWriter | None = None
         self._aside = ports.workers  # not those of the ledger if there are others: no frame waits for a file
         self._publish_error: BaseException | None = None  # of the last one
-        self._publishing = False  # a checkpoint is on its way to disk
+        self._publishing = False  # a checkpoint, or a piece of one, is on its way to disk
         self._checkpoint_whole = False  # all of its state is encoded
         self._checkpoint_next_ns = 0  # when the next slice of it may be encoded
         self._last_checkpoint = (-1, self.started_ms)
@@ -217,6 +217,7 @@ class Node:
     def _recover(self, application: Application) -> list[Outputs]:
         """State as of the last durable record, and the outputs a crash kept from the ledger."""
         outputs: list[Outputs] = []
+        checkpoint.swept(self.ports.disk)
         start = checkpoint.newest(self.ports.disk, self.durable)
         self._require_start(start)
         self.horizon.look()
@@ -573,8 +574,14 @@ class Node:
             return
         writer = self._checkpointing
         self._checkpoint_whole = self._checkpoint_whole or self._checkpoint_slice(writer)
+        if self._publishing:
+            return
         if not self._checkpoint_whole or self.ledger.emitted < writer.header.emitted:
-            return  # outputs of what it covers must be durable before it may replace their replay
+            # Outputs of what it covers must be durable before it may replace their replay.
+            if writer.full:
+                self._publishing = True
+                self._aside.submit(writer.write, self._piece_written)
+            return
         self._checkpointing, self._checkpoint_whole = None, False
         self._last_checkpoint = (writer.header.applied, now)
         self._publishing = True
@@ -584,6 +591,13 @@ class Node:
         self._publishing, self._publish_error = False, error
         if error is None:
             self._rewritten()
+
+    def _piece_written(self, _done: object, error: BaseException | None) -> None:
+        self._publishing = False
+        if error is not None and self._checkpointing is not None:
+            self._publish_error = error
+            self._last_checkpoint = (self._checkpointing.header.applied, self.ports.clock.now_ms())
+            self._abandon_checkpoint()
 
     def _rewritten(self) -> None:
         """A checkpoint is in place: are any left from before the last erasure?"""
@@ -622,17 +636,13 @@ class Node:
 
     def _checkpoint_writer(self) -> checkpoint.CheckpointWriter:
         beside = {**self.index.snapshot(), "application": self.application.packed}
-        return checkpoint.CheckpointWriter(self.runner, self._header(), beside)
+        return checkpoint.CheckpointWriter(self.runner, self._header(), self.ports.disk, beside)
 
     def _header(self) -> checkpoint.Header:
         position = self.position_of(self.runner.applied)
+        emitted = (self.emitted.seq, self.emitted.operator, self.emitted.ordinal)
         return checkpoint.Header(
-            __version__,
-            self.application.hash,
-            self.runner.applied,
-            position.frame,
-            self.runner.at_ms,
-            (self.emitted.seq, self.emitted.operator, self.emitted.ordinal),
+            __version__, self.application.hash, self.runner.applied, position.frame, self.runner.at_ms, emitted
         )
 
     def _publish(self, writer: checkpoint.CheckpointWriter) -> None:
@@ -649,13 +659,14 @@ class Node:
         self._abandon_checkpoint()
         writer = self._checkpoint_writer()
         while not writer.slice():
-            pass
+            if writer.full:
+                writer.write()
         self._publish(writer)
         self._rewritten()
         self._last_checkpoint = (self.runner.applied, self.ports.clock.now_ms())
 
     def _abandon_checkpoint(self) -> None:
-        if self._checkpointing is not None and not self._checkpoint_whole:
+        if self._checkpointing is not None:
             self._checkpointing.abandon()
         self._checkpointing, self._checkpoint_whole = None, False
 

@@ -16,7 +16,7 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -89,9 +89,9 @@ class Disk(Protocol):
     def replace(self, path: str, data: bytes) -> None:
         """Put a file with exactly `data` at `path`, durably and atomically: old or new, never a mixture."""
 
-    def replacing(self, path: str, parts: Sequence[bytes]) -> Iterator[None]:
-        """`replace` in steps: each part is synced by itself, so that a large file does not hold up the syncs of others,
-        and the step after the last part puts the file in place."""
+    def replacing(self, path: str, parts: Iterable[bytes]) -> Generator[None]:
+        """`replace` in steps: each part is asked for and synced by itself, so that a large file does not hold up the
+        syncs of others, and the step after the last part puts the file in place."""
 
     def read(self, path: str) -> bytes: ...
 
@@ -117,7 +117,7 @@ def replace_durably(disk: Primitives, path: str, data: bytes) -> None:
         pass
 
 
-def replacing_durably(disk: Primitives, path: str, parts: Sequence[bytes]) -> Iterator[None]:
+def replacing_durably(disk: Primitives, path: str, parts: Iterable[bytes]) -> Generator[None]:
     """The same in steps, one for each part."""
     temporary = path + TEMPORARY
     file = disk.open(temporary, create=True)
@@ -268,7 +268,7 @@ class SystemDisk:
     def replace(self, path: str, data: bytes) -> None:
         replace_durably(self, path, data)
 
-    def replacing(self, path: str, parts: Sequence[bytes]) -> Iterator[None]:
+    def replacing(self, path: str, parts: Iterable[bytes]) -> Generator[None]:
         return replacing_durably(self, path, parts)
 
     def read(self, path: str) -> bytes:

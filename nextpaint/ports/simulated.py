@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable
 
 from nextpaint.ports.disk import Bytes, Locked, Names, replace_durably, replacing_durably
 from nextpaint.ports.random import Random
@@ -211,7 +211,7 @@ class SimulatedDisk:
     def replace(self, path: str, data: bytes) -> None:
         replace_durably(self, path, data)
 
-    def replacing(self, path: str, parts: Sequence[bytes]) -> Iterator[None]:
+    def replacing(self, path: str, parts: Iterable[bytes]) -> Generator[None]:
         return replacing_durably(self, path, parts)
 
     def read(self, path: str) -> bytes:

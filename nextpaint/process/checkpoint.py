@@ -5,6 +5,9 @@ is the header (engine version, application hash, position, ledger clock), then p
 lives beside the operators `(name, bytes)`, then an end block with the number of pages and the state hash at that
 position. A file without a valid end block does not exist.
 
+While it is being made a file is on disk beside its place, and only a piece of it is in memory. What a crash leaves of
+one goes with the next start (`swept`): it may hold rows of somebody who is erased by then.
+
 No pickle: only MessagePack of plain values. Cells of operators the running application does not have are refused: a
 checkpoint is read by the application in force at its position.
 """
@@ -13,13 +16,18 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
+from threading import Lock
 
 import crc32c
 import msgspec
 
 from nextpaint.ports import Disk
+from nextpaint.ports.disk import TEMPORARY
 from nextpaint.process.halts import OPERATOR as HALTS
 from nextpaint.process.runner import Runner
 from nextpaint.process.state import Snapshot
@@ -29,6 +37,7 @@ MAGIC = b"NPCKPT08"
 DIRECTORY = "checkpoints"
 DAY_MS = 86_400_000
 SLICE_ROWS = 1024  # about 2 ms of encoding and hashing between two steps
+PIECE_BYTES = 1 << 20  # encoded before it is written: what a sync takes that a frame may wait for
 _BLOCK = struct.Struct(">II")
 
 log = logging.getLogger("nextpaint.process")
@@ -83,30 +92,88 @@ def carried(old: Runner, made: Runner) -> Runner:
 
 
 class CheckpointWriter:
-    """Takes a snapshot now and encodes it in slices: `slice` between steps until it says True, then `file`.
+    """Takes a snapshot now and encodes it in slices: `slice` between steps until it says True, `write` meanwhile
+    whenever it is `full`, then `finish`. Those two touch no state, may run on other threads and raise OSError.
 
-    `beside`: what lives beside the operators, each with a function that gives its bytes; it is called by `file`.
+    `beside`: what lives beside the operators, each with a function that gives its bytes; it is called by `finish`.
     """
 
-    def __init__(self, runner: Runner, header: Header, beside: Mapping[str, Callable[[], bytes]] | None = None) -> None:
+    def __init__(
+        self, runner: Runner, header: Header, disk: Disk, beside: Mapping[str, Callable[[], bytes]] | None = None
+    ) -> None:
         self.header = header
         self._snapshot: Snapshot = runner.state.snapshot()
+        self._disk = disk
         self._beside = dict(beside or {})
-        self._parts = [MAGIC, _block(_encode(header))]
+        self._blocks = deque([MAGIC, _block(_encode(header))])  # encoded, not yet written
+        self._encoded = sum(map(len, self._blocks))  # bytes, and how many of those were written
+        self._taken = 0
         self._pages = 0
+        self._ended = False  # nothing more is written: the file is in place, or given up
+        self._failed: OSError | None = None
+        self._steps: Generator[None] | None = None
+        self._writing = Lock()
 
     def slice(self, rows_max: int = SLICE_ROWS) -> bool:
         """Encode some more of the state; True when all of it is."""
         for page in self._snapshot.slice(rows_max):
-            self._parts.append(_block(_encode(page)))
+            block = _block(_encode(page))
+            self._blocks.append(block)
+            self._encoded += len(block)
             self._pages += 1
         return self._snapshot.done
 
-    def file(self) -> bytes:
-        """The whole file, once `slice` said True. Touches no state: for any thread."""
-        beside = [_block(_encode((name, made()))) for name, made in self._beside.items()]
-        end = _block(_encode(_End(self._pages, self._snapshot.state_hash)))
-        return b"".join([*self._parts, *beside, end])
+    @property
+    def full(self) -> bool:
+        """Is there a piece to write?"""
+        return self._encoded - self._taken >= PIECE_BYTES
+
+    def write(self) -> None:
+        """Write what is encoded, beside the file's place; nothing where that is in place or given up."""
+        with self._writing:
+            if not self._ended:
+                self._advance(1)
+
+    def finish(self) -> None:
+        """Write the rest, once `slice` said True, and put the file in place."""
+        with self._writing:
+            if self._failed is not None:
+                raise self._failed
+            self._blocks += [_block(_encode((name, made()))) for name, made in self._beside.items()]
+            self._blocks.append(_block(_encode(_End(self._pages, self._snapshot.state_hash))))
+            self._ended = True
+            self._advance(None)
+
+    def _advance(self, pieces: int | None) -> None:
+        """Write so many pieces; None: to the end."""
+        try:
+            if self._steps is None:
+                if not self._disk.exists(DIRECTORY):
+                    self._disk.make_directory(DIRECTORY)
+                    self._disk.sync_directory("")  # retention counts on what is in it
+                self._steps = self._disk.replacing(self.path, self._pieces())
+            for _ in islice(self._steps, pieces):
+                pass
+        except OSError as error:
+            self._failed = error
+            self._dropped()
+            raise
+
+    def _dropped(self) -> None:
+        self._ended = True
+        self._blocks.clear()
+        if self._steps is not None:
+            self._steps.close()
+            with suppress(OSError):  # not there any more, or not to be removed: the next start does
+                self._disk.remove(self.path + TEMPORARY)
+
+    def _pieces(self) -> Iterator[bytes]:
+        """What was encoded since the last piece, until the file ends."""
+        while self._blocks or not self._ended:
+            taken = [self._blocks.popleft() for _ in range(len(self._blocks))]  # while `slice` adds more
+            piece = b"".join(taken)
+            self._taken += len(piece)
+            yield piece
 
     @property
     def path(self) -> str:
@@ -117,7 +184,18 @@ class CheckpointWriter:
         return self._snapshot.state_hash
 
     def abandon(self) -> None:
-        self._snapshot.abandon()
+        """Give the snapshot up, and what was written of it."""
+        if not self._snapshot.done:
+            self._snapshot.abandon()
+        with self._writing:
+            self._dropped()
+
+
+def swept(disk: Disk) -> None:
+    """Remove what crashes left of unfinished files."""
+    for name in disk.list(DIRECTORY):
+        if name.endswith(TEMPORARY):
+            disk.remove(f"{DIRECTORY}/{name}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,7 @@ async def life():
         elif step == "forgotten":
             Node.rewritten = die
         elif step == "published":
-            Node._publish = lambda self, writer: (self.ports.disk.replace(writer.path, writer.file()), die())
+            Node._publish = lambda self, writer: (writer.finish(), die())
         elif step == "removed":
             Node._publish = lambda self, writer: (publish(self, writer), die())
         elif step == "unsaid":

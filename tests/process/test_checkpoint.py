@@ -15,16 +15,17 @@ from tests.process.harness import records, whole
 from tests.process.test_protocol import make, stream
 
 
-def written(disk: SimulatedDisk, runner: Runner) -> bytes:
+def begun(disk: SimulatedDisk, runner: Runner) -> CheckpointWriter:
     header = Header("0", "app", runner.applied, 7, runner.at_ms, (-1, 0, 0))
-    writer = CheckpointWriter(runner, header, {"dedup": lambda: b"ids", "places": lambda: b""})
+    return CheckpointWriter(runner, header, disk, {"dedup": lambda: b"ids", "places": lambda: b""})
+
+
+def written(disk: SimulatedDisk, runner: Runner) -> bytes:
+    writer = begun(disk, runner)
     while not writer.slice(3):
         pass
-    data = writer.file()
-    if not disk.exists(checkpoint.DIRECTORY):
-        disk.make_directory(checkpoint.DIRECTORY)
-    disk.replace(writer.path, data)
-    return data
+    writer.finish()
+    return disk.read(writer.path)
 
 
 def test_what_was_written_is_read_and_loads() -> None:
@@ -144,3 +145,73 @@ def test_what_is_carried_and_what_was_made_are_one_state() -> None:
     whole(less, arriving[60:])
     assert less.state.hash() != old.state.hash()
     assert checkpoint.carried(old, less).state.hash() == old.state.hash(), "all operators are the same: nothing is lost"
+
+
+def test_a_file_that_is_written_piece_by_piece_is_the_same() -> None:
+    disk, other, runner = SimulatedDisk(SeededRandom(1)), SimulatedDisk(SeededRandom(1)), make()
+    whole(runner, records(stream(5, 80)))
+    data = written(other, runner)
+    writer = begun(disk, runner)
+    while not writer.slice(3):
+        writer.write()
+    assert not disk.exists(writer.path), "it is not in place before it is whole"
+    writer.finish()
+    assert disk.read(writer.path) == data
+    writer.write()
+    assert disk.list(checkpoint.DIRECTORY) == [writer.path.rpartition("/")[2]]
+
+
+def test_a_piece_is_full_at_its_size_and_not_in_memory_once_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "PIECE_BYTES", 600)
+    disk, runner = SimulatedDisk(SeededRandom(1)), make()
+    whole(runner, records(stream(6, 200)))
+    writer, pieces = begun(disk, runner), 0
+    while not writer.slice(3):
+        if writer.full:
+            writer.write()
+            pieces += 1
+            assert not writer.full
+            assert not writer._blocks
+    writer.finish()
+    assert pieces > 1
+    found = checkpoint.newest(disk)
+    assert found is not None
+    found.load(make())
+
+
+def test_nothing_is_left_of_a_file_that_was_given_up_or_could_not_be_written() -> None:
+    disk, runner = SimulatedDisk(SeededRandom(1)), make()
+    whole(runner, records(stream(7, 80)))
+    given_up = begun(disk, runner)
+    given_up.slice(3)
+    given_up.write()
+    assert disk.list(checkpoint.DIRECTORY)
+    given_up.abandon()
+    given_up.write()
+    assert not disk.list(checkpoint.DIRECTORY)
+    failing = begun(disk, runner)
+    failing.slice(3)
+    disk.fail("append")
+    with pytest.raises(OSError, match="Input/output"):
+        failing.write()
+    assert not disk.list(checkpoint.DIRECTORY)
+    while not failing.slice(3):
+        pass
+    with pytest.raises(OSError, match="Input/output"):
+        failing.finish()
+    assert checkpoint.newest(disk) is None
+
+
+def test_what_a_crash_left_of_an_unfinished_file_is_swept() -> None:
+    disk, runner = SimulatedDisk(SeededRandom(1)), make()
+    checkpoint.swept(disk)
+    whole(runner, records(stream(8, 40)))
+    written(disk, runner)
+    whole(runner, records(stream(8, 60))[40:])
+    writer = begun(disk, runner)
+    writer.slice(3)
+    writer.write()
+    disk.restart()
+    assert len(disk.list(checkpoint.DIRECTORY)) == 2
+    checkpoint.swept(disk)
+    assert disk.list(checkpoint.DIRECTORY) == [checkpoint.path_of(39).rpartition("/")[2]]
