@@ -64,7 +64,8 @@ STATEMENTS = (
 
 QUERIES = (
     ("`SELECT [DISTINCT] .. FROM .. WHERE .. GROUP BY .. HAVING .. WINDOW .. QUALIFY ..`",
-     "GROUP BY also with GROUPING SETS, ROLLUP, CUBE; without FROM one row, once"),
+     "GROUP BY also with GROUPING SETS, ROLLUP, CUBE; without FROM one row, once. Keys may be ARRAY, MAP and ROW, "
+     "which are compared by value, in DISTINCT, set operations and PARTITION BY too"),
     ("`VALUES (a, b), (c, d)`",
      "rows of constants, as a query, in FROM, IN and INSERT INTO: they come once, with the first record, and end"),
     ("`.. (SELECT ..)`, `x [NOT] IN (..)`, `EXISTS (..)`, `x < ANY (..)`, `x < ALL (..)`",
@@ -191,7 +192,7 @@ NOTES = {
     "PARSE_URL": "HOST PATH QUERY REF PROTOCOL FILE AUTHORITY USERINFO",
 }
 AGGREGATES = {
-    "COUNT": "`COUNT(*)`, `COUNT(x)`, `COUNT(DISTINCT x)`",
+    "COUNT": "`COUNT(*)`, `COUNT(x)`, `COUNT(DISTINCT x)`, which as in Flink takes no ROW and no MAP",
     "SUM": "wraps as in Flink; of an INT is an INT",
     "AVG": "of an integer is an integer, truncated",
     "LISTAGG": "`LISTAGG([DISTINCT] text[, separator])`: in order of arrival, without NULLs",

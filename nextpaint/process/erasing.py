@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextpaint.process.kernels import cells, erasing, paged
-from nextpaint.process.kernels.paged import STRING
+from nextpaint.process.kernels.paged import BYTES, STRING
 from nextpaint.process.state import Cell, Immutable, Key
 from nextpaint.process.typed import TypedCell
 
@@ -50,10 +50,11 @@ class Traces:
         self.written = tuple(token.encode() for token in self.tokens)
         self.decisions = frozenset(decisions)
         self.packed = _packed([token.encode() for token in self.tokens])
+        self._ids = tuple(sorted(each.encode() for each in self.decisions if each))
         by_length: dict[int, list[bytes]] = {}
-        for each in self.decisions:
-            by_length.setdefault(len(each.encode()), []).append(each.encode())
-        self.packed_decisions = tuple(_packed(each) for length, each in sorted(by_length.items()) if length)
+        for each in self._ids:
+            by_length.setdefault(len(each), []).append(each)
+        self.packed_decisions = tuple(_packed(each) for _, each in sorted(by_length.items()))
 
     def name(self, value: Immutable) -> bool:
         """Does a value lead to the person: a token as a part of it, or one of the decisions?"""
@@ -61,16 +62,20 @@ class Traces:
             return value in self.decisions or any(token in value for token in self.tokens)
         if isinstance(value, tuple):
             return any(self.name(each) for each in value)
-        return isinstance(value, bytes) and any(token in value for token in self.written)
+        return isinstance(value, bytes) and any(each in value for each in (*self.written, *self._ids))
 
     def decided(self, key: Key) -> bool:
-        """Is a key, or a part of it, one of the decisions?"""
-        if not self.decisions or not isinstance(key, str | tuple):
+        """Is a key, or a part of it, one of the decisions? Of BYTES, which nested keys are packed into, any part."""
+        if not self.decisions or not isinstance(key, str | bytes | tuple):
             return False
         if isinstance(key, str):
             return key in self.decisions
+        if isinstance(key, bytes):
+            return any(each in key for each in self._ids)
         # Parts are looked up together; that a part is a tuple itself is rare.
-        return not self.decisions.isdisjoint(key) or any(self.decided(each) for each in key if isinstance(each, tuple))
+        return not self.decisions.isdisjoint(key) or any(
+            self.decided(each) for each in key if isinstance(each, tuple | bytes)
+        )
 
     def marked(self, value: Immutable) -> Immutable:
         """The value with `MARK` for every token."""
@@ -126,23 +131,32 @@ def _erased_plain(cell: Cell, traces: Traces, waits: bool) -> Erased:
 def named(cell: TypedCell, traces: Traces, fields: Sequence[int]) -> tuple[Words, Words]:
     """The slots of rows that name the person in one of `fields`, and the places of tokens in the other rows."""
     texts = np.array([each for each in fields if cell.packing.kinds[each] >= STRING], np.int64)
+    packed = texts[[cell.packing.kinds[each] == BYTES for each in texts]]
     hits = held(cell, traces)
     found = [np.unique(hits[np.isin(hits[:, 1], texts), 0])]
     if len(texts):
         for ids in traces.packed_decisions:
             found += list(_named_by(cell, ids, texts))
+            if len(packed):  # nested keys, which hold ids as parts
+                parts = _held(cell, ids)
+                found.append(parts[np.isin(parts[:, 1], packed), 0])
     slots = np.unique(np.concatenate(found))
     return slots, hits[~np.isin(hits[:, 0], slots)]
 
 
 def held(cell: TypedCell, traces: Traces) -> Words:
     """Every place of a token in a cell: slot, field, address."""
+    return _held(cell, traces.packed)
+
+
+def _held(cell: TypedCell, texts: Texts) -> Words:
+    """Every place of one of these texts, sorted and of one length."""
     found: list[Words] = []
-    if cell.meta[paged.STRINGS] and len(traces.packed):
+    if cell.meta[paged.STRINGS] and len(texts):
         at, room, count = 0, _HITS, np.zeros(1, np.int64)
         while at < cell.meta[paged.HIGH]:
             hits = np.empty((room, erasing.HIT), np.int64)
-            after = erasing.texts_held(cell.meta, traces.packed, at, hits, count)
+            after = erasing.texts_held(cell.meta, texts, at, hits, count)
             if after == at:
                 room *= 2  # one row has more than fits
             found.append(hits[: count[0]].copy())

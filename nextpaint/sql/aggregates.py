@@ -16,6 +16,7 @@ from nextpaint.record.types import INTEGERS, Field, Kind, Type, array, decimal
 from nextpaint.sql import coercion, syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.function_rules import user_arguments
+from nextpaint.sql.nested_keys import packed
 from nextpaint.sql.plan import Aggregate, At, Changes, Expr, Literal
 from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import Inputs, is_orderable
@@ -95,6 +96,7 @@ _DISTINCT = (
     "COUNT", "SUM", "AVG", "MIN", "MAX", "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP", "COLLECT", "ARRAY_AGG",
     "FIRST_VALUE", "LAST_VALUE",
 )  # fmt: skip
+_OVER_DISTINCT = "aggregate over SELECT DISTINCT"
 TOP_N_MAX = 1_000
 QUANTILE_PARTS = 1_000_000  # see process.aggregates
 
@@ -197,16 +199,18 @@ class AggregateCalls:
             raise Refusal(f"{node.name} needs {rule.needs}, not {value.type}", value.at)
         if node.name in ("DECAYED_SUM", "APPROX_QUANTILE"):
             value = coercion.cast(value, types.DOUBLE, value.at)
+        result = rule.result(value.type)
         if node.distinct:
             self._check_distinct(node, value)
+            value = packed(value) if node.name == "COUNT" else value
         index = self._inputs.add(value)
         distinct = node.distinct and node.name != "FIRST_VALUE"  # the first is the first of its equals
-        return Aggregate(node.name, (index,), rule.result(value.type), distinct, condition, parameter, node.at)
+        return Aggregate(node.name, (index,), result, distinct, condition, parameter, node.at)
 
     def _own(self, node: syntax.Call, user: UserFunction, condition: int | None) -> Aggregate:
         """A call of the application's own aggregate."""
         if node.distinct:
-            raise Refusal(f"{user.name} takes no DISTINCT", node.at, "aggregate over SELECT DISTINCT")
+            raise Refusal(f"{user.name} takes no DISTINCT", node.at, _OVER_DISTINCT)
         if self._changes is not Changes.APPEND and not user.retracts:
             raise Refusal(
                 f"{user.name} over rows that are updated: it has no retract(accumulator, ...)",
@@ -320,8 +324,8 @@ class AggregateCalls:
             raise Refusal(f"{node.name} takes no DISTINCT", node.at)
         if node.name.endswith("_VALUE") and self._changes is not Changes.APPEND:
             raise Refusal(f"{node.name}(DISTINCT ...) over rows that are updated", node.at, "leave DISTINCT out")
-        if not is_orderable(value.type.kind):
-            raise Refusal(f"DISTINCT of {value.type} is not supported", value.at, "use one of its fields")
+        if value.type.kind in (Kind.ROW, Kind.MAP):
+            raise Refusal(f"DISTINCT of {value.type} inside {node.name}, as in Flink", value.at, _OVER_DISTINCT)
 
 
 def positive_ms(value: Expr, what: str, usage: str) -> int:

@@ -161,10 +161,10 @@ class Binder:
     def in_list(self, node: syntax.InList) -> Expr:
         rows = [_paired(node.operand, item) for item in node.items]
         if all(rows):
-            each_row = [self._same_columns(row, node.at) for row in rows]
-            found = reduce(lambda left, right: Call(types.BOOLEAN, "OR", (left, right), at=node.at), each_row)
-            return negated(found, node.negated)
+            return self._any([self._same_columns(row, node.at) for row in rows], node)
         operand = self.value(node.operand)
+        if operand.type.kind is Kind.ARRAY:
+            return self._any([self.comparison("=", operand, self.bind(item), node.at) for item in node.items], node)
         items = [self.bind(item) for item in node.items]
         target = operand.type
         for item in items:
@@ -172,6 +172,11 @@ class Binder:
             target = coercion.common_type((target, item.type)) or target
         args = tuple(coercion.operand(each, target, each.at) for each in (operand, *items))
         return negated(Call(types.BOOLEAN, "IN", args, at=node.at), node.negated)
+
+    def _any(self, equal: list[Expr], node: syntax.InList) -> Expr:
+        """Is the operand equal to one of the items? `equal`: to each."""
+        found = reduce(lambda left, right: Call(types.BOOLEAN, "OR", (left, right), at=node.at), equal)
+        return Call(types.BOOLEAN, "NOT", (found,), at=node.at) if node.negated else found
 
     def between(self, node: syntax.Between) -> Expr:
         operand = self.value(node.operand)

@@ -17,6 +17,7 @@ from nextpaint.sql.aggregates import AggregateCalls, check_time, is_aggregate
 from nextpaint.sql.binder import Binder, Replace
 from nextpaint.sql.group_windows import GroupWindow, group_window, has_columns
 from nextpaint.sql.lifetimes import lifetimes_of
+from nextpaint.sql.nested_keys import key_type, packed, unpacked
 from nextpaint.sql.overs import plan_over
 from nextpaint.sql.plan import (
     Call,
@@ -133,14 +134,14 @@ class _Grouping:
         for key, index in self._keys:
             if key == expr:
                 name = key.name if isinstance(key, ColumnRef) else f"$key{index}"
-                return ColumnRef(key.type, index, name, expr.at)
+                return unpacked(ColumnRef(key_type(key.type), index, name, expr.at), key.type)
         return None
 
     def _rewritten(self, expr: Expr, node: syntax.Name) -> Expr:
         found = self._key(expr)
         if found is not None:
             return found
-        if isinstance(expr, Call):
+        if isinstance(expr, Call) and expr.function != "FIELD":
             args = tuple(self._rewritten(each, node) for each in expr.args)
             return Call(expr.type, expr.function, args, expr.options, expr.at)
         raise Refusal(
@@ -165,7 +166,7 @@ def plan_grouped(env: Environment, select: syntax.Select, relation: Relation, ov
     inputs = Inputs(relation.node)
     if not keys.sets:
         for key in keys.exprs:
-            inputs.add(key)
+            inputs.add(packed(key))
     calls = AggregateCalls(Binder(relation.scope), inputs, relation.node.schema.changes)
     placed = [(each, keys.columns + edges[each.index]) for each in inside]
     grouping = _Grouping(relation, keys, placed, calls, window)
@@ -245,8 +246,6 @@ def _bound_keys(select: syntax.Select, scope: Scope, group: Sequence[syntax.Expr
             if is_aggregate(each):
                 raise Refusal("an aggregate in GROUP BY", each.at)
         key = binder.value(node)
-        if key.type.kind in (types.Kind.ARRAY, types.Kind.MAP, types.Kind.ROW):
-            raise Refusal(f"GROUP BY {key.type} is not supported", node.at, "group by its fields")
         if key not in keys:
             keys.append(key)
     return keys
@@ -262,7 +261,7 @@ def _keys(select: syntax.Select, scope: Scope, exprs: Sequence[Expr]) -> _Keys:
 
 def _key_fields(keys: _Keys) -> list[Field]:
     fields = [
-        Field(each.name if isinstance(each, ColumnRef) else f"$key{index}", each.type)
+        Field(each.name if isinstance(each, ColumnRef) else f"$key{index}", key_type(each.type))
         for index, each in enumerate(keys.exprs)
     ]
     return [*fields, Field("set$", types.BIGINT, False)] if keys.sets else fields
@@ -274,11 +273,12 @@ def _source(inputs: Inputs, keys: _Keys, select: syntax.Select) -> tuple[Node, t
         # Nothing to compute is fine for COUNT(*): one constant column keeps the rows countable.
         if not inputs.exprs:
             inputs.add(Literal(types.INT, 1))
-        places = tuple(inputs.add(key) for key in keys.exprs)
+        places = tuple(inputs.add(packed(key)) for key in keys.exprs)
         return inputs.node(select.at), places
     several = []
     for ordinal, present in enumerate(keys.sets):
-        own = [key if at in present else Literal(key.type, None) for at, key in enumerate(keys.exprs)]
+        packs = [packed(key) for key in keys.exprs]
+        own = [key if at in present else Literal(key.type, None) for at, key in enumerate(packs)]
         several.append(inputs.with_further([*own, Literal(types.BIGINT, ordinal)], select.at))
     first = len(inputs.exprs)
     schema = several[0].schema

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nextpaint.record.types import BOOLEAN, INTEGERS
+from nextpaint.sql.nested_keys import bytewise, packed
 from nextpaint.sql.plan import Call, ColumnRef, Expr, Literal, columns_of, shifted
 
 _STRICT = frozenset("+ - * / % || = <> < <= > >= LIKE CAST TRY_CAST".split())
@@ -68,7 +69,9 @@ def _equality(each: Expr, width: int) -> Equality | None:
     if first.type.kind is not second.type.kind and not {first.type.kind, second.type.kind} <= set(INTEGERS):
         return None
     if first.type.is_nested:
-        return None
+        if not (bytewise(first.type) and bytewise(second.type)):
+            return None
+        first, second = packed(first), packed(second)
     last = 1 << 30
     if reads_only(second, 0, width):
         first, second = second, first

@@ -19,7 +19,7 @@ def comparison_operands(left: Expr, right: Expr, operator: str, at: At) -> tuple
     left, right = _constant_time(left, right), _constant_time(right, left)
     if left.type.kind is Kind.NULL and right.type.kind is Kind.NULL:
         raise Refusal("NULL has no type here", at, "write IS NULL")
-    same = operator in ("=", "<>", "IS DISTINCT FROM")
+    same = operator in ("=", "<>", "IS DISTINCT FROM") or (operator == "IN" and left.type.kind is Kind.ARRAY)
     common = (coercion.equatable if same else coercion.comparable)(left.type, right.type)
     if common is None:
         raise Refusal(f"{operator} between {left.type} and {right.type}", at, _comparison_cure(left.type, right.type))

@@ -9,6 +9,7 @@ from nextpaint.record.types import Field
 from nextpaint.sql import syntax
 from nextpaint.sql.aggregates import OVER_AGGREGATES, RANKS, AggregateCalls, positive_ms, user_aggregate
 from nextpaint.sql.binder import Binder
+from nextpaint.sql.nested_keys import packed
 from nextpaint.sql.plan import Changes, ColumnRef, Expr, Literal, Node, OverAggregate, Schema, SortKey
 from nextpaint.sql.refusal import Refusal, near
 from nextpaint.sql.relation import Inputs, Relation, is_now, is_orderable
@@ -73,7 +74,7 @@ def plan_over(
     order = inputs.add(ordered)
     partition: list[int] = []
     for node in over.partition:
-        partition.append(inputs.add(binder.value(node)))
+        partition.append(inputs.add(packed(binder.value(node))))
     aggregates = AggregateCalls(binder, inputs, Changes.APPEND, nested=grouped)  # frames are added up, never taken back
     ordinals: dict[syntax.Call, int] = {}
     for call in calls:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from nextpaint.sql import coercion, syntax
 from nextpaint.sql.binder import Binder
 from nextpaint.sql.catalog import Catalog, named, unique_names
+from nextpaint.sql.nested_keys import distinct, key_type, with_packed, with_unpacked
 from nextpaint.sql.plan import Changes, ColumnRef, Expr, Node, Schema, SetOperation, Sort, SortKey, TimeSort, Union
 from nextpaint.sql.ranks import limited
 from nextpaint.sql.refusal import AlreadyReported, Refusal
-from nextpaint.sql.relation import distinct, is_orderable, projected, renamed
+from nextpaint.sql.relation import is_orderable, projected, renamed
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.selects import plan_select
 from nextpaint.sql.sources import Environment
@@ -145,17 +146,13 @@ def _combined(env: Environment, body: syntax.UnionAll | syntax.SetOperation) -> 
     if isinstance(body, syntax.SetOperation) and body.kind != "UNION":
         if env.catalog.live:
             raise Refusal(f"{body.kind} over live tables is not supported", body.at, "use IN or NOT IN")
-        for field in fields:
-            if not is_orderable(field.type.kind):
-                raise Refusal(
-                    f"{body.kind} of {field.type} ({field.name}) is not supported", body.at, "select its fields"
-                )
         key = () if body.all else tuple(range(len(fields)))
         if body.kind == "EXCEPT":
             changes = Changes.RETRACT  # a row that comes on the right takes one back
-        return SetOperation(
-            Schema(fields, None, key, changes), tuple(nodes), body.kind == "INTERSECT", body.all, body.at
-        )
+        kept = tuple(replace(each, type=key_type(each.type)) for each in fields)
+        keys = tuple(with_packed(node, body.at) for node in nodes)
+        made = SetOperation(Schema(kept, None, key, changes), keys, body.kind == "INTERSECT", body.all, body.at)
+        return with_unpacked(made, fields, body.at)
     rowtimes = {node.schema.rowtime for node in nodes}
     rowtime = nodes[0].schema.rowtime if len(rowtimes) == 1 else None
     union = Union(Schema(fields, rowtime, (), changes), tuple(nodes), body.at)

@@ -16,6 +16,7 @@ from nextpaint.record.columns import MAX_WATERMARK
 from nextpaint.record.types import BIGINT, INTEGERS
 from nextpaint.sql import syntax
 from nextpaint.sql.binder import Binder
+from nextpaint.sql.nested_keys import packed
 from nextpaint.sql.overs import PlannedOver, shared_window, time_ordered
 from nextpaint.sql.plan import (
     Aggregate,
@@ -71,10 +72,10 @@ def plan_rank(
         inputs.add(ColumnRef(each.type, index, each.name))
     partition = []
     for item in over.partition:
-        partition.append(inputs.add(_orderable(binder.value(item), "PARTITION BY")))
+        partition.append(inputs.add(packed(binder.value(item))))
     keys = []
     for order in over.order:
-        index = inputs.add(_orderable(binder.value(order.expression), "ORDER BY"))
+        index = inputs.add(_orderable(binder.value(order.expression)))
         keys.append(SortKey(index, order.descending, order.nulls_first))
     source = inputs.node(call.at)
     schema = rank_schema(source, partition, (1, None), True)
@@ -102,9 +103,9 @@ def limited(node: Node, keys: Sequence[SortKey], ranks: tuple[int, int], at: At)
     return projected(rank, refs, node.schema.names, at)
 
 
-def _orderable(expr: Expr, clause: str) -> Expr:
+def _orderable(expr: Expr) -> Expr:
     if not is_orderable(expr.type.kind):
-        raise Refusal(f"{clause} {expr.type} is not supported", expr.at, "use one of its fields")
+        raise Refusal(f"ORDER BY {expr.type} is not supported", expr.at, "use one of its fields")
     return expr
 
 

@@ -14,7 +14,6 @@ from nextpaint.sql.plan import (
     ColumnRef,
     Expr,
     Filter,
-    GroupAggregate,
     Literal,
     Node,
     Project,
@@ -180,16 +179,6 @@ def _rank_hidden(node: Node, used: frozenset[int]) -> Node | None:
             inner = _rank_hidden(node.input, below)
             return projected(inner, node.exprs, node.schema.names, node.at) if inner is not None else None
     return None
-
-
-def distinct(node: Node, live: bool, at: At) -> Node:
-    """Each row once: a group of all columns without aggregates. Of rows that only come, it too only gives more."""
-    for each in node.schema.fields:
-        if not is_orderable(each.type.kind):
-            raise Refusal(f"DISTINCT of {each.type} ({each.name}) is not supported", at, "select its fields")
-    columns = tuple(range(len(node.schema.fields)))
-    changes = Changes.APPEND if live else node.schema.changes
-    return GroupAggregate(Schema(node.schema.fields, None, columns, changes), node, columns, (), at)
 
 
 def renamed(node: Node, names: Sequence[str], at: At) -> Node:

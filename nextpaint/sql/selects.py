@@ -11,11 +11,12 @@ from nextpaint.sql.correlated import conjoined, conjuncts_of
 from nextpaint.sql.current_watermarks import watermark_calls, with_watermarks
 from nextpaint.sql.grouping import plan_grouped
 from nextpaint.sql.lifetimes import lifetimes_of
+from nextpaint.sql.nested_keys import distinct
 from nextpaint.sql.overs import plan_over
 from nextpaint.sql.plan import ColumnRef, Node, Schema, Values, columns_of
 from nextpaint.sql.ranks import bounded, plan_rank
 from nextpaint.sql.refusal import Refusal
-from nextpaint.sql.relation import Relation, distinct, projected, with_window
+from nextpaint.sql.relation import Relation, projected, with_window
 from nextpaint.sql.scope import Scope
 from nextpaint.sql.select_list import select_list
 from nextpaint.sql.sources import Environment, plan_source

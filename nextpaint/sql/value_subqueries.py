@@ -21,6 +21,7 @@ from nextpaint.sql.binder import Binder, Replace
 from nextpaint.sql.correlated import opened
 from nextpaint.sql.join_conditions import Equality, equalities
 from nextpaint.sql.joins import joined
+from nextpaint.sql.nested_keys import bytewise, packed
 from nextpaint.sql.operators import comparison_operands
 from nextpaint.sql.plan import (
     Aggregate,
@@ -40,7 +41,7 @@ from nextpaint.sql.plan import (
     Values,
 )
 from nextpaint.sql.refusal import Refusal
-from nextpaint.sql.relation import Inputs, is_orderable, nullable, projected
+from nextpaint.sql.relation import Inputs, nullable, projected
 from nextpaint.sql.scope import Names, Scope
 from nextpaint.sql.sources import Environment, plan_source
 
@@ -157,9 +158,10 @@ def _member(env: Environment, node: Node, inner: _Inner, asked: tuple[syntax.Sub
     at = query.at
     column = _column(inner)
     left, right_value = comparison_operands(operand, column, "IN", at)
-    if not is_orderable(right_value.type.kind):
+    if right_value.type.is_nested and not (bytewise(left.type) and bytewise(right_value.type)):
         raise Refusal(f"IN of {right_value.type} is not supported", at, "compare one of its fields")
-    keyed = _Inner(inner.node, inner.scope, inner.column, (*inner.pairs, Equality(left, right_value, False)))
+    equal = Equality(packed(left), packed(right_value), False)
+    keyed = _Inner(inner.node, inner.scope, inner.column, (*inner.pairs, equal))
     members = _counted(env, keyed, [], at)
     made = _joined(node, members, keyed, at)
     matched = _is(_added(node, members, len(members.schema.fields) - 1, at), "IS NOT NULL")
