@@ -26,6 +26,18 @@ def test_a_process_in_which_everything_is_compiled_does_without_the_compiler():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
+def test_the_memory_of_llvm_is_let_go_and_read_again_where_it_is_needed():
+    warming.warm()
+    made = compiled.llvm.parse_assembly("define i64 @seven() { ret i64 7 }")
+    if sys.platform == "linux":
+        assert warming.let_go() > 0
+        assert warming.let_go() == 0, "nothing is left of it"
+    machine = compiled.llvm.Target.from_default_triple().create_target_machine()
+    assert machine.emit_object(made)
+    if sys.platform == "linux":
+        assert warming.let_go() > 0, "it was read again"
+
+
 def test_no_kernel_takes_what_is_not_of_its_types():
     for kernel in warming.all_kernels():
         with pytest.raises(TypeError, match=r"takes|no C-contiguous|integer|real number"):
