@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from rig.figures import print_ratio
 
-from nextpaint.cli import interpreter
+from nextpaint.engine import interpreter
 from nextpaint.process.kernels.warm import warm
 from nextpaint.process.operators import choice
 from nextpaint.process.operators.group import GroupAggregate

@@ -33,10 +33,10 @@ from typing import Any
 import numpy as np
 import uvloop
 
-from nextpaint.cli import interpreter
 from nextpaint.cli.indexing import index_of
 from nextpaint.decide import Decider, DecisionRecord
 from nextpaint.decide.codec import decoded
+from nextpaint.engine import interpreter
 from nextpaint.engine.facade import Engine
 from nextpaint.engine.nearest import Followed, VectorIndex
 from nextpaint.engine.registry import Upload

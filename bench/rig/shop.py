@@ -17,10 +17,10 @@ from typing import Any
 import msgspec
 
 from nextpaint.application import Application
-from nextpaint.cli import interpreter
 from nextpaint.connect.orders import read_orders
 from nextpaint.connect.replay import iso_time, order_row, whole_orders
 from nextpaint.connect.traffic import Traffic
+from nextpaint.engine import interpreter
 from nextpaint.engine.facade import Engine
 from nextpaint.engine.node import NodeSettings
 from nextpaint.engine.system import system_ports

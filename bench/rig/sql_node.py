@@ -24,7 +24,7 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from nextpaint.application import Application
-from nextpaint.cli import interpreter
+from nextpaint.engine import interpreter
 from nextpaint.engine.node import Node, NodeSettings
 from nextpaint.engine.system import system_ports
 from nextpaint.process.outputs import plain

@@ -14,8 +14,8 @@ from typing import Any
 
 import uvloop
 
-from nextpaint.cli import interpreter
 from nextpaint.cli.serving import ServeSettings, Serving
+from nextpaint.engine import interpreter
 from nextpaint.engine.node import NodeSettings
 from nextpaint.process.kernels.warm import is_cold, warm
 

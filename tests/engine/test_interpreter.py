@@ -7,7 +7,7 @@ import pytest
 
 PROGRAM = """
 import resource, sys
-from nextpaint.cli.interpreter import keep_memory
+from nextpaint.engine.interpreter import keep_memory
 if sys.argv[1] == "keep" and not keep_memory():
     raise SystemExit(2)
 def use():
