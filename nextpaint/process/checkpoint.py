@@ -33,7 +33,7 @@ from nextpaint.process.runner import Runner
 from nextpaint.process.state import Snapshot
 from nextpaint.record.errors import ReplayError
 
-MAGIC = b"NPCKPT08"
+MAGIC = b"NPCKPT09"
 DIRECTORY = "checkpoints"
 DAY_MS = 86_400_000
 SLICE_ROWS = 1024  # about 2 ms of encoding and hashing between two steps

@@ -1,6 +1,6 @@
 """Rows of a typed cell chained by key, and what kernels put out that have no timers.
 
-A `Chains` is derived: the index and the two words of layout in each row (`kernels/chains.py`) are neither hashed nor
+A `Chains` is derived: the index and the word of layout in each row (`kernels/chains.py`) are neither hashed nor
 saved, and made anew by `restore`.
 """
 

@@ -1,8 +1,8 @@
-"""Chains: the rows of one key in an order, through two words of layout in each row (the one before, the one after).
+"""Chains: the rows of one key in an order, through a word of layout in each row: the one before, and the one after.
 
 An index, a table that is derived and never saved, has the first and the last row of each key and how many there are.
-Slots are stored one higher, so that zeroed words mean none. Whoever calls has seen that there is room (`room_for_link`)
-and knows whether a row is linked.
+Slots are stored one higher, so that zeroed words mean none, in half a word, as bucket heads are. Whoever calls has seen
+that there is room (`room_for_link`) and knows whether a row is linked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nextpaint.process.kernels.memory import copy, load, load_real, store
+from nextpaint.process.kernels.memory import copy, load, load_half, load_real, store, store_half
 from nextpaint.process.kernels.packing import absorb_keys, hash_begun, hash_ended
 from nextpaint.process.kernels.paged import (
     FIELDS,
@@ -45,25 +45,25 @@ Address = Any
 
 HEAD, TAIL, COUNT = FIRST_FIELD, FIRST_FIELD + 1, FIRST_FIELD + 2  # words of an index's row
 INDEX_FIELDS = 3
-LINKS = 2
+LINKS = 1
 
 
 @inner
 def link_of(meta: Meta) -> Any:
-    """The first of a row's two words of layout."""
+    """A row's word of layout."""
     return FIRST_FIELD + meta[FIELDS]
 
 
 @inner
 def before(meta: Meta, slot: int) -> Any:
     """The row before this one, -1 when it is the first."""
-    return load(row_at(meta, slot) + 8 * link_of(meta)) - 1
+    return np.int64(load_half(row_at(meta, slot) + 8 * link_of(meta))) - 1
 
 
 @inner
 def after(meta: Meta, slot: int) -> Any:
     """The row after this one, -1 when it is the last."""
-    return load(row_at(meta, slot) + 8 * link_of(meta) + 8) - 1
+    return np.int64(load_half(row_at(meta, slot) + 8 * link_of(meta) + 4)) - 1
 
 
 @inner
@@ -91,8 +91,8 @@ def room_for_link(index: Meta, entry: int) -> Any:
 
 
 @inner
-def _relinked(meta: Meta, slot: int, word: int, value: int) -> None:
-    store(row_at(meta, slot) + 8 * (link_of(meta) + word), value)
+def _relinked(meta: Meta, slot: int, half: int, value: int) -> None:
+    store_half(row_at(meta, slot) + 8 * link_of(meta) + 4 * half, np.int32(value))
 
 
 @inner

@@ -1,8 +1,8 @@
 """Regular joins: the rows of each side in a table of their own, as a multiset, chained by join key in the order they
 first came. What a change of one side says about the result is `operators.join`'s, row by row.
 
-A row of state: the columns, then how often the row is there, how many rows of the other side it meets (counted where
-padding or EXISTS depends on it), and when it first came.
+A row of state: the columns, then how often the row is there, when it first came and, where padding or EXISTS depends on
+it, how many rows of the other side it meets.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ Kinds = npt.NDArray[np.int8]
 
 PAIRS, SEMI, ANTI = range(3)
 # Of `join`: what it gives; then of the left and of the right side: whether it is padded, whether matches are counted,
-# its columns, words of its packed state row, and the bits of key columns whose NULL matches nothing.
+# its columns, words of those packed, and the bits of key columns whose NULL matches nothing.
 GIVES, PADS, TRACKS, COLUMNS, WIDTH, NEVER = 0, 1, 3, 5, 7, 9
 JOIN = 11
-TIMES, MATCHES, SEQ_AT, ORDINAL_AT = range(4)  # words of a state row after its columns
+TIMES, SEQ_AT, ORDINAL_AT, MATCHES = range(4)  # words of a state row after its columns; the last where it is counted
 COUNTED = 4
 
 
@@ -84,7 +84,7 @@ def _told(cursor: Any, told: Any, kind: int, seq: int) -> None:
 @inner
 def _own_put(join: Any, port: int, cursor: Any, outs: Any, packed: Any) -> None:
     out = outs[port]
-    words_copied(out[cursor[OUT]].ctypes.data, packed, join[WIDTH + port] - COUNTED)
+    words_copied(out[cursor[OUT]].ctypes.data, packed, join[WIDTH + port])
 
 
 @inner
@@ -188,7 +188,8 @@ def _stored(join: Any, port: int, side: Any, key: Any, digest: Any, what: Any) -
         slot = insert(own, digest[0], digest[1])
         write_fields(own, row_at(own, slot), packed, join[COLUMNS + port])
         store(_field_at(join, port, own, slot, TIMES), 1)
-        store(_field_at(join, port, own, slot, MATCHES), found if join[TRACKS + port] else 0)
+        if join[TRACKS + port]:
+            store(_field_at(join, port, own, slot, MATCHES), found)
         store(_field_at(join, port, own, slot, SEQ_AT), seq)
         store(_field_at(join, port, own, slot, ORDINAL_AT), ordinal)
         linked_after(own, index, key, entry, slot, last_of(index, entry))

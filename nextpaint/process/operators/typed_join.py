@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nextpaint.process.functions.compile import predicate
-from nextpaint.process.kernels import both_inputs, joining, timeline
+from nextpaint.process.kernels import both_inputs, chains, joining, timeline
 from nextpaint.process.kernels.paged import WORD
 from nextpaint.process.operators.join import LEFT, RIGHT, Join
 from nextpaint.process.operators.protocol import Operator, Row, StepContext
@@ -43,12 +43,37 @@ def fitting(node: JoinNode) -> bool:
     )
 
 
-class TypedSide(JoinSide):
-    """One side: a typed cell, columns -> times, matches, seq, ordinal. Derived: rows chained by join key."""
+def _counted(fields: Sequence[Any]) -> tuple[Any, ...]:
+    times, seq, ordinal, matches = fields
+    return times, matches, seq, ordinal
 
-    def __init__(self, name: str, types: Sequence[Type], keys: Sequence[int], nulls_match: Sequence[bool]) -> None:
+
+def _fields_counted(entry: Sequence[Any]) -> tuple[Any, ...]:
+    times, matches, seq, ordinal = entry
+    return times, seq, ordinal, matches
+
+
+def _uncounted(fields: Sequence[Any]) -> tuple[Any, ...]:
+    times, seq, ordinal = fields
+    return times, 0, seq, ordinal
+
+
+def _fields_uncounted(entry: Sequence[Any]) -> tuple[Any, ...]:
+    times, _, seq, ordinal = entry
+    return times, seq, ordinal
+
+
+class TypedSide(JoinSide):
+    """One side: a typed cell, columns -> times, seq, ordinal and, if it `tracks` them, matches. Derived: rows chained
+    by join key."""
+
+    def __init__(
+        self, name: str, types: Sequence[Type], keys: Sequence[int], nulls_match: Sequence[bool], tracks: bool
+    ) -> None:
         kinds = kinds_of(types)
-        self.cell = TypedCell(name, (*kinds, WORD, WORD, WORD, WORD), len(kinds), links=2, hashed=range(len(kinds)))
+        shape = (_counted, _fields_counted) if tracks else (_uncounted, _fields_uncounted)
+        held = (*kinds, *(WORD,) * (joining.COUNTED if tracks else joining.MATCHES))
+        self.cell = TypedCell(name, held, len(kinds), shape, links=chains.LINKS, hashed=range(len(kinds)))
         super().__init__(self.cell, keys, nulls_match)
         self.given = Packing(kinds)
         self.key_fields = self.given.keys(keys)
@@ -71,7 +96,7 @@ class TypedSide(JoinSide):
 
 
 class TypedJoin(Join):
-    """State: `left` and `right`, typed: the columns, then times, matches, seq, ordinal."""
+    """State: `left` and `right`, typed, see `TypedSide`."""
 
     _sides: tuple[TypedSide, ...]
 
@@ -84,7 +109,7 @@ class TypedJoin(Join):
             program[joining.PADS + port] = self._pads[port]
             program[joining.TRACKS + port] = self._tracks[port]
             program[joining.COLUMNS + port] = len(side.given.kinds)
-            program[joining.WIDTH + port] = side.cell.packing.width
+            program[joining.WIDTH + port] = side.given.width
             program[joining.NEVER + port] = sum(1 << each for each in set(side.never))
         self._program = program
         self._cursor = np.zeros(timeline.CURSOR, np.int64)
@@ -93,9 +118,10 @@ class TypedJoin(Join):
 
     def _made(self, node: JoinNode, state: State) -> tuple[TypedSide, ...]:
         nulls = node.nulls_match or (False,) * len(node.left_keys)
+        left, right = self._tracks
         sides = (
-            TypedSide(f"{self.id}/typed_left", node.left.schema.types, node.left_keys, nulls),
-            TypedSide(f"{self.id}/typed_right", node.right.schema.types, node.right_keys, nulls),
+            TypedSide(f"{self.id}/typed_left", node.left.schema.types, node.left_keys, nulls, left),
+            TypedSide(f"{self.id}/typed_right", node.right.schema.types, node.right_keys, nulls, right),
         )
         for side in sides:
             state.add(side.cell)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nextpaint.process.kernels import ranking
+from nextpaint.process.kernels import chains, ranking
 from nextpaint.process.kernels.paged import WORD
 from nextpaint.process.operators.protocol import Operator, Row, StepContext
 from nextpaint.process.operators.top import TopN
@@ -83,7 +83,7 @@ class TypedTopN(TopN):
             return [row[each] for each in self._columns_at[keys:]]
 
         held = (*kinds[:keys], WORD, WORD, *kinds[keys:])
-        return state.add(TypedCell(f"{self.id}/typed", held, keys + 2, (row, fields), links=2, whole=True))
+        return state.add(TypedCell(f"{self.id}/typed", held, keys + 2, (row, fields), links=chains.LINKS, whole=True))
 
     def restore(self) -> None:
         """Chain the rows in order; what they rank by may be text, so they are sorted as Python values."""

@@ -11,11 +11,12 @@ from nextpaint.process.operators import choice
 from nextpaint.process.operators.join import Join
 from nextpaint.process.operators.protocol import Change
 from nextpaint.process.operators.typed_join import TypedJoin, fitting
+from nextpaint.process.state import State
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE
 from nextpaint.record.types import BIGINT, BOOLEAN, DOUBLE, STRING, TIMESTAMP, Field, Type
 from nextpaint.sql import plan
 from nextpaint.sql.plan import Call, ColumnRef, JoinKind, Scan, Schema
-from tests.process.operators.both import Both, Rows, batches
+from tests.process.operators.both import Both, Rows, Upstream, batches
 
 LEFT = (BIGINT, STRING, TIMESTAMP, DOUBLE)
 RIGHT = (STRING, BIGINT, BOOLEAN)
@@ -105,6 +106,14 @@ def test_equal_to_the_general_operator(kind: JoinKind, keys: int) -> None:
                 run.reload()
         told += len(run.outputs)
     assert told
+
+
+def test_a_row_has_a_word_for_its_matches_only_where_they_are_counted() -> None:
+    words = {}
+    for kind in (JoinKind.INNER, JoinKind.LEFT, JoinKind.RIGHT, JoinKind.FULL, JoinKind.ANTI):
+        made = choice.join("join/1", node(kind), [Upstream(LEFT), Upstream(RIGHT)], State())
+        words[kind.name] = [len(side._cell.packing.kinds) - len(side.given.kinds) for side in made._sides]
+    assert words == {"INNER": [3, 3], "LEFT": [4, 3], "RIGHT": [3, 4], "FULL": [4, 4], "ANTI": [4, 3]}
 
 
 def test_a_row_with_many_partners_needs_more_room_than_there_is() -> None:
