@@ -37,6 +37,7 @@ class Answer:
     changes: tuple[tuple[str, tuple[Json, ...]], ...] = ()
     types: tuple[str, ...] = ()
     refused: str = ""
+    unread: str = ""  # why what it printed is not read
 
 
 def ask(cases: Sequence[Case], python: str, batch: int = BATCH) -> dict[str, Answer]:
@@ -205,8 +206,12 @@ def _answered(group: Sequence[tuple[Case, Script]], asked: dict[str, Json], pyth
     for name, each in result["answers"].items():
         types = each["types"] or targets[name]
         as_json = each["json"] or [False] * len(types)
-        changes = [(kind, tuple(cut(body, types, as_json))) for kind, body in lines.get(each["tag"], [])]
-        answers[name] = Answer(tuple(changes), tuple(types))
+        try:
+            changes = [(kind, tuple(cut(body, types, as_json))) for kind, body in lines.get(each["tag"], [])]
+        except ValueError as error:
+            answers[name] = Answer(unread=str(error))
+        else:
+            answers[name] = Answer(tuple(changes), tuple(types))
     return answers
 
 
@@ -215,7 +220,7 @@ _PRINTED = re.compile(r"(A\d+N\d+)> (\+I|-U|\+U|-D)\[(.*)\]\Z")
 
 def _lines(text: str) -> dict[str, list[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for line in text.splitlines():
+    for line in text.split("\n"):  # not splitlines: a text may hold what Unicode takes for the end of a line
         match = _PRINTED.match(line)
         if match:
             found[match.group(1)].append((match.group(2), match.group(3)))
@@ -224,15 +229,21 @@ def _lines(text: str) -> dict[str, list[tuple[str, str]]]:
 
 # ---------------------------------------------------------------- what was printed
 
-_DECODER = json.JSONDecoder(parse_float=lambda text: text if len(text) > 17 else float(text))
+# JSON_QUOTE leaves control characters as they are.
+_DECODER = json.JSONDecoder(parse_float=lambda text: text if len(text) > 17 else float(text), strict=False)
+# It writes a character beyond U+FFFF as its number, which takes five digits or six, and once more the last surrogate.
+_BEYOND = re.compile(r"(?<!\\)((?:\\\\)*)\\u([0-9a-f]{5,6})\\ud[c-f][0-9a-f]{2}")
 
 
 def cut(body: str, types: Sequence[str], as_json: Sequence[bool]) -> list[Json]:
     """The cells of a printed row. Raises ValueError for a text cell that holds the separator."""
     found: list[Json] = []
+    body = _BEYOND.sub(lambda match: match[1] + chr(int(match[2], 16)), body)
     at = 0
     for index, (type_, is_json) in enumerate(zip(types, as_json, strict=True)):
-        if is_json and not body.startswith("null", at):
+        if is_json and (at == len(body) or body.startswith(", ", at)):
+            found.append(None)  # NULL by JSON_QUOTE of a constant
+        elif is_json and not body.startswith("null", at):
             value, at = _DECODER.raw_decode(body, at)
             found.append(value)
         else:
