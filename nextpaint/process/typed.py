@@ -173,11 +173,14 @@ class Packing:
             found = [bool(each) for each in found]
         return [None if null & bit else each for null, each in zip(nulls, found, strict=True)]
 
-    def column(self, rows: Words, count: int, field: int, type_: Type) -> Column:
-        """One field of packed rows as a column of its own memory."""
+    def columns(self, rows: Words, count: int, fields: Iterable[int], types: Iterable[Type]) -> list[Column]:
+        """Fields of `count` packed rows as columns of their own memory."""
+        nulls = packing.nulls_of(rows, count)
+        return [self._column(rows, count, field, type_, nulls) for field, type_ in zip(fields, types, strict=True)]
+
+    def _column(self, rows: Words, count: int, field: int, type_: Type, nulls: int) -> Column:
         kind, at = self.kinds[field], self.at[field]
-        nulls = rows[:count, 0] >> field & 1
-        valid = nulls == 0 if nulls.any() else None
+        valid = rows[:count, 0] >> field & 1 == 0 if nulls >> field & 1 else None
         if kind >= STRING:
             start, length = np.empty(count, np.int64), np.empty(count, np.int32)
             buffer = np.empty(packing.lay_out(rows, count, at, start, length), np.uint8)

@@ -176,7 +176,8 @@ class TypedAggregates:
 
     def columns(self, results: Words, count: int) -> list[Column]:
         """Finished rows as columns."""
-        return [self._results.column(results, count, at, type_) for at, type_ in enumerate(self.result_types)]
+        types = self.result_types
+        return self._results.columns(results, count, range(len(types)), types)
 
     @property
     def result_width(self) -> int:

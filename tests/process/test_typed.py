@@ -186,7 +186,7 @@ def test_packing_and_back(rows: list[Any], views: bool) -> None:
     packing = Packing((STRING, WORD, TRUTH, BYTES, REAL))
     packed, kept = packing.rows(columns, len(rows))
     assert [tuple(row) for row in packing.values(packed, len(rows))] == rows
-    back = [packing.column(packed, len(rows), field, type_) for field, type_ in enumerate(types)]
+    back = packing.columns(packed, len(rows), range(len(types)), types)
     assert list(zip(*(column.to_list() for column in back), strict=True)) == rows
     for row in rows:
         assert packing.values(packing.one(row), 1) == [list(row)]

@@ -153,6 +153,15 @@ def hash_packed(rows: Words, keys: Words, digests: Words) -> None:
         digests[row, 0], digests[row, 1] = digest_of(rows, row, keys)
 
 
+@kernel("int64(const int64[:,::1], int64)")
+def nulls_of(rows: Words, count: int) -> int:
+    """The fields that are NULL in any of `count` packed rows, a bit each."""
+    found = 0
+    for row in range(count):
+        found |= rows[row, 0]
+    return found
+
+
 @kernel("int64(const int64[:,::1], int64, int64, int64[::1], int32[::1])")
 def lay_out(rows: Words, count: int, at: int, start: Words, length: npt.NDArray[np.int32]) -> int:
     """Places for a string field of `count` packed rows, end to end; gives the bytes in all."""

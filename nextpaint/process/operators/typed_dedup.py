@@ -73,7 +73,7 @@ class TypedLastRow(LastRow):
     def _told(self, batch: Batch, count: int) -> Batch:
         emitted, packing = self._emitted, self._kept.packing
         width = len(self._order)
-        columns = [packing.column(emitted.rows, count, self._order.index(at), self.types[at]) for at in range(width)]
+        columns = packing.columns(emitted.rows, count, map(self._order.index, range(width)), self.types[:width])
         columns.append(Column(self.types[width], np.ones(count, np.int64)))
         caused = emitted.told[:count, 1]
         return Batch(tuple(columns), emitted.told[:count, 0].astype(np.int8), batch.seq[caused])

@@ -151,10 +151,9 @@ class TypedIntervalJoin(IntervalJoin):
     def _result(self, count: int, context: StepContext) -> Batch:
         left, right = (cell.packing for cell in self._cells)
         line, width = self._timeline, len(self._padding[LEFT])
-        columns = [left.column(line.out, count, LEAD + at, self.types[at]) for at in range(width)]
-        columns += [
-            right.column(line.results, count, LEAD + at - width, self.types[at]) for at in range(width, len(self.types))
-        ]
+        more = self.types[width:]
+        columns = left.columns(line.out, count, range(LEAD, LEAD + width), self.types[:width])
+        columns += right.columns(line.results, count, range(LEAD, LEAD + len(more)), more)
         made = Batch(tuple(columns), np.full(count, INSERT, np.int8), line.seq[:count].copy())
         return made if self._passes is None else passing(made, self._passes, self.id, context)
 

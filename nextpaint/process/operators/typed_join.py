@@ -157,11 +157,10 @@ class TypedJoin(Join):
     def _result(self, count: int, context: StepContext) -> Batch:
         left, right = (side.cell.packing for side in self._sides)
         emitted, width = self._emitted, self._width
-        columns = [left.column(emitted.rows, count, at, self.types[at]) for at in range(width)]
+        columns = left.columns(emitted.rows, count, range(width), self.types[:width])
         if not self.node.kind.left_only:
-            columns += [
-                right.column(emitted.more, count, at - width, self.types[at]) for at in range(width, len(self.types))
-            ]
+            more = self.types[width:]
+            columns += right.columns(emitted.more, count, range(len(more)), more)
         kinds = emitted.told[:count, 0].astype(np.int8)
         made = Batch(tuple(columns), kinds, emitted.told[:count, 1].copy())
         return made if self._passes is None else passing(made, self._passes, self.id, context)

@@ -206,7 +206,7 @@ class TypedOver(OverAggregation):
     def _put_out(self, batch: Batch, count: int) -> Batch:
         line, packing = self._timeline, self.row_cell.packing
         width = len(packing.kinds) - _LEAD
-        columns = [packing.column(line.out, count, _LEAD + at, self.types[at]) for at in range(width)]
+        columns = packing.columns(line.out, count, range(_LEAD, _LEAD + width), self.types[:width])
         columns += self._program.columns(line.results, count)
         kinds = np.full(count, INSERT, np.int8)
         return Batch(tuple(columns), kinds, line.seq[:count].copy(), batch.mark_seq, batch.mark_wm)

@@ -90,7 +90,7 @@ class TypedSession(SessionAggregation):
 
     def _fired(self, batch: Batch, count: int) -> Batch:
         line, packing, keys = self._timeline, self._sessions.packing, len(self.keys)
-        columns = [packing.column(line.out, count, at, self.types[at]) for at in range(keys + 2)]
+        columns = packing.columns(line.out, count, range(keys + 2), self.types[: keys + 2])
         time = Column(self.types[keys + 2], columns[-1].values - 1)
         columns += [time, *self._program.columns(line.results, count)]
         kinds = np.full(count, INSERT, np.int8)

@@ -117,7 +117,7 @@ class TypedTable(QuietTable):
         if not count:
             return self.nothing
         emitted, packing = self._emitted, self.rows.packing
-        columns = [packing.column(emitted.rows, count, self._place[at], each) for at, each in enumerate(self.types)]
+        columns = packing.columns(emitted.rows, count, self._place, self.types)
         caused = emitted.told[:count, 1]
         return Batch(tuple(columns), emitted.told[:count, 0].astype(np.int8), batch.seq[caused])
 

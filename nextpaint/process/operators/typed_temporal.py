@@ -145,10 +145,9 @@ class TypedTemporalJoin(TemporalJoin):
         """Packed left rows and their versions as output."""
         waiting, version = self._left.packing, self._versions.packing
         width, first = self._left_width, len(self._node.right_keys) + 2
-        columns = [waiting.column(out, count, _WAITING + at, self.types[at]) for at in range(width)]
-        columns += [
-            version.column(results, count, first + at - width, self.types[at]) for at in range(width, len(self.types))
-        ]
+        right = self.types[width:]
+        columns = waiting.columns(out, count, range(_WAITING, _WAITING + width), self.types[:width])
+        columns += version.columns(results, count, range(first, first + len(right)), right)
         return Batch(tuple(columns), out[:count, waiting.at[2]].astype(np.int8), seq)
 
     # ------------------------------------------------------------ live

@@ -129,7 +129,7 @@ class TypedTopN(TopN):
 
     def _told(self, batch: Batch, count: int) -> Batch:
         emitted, packing = self._emitted, self._rows.packing
-        columns = [packing.column(emitted.rows, count, at, self.types[each]) for each, at in enumerate(self._place)]
+        columns = packing.columns(emitted.rows, count, self._place, self.types[: len(self._place)])
         told = emitted.told[:count]
         columns.append(Column(self.types[len(columns)], told[:, 2].copy()))
         return Batch(tuple(columns), told[:, 0].astype(np.int8), batch.seq[told[:, 1]])

@@ -99,8 +99,8 @@ class TypedWindow(WindowAggregation):
 
     def _fired(self, batch: Batch, count: int) -> Batch:
         line, packing, keys = self._timeline, self._windows.packing, len(self.keys)
-        columns = [packing.column(line.out, count, 2 + at, self.types[at]) for at in range(keys)]
-        end, start = (packing.column(line.out, count, at, self.types[keys]) for at in (0, 1))
+        types = (*self.types[keys : keys + 2], *self.types[:keys])
+        end, start, *columns = packing.columns(line.out, count, range(keys + 2), types)
         time = Column(self.types[keys + 2], end.values - 1)
         columns += [start, end, time, *self._program.columns(line.results, count)]
         kinds = np.full(count, INSERT, np.int8)

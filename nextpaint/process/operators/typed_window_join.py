@@ -138,11 +138,9 @@ class TypedWindowJoin(WindowJoin):
     def _result(self, count: int, context: StepContext) -> Batch:
         left, right = (cell.packing for cell in self._cells)
         line, width = self._timeline, len(self._padding[LEFT])
-        columns = [left.column(line.out, count, _PLACE + at, self.types[at]) for at in range(width)]
-        columns += [
-            right.column(line.results, count, _PLACE + at - width, self.types[at])
-            for at in range(width, len(self.types))
-        ]
+        more = self.types[width:]
+        columns = left.columns(line.out, count, range(_PLACE, _PLACE + width), self.types[:width])
+        columns += right.columns(line.results, count, range(_PLACE, _PLACE + len(more)), more)
         made = Batch(tuple(columns), np.full(count, INSERT, np.int8), line.seq[:count].copy())
         return made if self._passes is None else passing(made, self._passes, self.id, context)
 
