@@ -3,7 +3,7 @@
 A subquery may name columns of the query around it. Where it is a plain SELECT with a WHERE, the conjuncts that do so
 become the join's condition; elsewhere such a name is unknown. `x NOT IN (SELECT y ...)` is not a plain anti join: one
 NULL among the y, or a NULL x, makes it UNKNOWN. As in Flink the join then has no key and asks every pair
-`x = y OR x IS NULL OR y IS NULL`, unless both are NOT NULL.
+`x = y OR x IS NULL OR y IS NULL`, unless both are NOT NULL; of several columns all of those.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _inner(env: Environment, outer: Relation, query: syntax.Query) -> tuple[Node
 
 
 def _membership(relation: Relation, node: Node, picked: list[Expr] | None, subquery: syntax.Subquery) -> list[Expr]:
-    """`operand = column` of IN, over the joined columns; for NOT IN with what a NULL makes of it."""
+    """`operand = column` of IN for each column, over the joined ones; for NOT IN with what a NULL makes of it."""
     assert subquery.operand is not None
     width = len(relation.node.schema.fields)
     columns = picked or [ColumnRef(each.type, at, each.name) for at, each in enumerate(node.schema.fields)]
@@ -86,21 +86,14 @@ def _membership(relation: Relation, node: Node, picked: list[Expr] | None, subqu
         raise Refusal(
             f"IN compares {compared}, the query has {len(columns)}", subquery.query.at, "select those that are compared"
         )
-    if subquery.negated and len(values) > 1:
-        raise Refusal("NOT IN of several columns is not supported", subquery.at, "write NOT EXISTS with equalities")
-    bound = [Binder(relation.scope).value(each) for each in values]
-    members = [shifted(each, width) for each in columns]
-    equals: list[Expr] = []
-    for value, member in zip(bound, members, strict=True):
-        equals.append(Call(BOOLEAN, "=", comparison_operands(value, member, "IN", subquery.at), at=subquery.at))
-    if not subquery.negated:
-        return equals
-    [value], [member], [equal] = bound, members, equals
-    unknown: Expr = equal
-    for each, schema, plain in (
-        (value, relation.node.schema, value), (member, node.schema, columns[0]),
-    ):  # fmt: skip
-        if nullable(plain, schema):
-            missing = Call(BOOLEAN, "IS NULL", (each,), at=subquery.at)
-            unknown = Call(BOOLEAN, "OR", (unknown, missing), at=subquery.at)
-    return [unknown]
+    found: list[Expr] = []
+    for written, column in zip(values, columns, strict=True):
+        value, member = Binder(relation.scope).value(written), shifted(column, width)
+        equal: Expr = Call(BOOLEAN, "=", comparison_operands(value, member, "IN", subquery.at), at=subquery.at)
+        sides = ((value, nullable(value, relation.node.schema)), (member, nullable(column, node.schema)))
+        for side, may_miss in sides if subquery.negated else ():
+            if may_miss:
+                missing = Call(BOOLEAN, "IS NULL", (side,), at=subquery.at)
+                equal = Call(BOOLEAN, "OR", (equal, missing), at=subquery.at)
+        found.append(equal)
+    return found
