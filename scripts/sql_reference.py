@@ -41,7 +41,8 @@ STATEMENTS = (
     ("`CREATE TABLE [IF NOT EXISTS] t [(...)] [COMMENT ..] [WITH ..] AS query`",
      "a table with the query's columns, and the INSERT that fills it. Columns in `(...)` come first and get no value "
      "unless they are computed, one with the name of a column of the query gives it its type; names alone, `(b, a)`, "
-     "put the query's columns in that order. A column of the PRIMARY KEY must not be one that may be NULL"),
+     "put the query's columns in that order. A column of the PRIMARY KEY must not be one that may be NULL. Other "
+     "tables may be LIKE it, which takes its columns and fills nothing"),
     ("`CREATE [TEMPORARY] VIEW [IF NOT EXISTS] v [(c, ..)] [COMMENT ..] AS query`", "a name for a query"),
     ("`CREATE [TEMPORARY [SYSTEM]] FUNCTION f AS 'module.name' LANGUAGE PYTHON`",
      "a scalar, table or aggregate function of `module.py` in the application's folder, with a decorator of "

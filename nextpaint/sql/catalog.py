@@ -39,7 +39,8 @@ class Catalog:
     views: Mapping[str, CreateView]
     plan_view: PlanView
     live: bool = False
-    unfilled: dict[str, CreateTable] = field(default_factory=dict)  # CREATE TABLE AS, not planned yet
+    filled: Mapping[str, CreateTable] = field(default_factory=dict)  # CREATE TABLE AS, and what is LIKE one
+    unfilled: dict[str, CreateTable] = field(default_factory=dict)  # those not planned yet
     fill: FillTable | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)

@@ -24,7 +24,8 @@ class Declarations:
     tables: dict[str, Table]
     broken: set[str]
     findings: list[Refusal]
-    unfilled: dict[str, CreateTable] = field(default_factory=dict)  # CREATE TABLE AS: the columns come with the query
+    # CREATE TABLE AS, and LIKE one: the columns come with the query
+    unfilled: dict[str, CreateTable] = field(default_factory=dict)
     views: dict[str, definitions.CreateView] = field(default_factory=dict)
     functions: dict[str, definitions.CreateFunction] = field(default_factory=dict)
     models: dict[str, definitions.CreateModel] = field(default_factory=dict)
@@ -59,7 +60,7 @@ def declare(
                 tables[name] = statement
     merging = _Merging(tables, builtins)
     for name in tables:
-        if tables[name].filling is not None:
+        if _is_filled(name, tables):
             made.unfilled[name] = tables[name]
             continue
         try:
@@ -103,6 +104,18 @@ def _check_drop(drop: definitions.DropIfExists, places: Mapping[str, At], found:
         )
 
 
+def _is_filled(name: str, tables: Mapping[str, CreateTable]) -> bool:
+    """Does a query give the table its columns: its own, or that of a table it is LIKE?"""
+    seen: set[str] = set()
+    while name in tables and name not in seen:
+        seen.add(name)
+        like = tables[name].like
+        if like is None:
+            return tables[name].filling is not None
+        name = like.source.text
+    return False
+
+
 class _Merging:
     """Definitions with their LIKE resolved, whatever the order."""
 
@@ -117,10 +130,6 @@ class _Merging:
         if name in self._done:
             return self._done[name]
         definition = self._tables[name]
-        if definition.filling is not None and self._open:
-            like = self._tables[self._open[-1]].like
-            assert like is not None
-            raise Refusal(f"{name} has the columns of a query, and LIKE takes columns", like.source.at, "write them")
         if definition.like is not None:
             source = definition.like.source
             if source.text in self._open or source.text == name:

@@ -96,7 +96,7 @@ def _program(
     unfilled = dict(declared.unfilled)
     catalog = Catalog(
         tables, views, plan_statement_query, broken=broken, findings=findings, unfilled=declared.unfilled,
-        fill=fill_table,
+        filled=unfilled, fill=fill_table,
     )  # fmt: skip
     settings = settings_of(statements, findings)
     catalog.settings = settings

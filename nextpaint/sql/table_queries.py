@@ -3,7 +3,7 @@
 
 Columns written out come first, and get no value unless they are computed; then the query's in its order. A column
 written out under the name of one of the query's gives it its type, where an INSERT could store that. Names alone,
-`(b, a)`, put the query's columns in another order.
+`(b, a)`, put the query's columns in another order. A table may be LIKE such a one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from nextpaint.sql.canonical import canonical_text, quoted
 from nextpaint.sql.catalog import Catalog
 from nextpaint.sql.definitions import ColumnDefinition, CreateTable, Filling, InsertInto
 from nextpaint.sql.dialect import tokenize
+from nextpaint.sql.likeness import merged
 from nextpaint.sql.plan import (
     ColumnRef,
     Filter,
@@ -37,9 +38,19 @@ _INSTEAD = "declare the table, then INSERT INTO it"
 
 
 def fill_table(catalog: Catalog, definition: CreateTable) -> Table:
-    """The table with the columns of its query. Raises Refusal (or AlreadyReported)."""
+    """The table with the columns of its query, or of the query of the table it is LIKE. Raises Refusal (or
+    AlreadyReported)."""
+    return build_table(_whole(catalog, definition))
+
+
+def _whole(catalog: Catalog, definition: CreateTable) -> CreateTable:
+    """The definition with all of its columns."""
+    if definition.like is not None:
+        source = definition.like.source
+        catalog.table(source)  # what is wrong with it is reported there, once
+        return merged(definition, _whole(catalog, catalog.filled[source.text]))
     filling = definition.filling
-    assert filling is not None
+    assert filling is not None, "a table without a query of its own is LIKE another"
     node = _planned(catalog, filling)
     _check_columns(definition, node)
     own = {each.name.text: each for each in definition.columns}
@@ -47,7 +58,7 @@ def fill_table(catalog: Catalog, definition: CreateTable) -> Table:
     if filling.listed:
         taken = _in_order(taken, filling.listed)
     columns = (*(each for each in definition.columns if each.name.text in own), *taken)
-    return build_table(replace(definition, columns=columns))
+    return replace(definition, columns=columns)
 
 
 def filling_insert(catalog: Catalog, definition: CreateTable) -> InsertInto | None:

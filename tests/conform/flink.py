@@ -75,6 +75,7 @@ _SET = re.compile(r"SET\s+'([^']+)'\s*=\s*'([^']*)'", re.IGNORECASE)
 _TARGET = re.compile(
     r"CREATE\s+(?:TEMPORARY\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?`?(\w+)`?\s*\((.*)\)\s*\Z", re.I | re.S
 )
+_FILLED = re.compile(r"CREATE\s+TABLE\s[^;]*?\bAS\s+(SELECT|WITH|VALUES)\b", re.IGNORECASE)
 _INSERT = re.compile(r"INSERT\s+INTO\s+`?(\w+)", re.IGNORECASE)
 
 
@@ -102,6 +103,8 @@ def read_script(case: Case) -> Script:
                 statements[index] = text + " WITH ({print})"
                 types = _column_types(target.group(2))
     filled = printing(statements.pop()) if not (query or insert) and statements else ""
+    statements = [printing(text) if _FILLED.match(text) else text for text in statements]
+    types = types or list(case.types)
     return Script(settings, statements, query, "" if query else insert, types, filled)
 
 

@@ -40,6 +40,36 @@ def test_it_fills_the_table_as_an_insert_would():
     assert [each.sql for each in made] == [each.sql for each in written.inserts], "the state is the same one"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "CREATE TABLE y (more INT) LIKE x; CREATE TABLE x AS SELECT k, x FROM plain",
+            "TABLE y (k STRING, x INT, more INT)",
+        ),
+        (
+            "CREATE TABLE z LIKE x; CREATE TABLE x (PRIMARY KEY (k) NOT ENFORCED) AS SELECT k, COUNT(*) AS n FROM item "
+            "GROUP BY k; CREATE TABLE y (PRIMARY KEY (n) NOT ENFORCED) LIKE z (EXCLUDING CONSTRAINTS)",
+            "TABLE y (k STRING, n BIGINT NOT NULL, PRIMARY KEY (n) NOT ENFORCED)",
+        ),
+        (
+            "CREATE TABLE x (twice AS x * 2, WATERMARK FOR ts AS ts) WITH ('scan.watermark.idle-timeout' = '1 s') AS "
+            "SELECT i AS x, ts FROM t; CREATE TABLE y LIKE x (EXCLUDING OPTIONS EXCLUDING GENERATED)",
+            "TABLE y (x INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts)",
+        ),
+    ],
+)
+def test_a_table_like_it_has_its_columns_and_is_not_filled(text, expected):
+    made = program(text)
+    assert describe_table(made.tables["y"]) == expected
+    assert [each.target for each in made.inserts] == ["x"]
+
+
+def test_what_is_wrong_with_the_query_is_not_said_of_a_table_like_it():
+    found = findings("CREATE TABLE x AS SELECT nope FROM plain; CREATE TABLE y LIKE x; INSERT INTO y SELECT 1")
+    assert [each.what for each in found] == ["unknown column nope"]
+
+
 def test_it_is_read_before_its_line_and_through_views():
     made = program(
         "INSERT INTO x SELECT 'a', 1; CREATE TABLE x AS SELECT k, n FROM y;"
