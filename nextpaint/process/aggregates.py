@@ -8,9 +8,10 @@ Sums of integers wrap at their declared width as in Flink; sums of floats add in
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 from datasketches import hll_sketch, hll_union, tgt_hll_type
@@ -26,6 +27,8 @@ from nextpaint.sql.plan import Aggregate
 Acc = Any
 NO_TIME = -(2**63)
 HLL_LOG_REGISTERS = 12  # 4096 registers, at most 2.1 kB a group
+_EXACT = Context(prec=100, rounding=ROUND_HALF_UP)  # more digits than any total of DECIMALs has
+_QUOTIENT = Context(prec=38, rounding=ROUND_HALF_UP)
 QUANTILE_PARTS = 1_000_000  # a plan holds the quantile as an integer of these parts
 
 
@@ -59,26 +62,29 @@ def _count(aggregate: Aggregate) -> AggregateFunction:
 
 
 def _sum(aggregate: Aggregate, argument: Type) -> AggregateFunction:
-    """(count of values, total): NULL over no value."""
+    """(count of values, total): NULL over no value, and where a DECIMAL has no room for the total."""
     zero: Any = Decimal(0) if argument.kind is Kind.DECIMAL else 0 if argument.kind in INTEGERS else 0.0
     bits = INTEGER_BITS.get(aggregate.type.kind)
+    decimals = argument.kind is Kind.DECIMAL
+    plus: Callable[[Any, Any], Any] = _EXACT.add if decimals else operator.add
+    minus: Callable[[Any, Any], Any] = _EXACT.subtract if decimals else operator.sub
 
     def bounded(total: Any) -> Any:
         return wrap(total, 64) if bits and not -(2**62) < total < 2**62 else total
 
     def add(acc: Acc, values: tuple[Value, ...], time: int) -> Acc:
         value: Any = values[0]
-        return acc if value is None else (acc[0] + 1, bounded(acc[1] + value))
+        return acc if value is None else (acc[0] + 1, bounded(plus(acc[1], value)))
 
     def retract(acc: Acc, values: tuple[Value, ...], time: int) -> Acc:
         value: Any = values[0]
-        return acc if value is None else (acc[0] - 1, bounded(acc[1] - value))
+        return acc if value is None else (acc[0] - 1, bounded(minus(acc[1], value)))
 
     def merge(a: Acc, b: Acc) -> Acc:
-        return (a[0] + b[0], bounded(a[1] + b[1]))
+        return (a[0] + b[0], bounded(plus(a[1], b[1])))
 
     def result(acc: Acc, as_of: int | None) -> Value:
-        if not acc[0]:
+        if not acc[0] or (decimals and abs(acc[1]) >= Decimal(10) ** (38 - argument.scale)):
             return None
         return wrap(acc[1], bits) if bits else acc[1]
 
@@ -96,7 +102,8 @@ def _average(aggregate: Aggregate, argument: Type) -> AggregateFunction:
         if argument.kind in INTEGERS:
             return int(-(-value // count) if value < 0 else value // count)  # truncated toward zero, as Flink
         if isinstance(value, Decimal):
-            return (value / count).quantize(Decimal(1).scaleb(-aggregate.type.scale), ROUND_HALF_UP)
+            last = Decimal(1).scaleb(-aggregate.type.scale)
+            return _QUOTIENT.divide(value, Decimal(count)).quantize(last, context=_EXACT)
         return float(value / count)
 
     return AggregateFunction(total.zero, total.add, total.merge, result, total.retract)
@@ -221,14 +228,11 @@ def _collected() -> AggregateFunction:
 
 def _variance(aggregate: Aggregate) -> AggregateFunction:
     sample, root = aggregate.function.endswith("SAMP"), aggregate.function.startswith("STDDEV")
-    whole = aggregate.type.kind in INTEGERS
-    return AggregateFunction(
-        moments.ZERO,
-        moments.add,
-        moments.merge,
-        lambda acc, as_of: moments.result(acc, sample, root, whole),
-        moments.retract,
-    )
+
+    def result(acc: Acc, as_of: int | None) -> Value:
+        return moments.result(acc, sample, root, aggregate.type)
+
+    return AggregateFunction(moments.ZERO, moments.add, moments.merge, result, moments.retract)
 
 
 def _top_counts(n: int) -> AggregateFunction:

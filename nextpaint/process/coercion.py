@@ -6,7 +6,7 @@ import base64
 import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -107,9 +107,12 @@ def _no_json(value: Json, type_: Type) -> Value:
     raise ValueError(f"{type_} cannot be sent as JSON")
 
 
+_DIGITS = Context(prec=100)  # more than any DECIMAL has
+
+
 def _decimal(value: Json, type_: Type) -> Decimal:
     try:
-        made = Decimal(str(value)).quantize(Decimal(1).scaleb(-type_.scale))
+        made = Decimal(str(value)).quantize(Decimal(1).scaleb(-type_.scale), context=_DIGITS)
     except InvalidOperation as error:
         raise ValueError(f"{value!r} is not a {type_}") from error
     if len(made.as_tuple().digits) > type_.precision:

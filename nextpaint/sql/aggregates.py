@@ -1,7 +1,7 @@
 """Aggregate calls: what each takes, its result type and what its input must be.
 
-Result types are Flink's: SUM and AVG of an integer keep its type (AVG truncates, SUM wraps), SUM of
-DECIMAL(p, s) is DECIMAL(38, s), AVG of it DECIMAL(38, max(6, s)). DECAYED_SUM, DECAYED_COUNT and LAST_N are ours; they
+Result types are Flink's: SUM and AVG of an integer keep its type (AVG truncates, SUM wraps), SUM of DECIMAL(p, s) is
+DECIMAL(38, s), AVG, STDDEV and VAR of it DECIMAL(38, max(6, s)). DECAYED_SUM, DECAYED_COUNT and LAST_N are ours; they
 read the row's event time, which is the rowtime column of the aggregation's input.
 """
 
@@ -62,10 +62,6 @@ def _same(type_: Type) -> Type:
     return type_
 
 
-def _plain_number(type_: Type) -> bool:
-    return type_.is_numeric and type_.kind is not Kind.DECIMAL
-
-
 def _counted(type_: Type) -> Type:
     return array(types.row(Field("item", type_), Field("n", types.BIGINT, False)))
 
@@ -80,9 +76,7 @@ _RULES = {
     "LAST_VALUE": _Rule(_any, "a value", _same),
     "DECAYED_SUM": _Rule(_number, "a number", lambda _type: types.DOUBLE),
     "LAST_N": _Rule(_any, "a value", array),
-    **dict.fromkeys(
-        ("STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP"), _Rule(_plain_number, "an integer or a DOUBLE", _same)
-    ),
+    **dict.fromkeys(("STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP"), _Rule(_number, "a number", _average)),
     "ARRAY_AGG": _Rule(_any, "a value", array),
     "COLLECT": _Rule(_ordered, "a value with an order", lambda type_: types.mapping(type_, types.INT)),
     "TOP_N_COUNTS": _Rule(_ordered, "a value with an order", _counted),

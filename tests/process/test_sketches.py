@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
+from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nextpaint.process import frequent, moments, quantiles
 from nextpaint.process.aggregates import aggregate_function
-from nextpaint.record.types import BIGINT, DOUBLE, STRING
+from nextpaint.record.types import BIGINT, DOUBLE, STRING, decimal
 from nextpaint.sql.plan import Aggregate
 from nextpaint.sql.planner import plan_program
 from tests.process.harness import cut, records, reloaded, runner_of, table, whole
@@ -117,9 +119,39 @@ def test_moments_merge_and_take_rows_back(values: list[float], at: int) -> None:
     for got, wanted in ((merged, whole_), (back, of(values[:at]))):
         assert got[0] == wanted[0]
         for sample in (True, False):
-            first, second = (moments.result(each, sample, False, False) for each in (got, wanted))
+            first, second = (moments.result(each, sample, False, DOUBLE) for each in (got, wanted))
             assert (first is None) == (second is None)
             assert first is None or math.isclose(first, second, rel_tol=1e-6, abs_tol=1e-6)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("values", "scale", "expected"),
+    [
+        (["1.50", "4.25", "1.50", "7.00"], 6, "5.199219"),
+        (["1000000000.01", "1000000000.02", "1000000000.04"], 6, "0.000156"),
+        (["0.0001", "0.0003", "0.0010"], 18, "0.000000148888888889"),
+        (["12345678901234567.25", "2.50"], 6, "38103946883097074000000000000000.000000"),
+        (["99999999999999999999999999999999999.25", "1.00"], 6, None),
+        ([], 6, None),
+    ],
+)
+def test_a_variance_of_decimals_is_the_double_as_a_decimal(values: list[str], scale: int, expected: str | None) -> None:
+    acc = moments.ZERO
+    for value in values:
+        acc = moments.add(acc, (Decimal(value),), 0)
+    assert moments.result(acc, False, False, decimal(38, scale)) == (None if expected is None else Decimal(expected))
+
+
+def test_sums_and_averages_of_decimals_keep_38_digits() -> None:
+    wide = decimal(38, 2)
+    total, average = (aggregate_function(Aggregate(name, (0,), wide), (wide,)) for name in ("SUM", "AVG"))
+    acc = total.zero
+    for _ in range(2):
+        acc = total.add(acc, (Decimal("987654321098765432109876543210987654.32"),), 0)
+    assert total.result(acc, None) is None, "there is no room for it"
+    assert average.result(acc, None) == Decimal("987654321098765432109876543210987654.32")
+    acc = total.retract(acc, (Decimal("987654321098765432109876543210987654.32"),), 0)  # type: ignore[misc]
+    assert total.result(acc, None) == Decimal("987654321098765432109876543210987654.32")
 
 
 def test_distinct_counts_of_linked_people_merge() -> None:
