@@ -19,6 +19,7 @@ from datasketches import hll_sketch, hll_union, tgt_hll_type
 from nextpaint.process import frequent, moments, percentiles, quantiles
 from nextpaint.process.kernels.decayed import DecayedSum
 from nextpaint.process.operators.protocol import DeadRow, StepContext
+from nextpaint.process.state import frozen
 from nextpaint.process.user_aggregates import Calls
 from nextpaint.record.columns import Value
 from nextpaint.record.types import INTEGER_BITS, INTEGERS, NULL, Kind, Type
@@ -84,11 +85,15 @@ def _sum(aggregate: Aggregate, argument: Type) -> AggregateFunction:
         return (a[0] + b[0], bounded(plus(a[1], b[1])))
 
     def result(acc: Acc, as_of: int | None) -> Value:
-        if not acc[0] or (decimals and abs(acc[1]) >= Decimal(10) ** (38 - argument.scale)):
+        if not acc[0] or (decimals and not _fits(acc[1], aggregate.type)):
             return None
         return wrap(acc[1], bits) if bits else acc[1]
 
     return AggregateFunction((0, zero), add, merge, result, retract)
+
+
+def _fits(value: Decimal, type_: Type) -> bool:
+    return abs(value) < Decimal(10) ** (type_.precision - type_.scale)
 
 
 def _average(aggregate: Aggregate, argument: Type) -> AggregateFunction:
@@ -103,7 +108,8 @@ def _average(aggregate: Aggregate, argument: Type) -> AggregateFunction:
             return int(-(-value // count) if value < 0 else value // count)  # truncated toward zero, as Flink
         if isinstance(value, Decimal):
             last = Decimal(1).scaleb(-aggregate.type.scale)
-            return _QUOTIENT.divide(value, Decimal(count)).quantize(last, context=_EXACT)
+            mean = _QUOTIENT.divide(value, Decimal(count)).quantize(last, context=_EXACT)
+            return mean if _fits(mean, aggregate.type) else None
         return float(value / count)
 
     return AggregateFunction(total.zero, total.add, total.merge, result, total.retract)
@@ -216,7 +222,7 @@ def _collected() -> AggregateFunction:
         return tuple(found.items())
 
     def step(times: int) -> Callable[[Acc, tuple[Value, ...], int], Acc]:
-        return lambda acc, values, time: acc if values[0] is None else counted(acc, _immutable(values[0]), times)
+        return lambda acc, values, time: acc if values[0] is None else counted(acc, frozen(values[0]), times)
 
     def merge(a: Acc, b: Acc) -> Acc:
         for value, times in b:

@@ -6,7 +6,7 @@ import base64
 import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
-from decimal import Context, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -107,7 +107,7 @@ def _no_json(value: Json, type_: Type) -> Value:
     raise ValueError(f"{type_} cannot be sent as JSON")
 
 
-_DIGITS = Context(prec=100)  # more than any DECIMAL has
+_DIGITS = Context(prec=100, rounding=ROUND_HALF_UP)  # more digits than any DECIMAL has
 
 
 def _decimal(value: Json, type_: Type) -> Decimal:
