@@ -76,6 +76,7 @@ _TARGET = re.compile(
     r"CREATE\s+(?:TEMPORARY\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?`?(\w+)`?\s*\((.*)\)\s*\Z", re.I | re.S
 )
 _FILLED = re.compile(r"CREATE\s+TABLE\s[^;]*?\bAS\s+(SELECT|WITH|VALUES)\b", re.IGNORECASE)
+_LIKE = re.compile(r"\)\s*LIKE\b", re.IGNORECASE)
 _INSERT = re.compile(r"INSERT\s+INTO\s+`?(\w+)", re.IGNORECASE)
 
 
@@ -99,7 +100,7 @@ def read_script(case: Case) -> Script:
         name = _INSERT.match(insert)
         for index, text in enumerate(statements):
             target = _TARGET.match(text)
-            if name and target and target.group(1) == name.group(1):
+            if name and target and target.group(1) == name.group(1) and not _LIKE.search(text):
                 statements[index] = text + " WITH ({print})"
                 types = _column_types(target.group(2))
     filled = printing(statements.pop()) if not (query or insert) and statements else ""
