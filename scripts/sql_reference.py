@@ -196,6 +196,7 @@ AGGREGATES = {
     "COUNT": "`COUNT(*)`, `COUNT(x)`, `COUNT(DISTINCT x)`, which as in Flink takes no ROW and no MAP",
     "SUM": "wraps as in Flink; of an INT is an INT",
     "AVG": "of an integer is an integer, truncated",
+    "COLLECT": "a MULTISET of the values, without NULLs; `UNNEST` gives each as often as it came",
     "LISTAGG": "`LISTAGG([DISTINCT] text[, separator])`: in order of arrival, without NULLs",
     "ARRAY_AGG": "`ARRAY_AGG([DISTINCT] x)`: in order of arrival, NULLs too; DISTINCT keeps the first of equal values",
     "PERCENTILE": "`PERCENTILE([DISTINCT] x, share[, frequency])`: exact, DOUBLE; of `ARRAY[share, ..]` an ARRAY; "
@@ -318,7 +319,8 @@ DIFFERENCES = (
     "read the ledger's clock.",
     "A NULL key meets no version in FOR SYSTEM_TIME AS OF; in Flink NULL meets NULL where the versions are a view "
     "(the last row of each key).",
-    "COLLECT gives a MAP of values to how often they came, where Flink has a MULTISET: UNNEST of it gives pairs.",
+    "A MULTISET, as COLLECT gives it, is a MAP of values to how often they came wherever a MAP may stand; Flink does "
+    "little more with one than UNNEST.",
     "SESSION over rows that are updated needs GROUP BY of its windows, and a ranking or a join within windows of such "
     "rows is refused; Flink runs the first without.",
     "OVER in the order of a value: of several equal rows one is taken back, Flink 2.3 takes all of them out of its "

@@ -77,7 +77,8 @@ class Field:
 @dataclass(frozen=True, slots=True)
 class Type:
     """One SQL type. `precision`: digits of DECIMAL, fraction digits of times, 1 for CHAR(n) and BINARY(n) (filled up
-    to their length). `length`: of CHAR(n), VARCHAR(n), BINARY(n), 0 = no limit."""
+    to their length) and for a MULTISET, which is a MAP of values to how often they are in it. `length`: of CHAR(n),
+    VARCHAR(n), BINARY(n), 0 = no limit."""
 
     kind: Kind
     precision: int = 0
@@ -96,6 +97,10 @@ class Type:
     def is_nested(self) -> bool:
         """Values are lists, tuples or dicts."""
         return self.kind in _NESTED
+
+    @property
+    def is_multiset(self) -> bool:
+        return self.kind is Kind.MAP and bool(self.precision)
 
     @property
     def is_fixed(self) -> bool:
@@ -128,6 +133,8 @@ class Type:
                 return f"{'BINARY' if self.is_fixed else 'VARBINARY'}({self.length})"
             case Kind.ARRAY:
                 return f"ARRAY<{self.element}>"
+            case Kind.MAP if self.is_multiset:
+                return f"MULTISET<{self.key}>"
             case Kind.MAP:
                 return f"MAP<{self.key}, {self.element}>"
             case Kind.ROW:
@@ -163,6 +170,10 @@ def array(element: Type) -> Type:
 
 def mapping(key: Type, value: Type) -> Type:
     return Type(Kind.MAP, key=key, element=value)
+
+
+def multiset(value: Type) -> Type:
+    return Type(Kind.MAP, precision=1, key=value, element=INT)
 
 
 def row(*fields: Field) -> Type:

@@ -78,7 +78,7 @@ _RULES = {
     "LAST_N": _Rule(_any, "a value", array),
     **dict.fromkeys(("STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP"), _Rule(_number, "a number", _average)),
     "ARRAY_AGG": _Rule(_any, "a value", array),
-    "COLLECT": _Rule(_ordered, "a value with an order", lambda type_: types.mapping(type_, types.INT)),
+    "COLLECT": _Rule(_any, "a value", types.multiset),
     "TOP_N_COUNTS": _Rule(_ordered, "a value with an order", _counted),
     "APPROX_COUNT_DISTINCT": _Rule(_ordered, "a value with an order", lambda _type: types.BIGINT),
     "APPROX_QUANTILE": _Rule(_number, "a number", lambda _type: types.DOUBLE),

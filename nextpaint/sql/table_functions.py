@@ -26,13 +26,19 @@ FieldsOf = Callable[[Sequence[Type], At], tuple[Field, ...]]
 
 def _unnested(types: Sequence[Type], at: At) -> tuple[Field, ...]:
     type_ = types[0]
+    if type_.is_multiset and type_.key is not None:
+        return _of_elements(type_.key)
     if type_.kind is Kind.MAP and type_.key is not None and type_.element is not None:
         return (Field("KEY", type_.key), Field("VALUE", type_.element))
     if type_.kind is not Kind.ARRAY or type_.element is None:
-        raise Refusal(f"UNNEST takes an array or a map, not {type_}", at)
-    if type_.element.kind is Kind.ROW:
-        return tuple(Field(each.name, each.type) for each in type_.element.fields)
-    return (Field("", type_.element),)
+        raise Refusal(f"UNNEST takes an array, a map or a multiset, not {type_}", at)
+    return _of_elements(type_.element)
+
+
+def _of_elements(type_: Type) -> tuple[Field, ...]:
+    if type_.kind is Kind.ROW:
+        return tuple(Field(each.name, each.type) for each in type_.fields)
+    return (Field("", type_),)
 
 
 TABLE_FUNCTIONS: dict[str, FieldsOf] = {"UNNEST": _unnested}

@@ -1,4 +1,4 @@
-"""Type names as written: `INT`, `DECIMAL(10, 2)`, `ROW<a INT, b STRING>`, `ARRAY<T>`, `T ARRAY`.
+"""Type names as written: `INT`, `DECIMAL(10, 2)`, `ROW<a INT, b STRING>`, `ARRAY<T>`, `T ARRAY`, `MULTISET<T>`.
 
 Times are held in milliseconds whatever their precision: further digits are cut when a value is read.
 """
@@ -30,10 +30,8 @@ def parse_type(cursor: Cursor) -> Type:
             raise Refusal(f"expected a type but found {token}", token.at, near(token.text, _RULES))
         cursor.advance()
         result = rule(cursor, token.at)
-        while cursor.take("ARRAY"):
-            result = types.array(result)
-        if cursor.sees("MULTISET"):
-            raise Refusal("the type MULTISET is not supported", cursor.at, "use ARRAY")
+        while cursor.sees("ARRAY") or cursor.sees("MULTISET"):
+            result = types.array(result) if cursor.advance().upper == "ARRAY" else types.multiset(result)
         return result
 
 
@@ -149,6 +147,14 @@ def _array(cursor: Cursor, _at: At) -> Type:
     return types.array(element)
 
 
+def _multiset(cursor: Cursor, _at: At) -> Type:
+    cursor.expect("<")
+    value = parse_type(cursor)
+    _element_nullability(cursor)
+    _close(cursor)
+    return types.multiset(value)
+
+
 def _map(cursor: Cursor, _at: At) -> Type:
     cursor.expect("<")
     key = parse_type(cursor)
@@ -198,7 +204,6 @@ def _close(cursor: Cursor) -> None:
 
 
 _REFUSED = {
-    "MULTISET": "use ARRAY",
     "RAW": "use BYTES",
     "VARIANT": "use STRING with JSON text",
     "TEXT": "use STRING",
@@ -234,5 +239,6 @@ _RULES: dict[str, Callable[[Cursor, At], Type]] = {
     "TIMESTAMP_LTZ": _timestamp_ltz,
     "ARRAY": _array,
     "MAP": _map,
+    "MULTISET": _multiset,
     "ROW": _row,
 }

@@ -1,8 +1,7 @@
 """Types of an answer's columns, ours against those a case names as Flink prints them.
 
-Differences that are ours on purpose do not count: text has no length, times have three fraction digits at most, a
-MULTISET is a MAP to counts, and nullability is not part of a type. Where Flink calls the fields of a ROW `EXPR$n`, ours
-have the names of their columns.
+Differences that are ours on purpose do not count: text has no length, times have three fraction digits at most, and
+nullability is not part of a type. Where Flink calls the fields of a ROW `EXPR$n`, ours have the names of their columns.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ _REWRITES = [
     (re.compile(r"\b(?:VARCHAR|CHAR|STRING)\b(?:\(\d+\))?"), "STRING"),
     (re.compile(r"\b(?:VARBINARY|BINARY|BYTES)\b(?:\(\d+\))?"), "BYTES"),
     (re.compile(r"\b(TIMESTAMP_LTZ|TIMESTAMP|TIME)\(\d\)"), r"\1"),
-    (re.compile(r"\bMULTISET<(.*)>"), r"MAP<\1, INT>"),
     (re.compile(r"INTERVAL (?:DAY|HOUR|MINUTE|SECOND)[^,>]*"), "INTERVAL DAY"),
     (re.compile(r"INTERVAL (?:YEAR|MONTH)[^,>]*"), "INTERVAL YEAR"),
     (re.compile(r"\s*([,<>()])\s*"), r"\1"),

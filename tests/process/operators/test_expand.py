@@ -9,7 +9,7 @@ import pytest
 
 from nextpaint.process.functions import table_functions
 from nextpaint.record.columns import DELETE, INSERT, UPDATE_AFTER, UPDATE_BEFORE
-from nextpaint.record.types import STRING, Field
+from nextpaint.record.types import STRING, Field, multiset
 from nextpaint.sql import table_functions as planned_functions
 from nextpaint.sql.plan import Expand
 from tests.process.operators.driving import Driven, Event, Row, found, net, numbered, planned, same_at_every_cut
@@ -45,6 +45,27 @@ CASES: list[tuple[str, list[Row]]] = [
 @pytest.mark.parametrize(("query", "rows"), CASES)
 def test_what_a_collection_becomes(query: str, rows: list[Row]) -> None:
     assert expanded(query) == rows
+
+
+def multisets(query: str, rows: list[Row]) -> list[Row]:
+    node = found(
+        planned("CREATE TABLE t (k INT, m MULTISET<STRING>, r MULTISET<ROW<x INT, y STRING>>);", query), Expand
+    )
+    return [row[-2:] for _, _, row in same_at_every_cut(node, [Event(0, INSERT, row) for row in rows])]
+
+
+def test_a_multiset_gives_each_value_as_often_as_it_is_in_it() -> None:
+    query = "SELECT k, x FROM t CROSS JOIN UNNEST(m) WITH ORDINALITY AS u (x, n)"
+    given: list[Row] = [(1, {"p": 2, "q": 1, "z": None}, None), (2, {}, None), (3, None, None)]
+    assert multisets(query, given) == [("p", 1), ("p", 2), ("q", 3)]
+    rows: list[Row] = [(1, None, (((1, "a"), 2), ((None, None), 1)))]
+    assert multisets("SELECT k, x FROM t, UNNEST(r) AS u (x, y)", rows) == [(1, "a"), (1, "a"), (None, None)]
+
+
+def test_a_multiset_of_too_many_values_fails_its_row() -> None:
+    unnest = table_functions.TABLE_FUNCTIONS["UNNEST"]((multiset(STRING),))
+    with pytest.raises(ValueError, match="more than 1000000 values"):
+        list(unnest({"p": 2_000_000_000}))
 
 
 def test_changes_keep_their_kinds_and_take_back_what_they_gave() -> None:
