@@ -39,6 +39,8 @@ def _text(token: Token, following: Token | None, previous: Token | None) -> str:
             return "'" + token.text.replace("'", "''") + "'"
         case Kind.HINT:
             return f"/*+{' '.join(token.text.split())}*/"
+        case Kind.UNICODE:
+            return "U&'" + token.text.replace("'", "''") + "'"
         case Kind.HEX:
             return f"x'{token.text}'"
         case Kind.QUOTED:

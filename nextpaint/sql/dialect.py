@@ -43,6 +43,7 @@ class Flink(Dialect):
         STRING_ESCAPES: ClassVar[list[str]] = ["'"]
         IDENTIFIER_ESCAPES: ClassVar[list[str]] = ["`"]
         HEX_STRINGS: ClassVar[list[str | tuple[str, str]]] = [("x'", "'"), ("X'", "'")]
+        UNICODE_STRINGS: ClassVar[list[str | tuple[str, str]]] = [("u&'", "'"), ("U&'", "'")]
         BIT_STRINGS: ClassVar[list[str | tuple[str, str]]] = []
         NESTED_COMMENTS: ClassVar[bool] = False
         KEYWORDS: ClassVar[dict[str, TokenType]] = {text: lexer.Tokenizer.KEYWORDS[text] for text in _OPERATORS}
@@ -56,6 +57,7 @@ class Kind(StrEnum):
     STRING = "string"
     NUMBER = "number"
     HEX = "hexadecimal bytes"
+    UNICODE = "string with escapes"
     SIGN = "sign"
     HINT = "hint"
     END = "end of text"
@@ -86,6 +88,7 @@ _KINDS = {
     TokenType.STRING: Kind.STRING,
     TokenType.NUMBER: Kind.NUMBER,
     TokenType.HEX_STRING: Kind.HEX,
+    TokenType.UNICODE_STRING: Kind.UNICODE,
 }
 _SIGNS = frozenset("( ) [ ] , ; . + - * / % = < > <= >= <> || =>".split())
 _PATTERN_SIGNS = frozenset("? ?? { } | ^ $".split())  # of a text with MATCH_RECOGNIZE only

@@ -43,6 +43,7 @@ from nextpaint.sql.syntax import (
 from nextpaint.sql.syntax import (
     Case as CaseWhen,
 )
+from nextpaint.sql.unicode_grammar import parse_unicode
 
 _COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
 _FACTORS = ("*", "/", "%", "||")
@@ -195,14 +196,14 @@ def _signed(cursor: Cursor) -> Expression:
 
 
 def _postfix(cursor: Cursor) -> Expression:
-    start = cursor.at
+    start, wrapped = cursor.at, cursor.sees("(")  # `(r).a` is a field, and `r.a` a name
     result = _primary(cursor)
     while True:
         if cursor.take("["):
             key = parse_expression(cursor)
             cursor.expect("]")
             result = Item(result, key, start)
-        elif cursor.sees(".") and not isinstance(result, Name):
+        elif cursor.sees(".") and (wrapped or not isinstance(result, Name)):
             cursor.advance()
             result = FieldOf(result, cursor.identifier("a field name"), start)
         else:
@@ -219,6 +220,8 @@ def _primary(cursor: Cursor) -> Expression:
         if cursor.current.kind is Kind.STRING:
             raise Refusal("two strings in a row", cursor.at, "join them with ||")
         return String(token.text, token.at)
+    if token.kind is Kind.UNICODE:
+        return parse_unicode(cursor)
     if token.kind is Kind.HEX:
         cursor.advance()
         return Hex(token.text, token.at)

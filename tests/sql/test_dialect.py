@@ -17,6 +17,10 @@ def test_names_strings_and_numbers_are_unescaped():
     ]  # fmt: skip
 
 
+def test_strings_with_escapes_and_bytes_are_kinds_of_their_own():
+    assert texts(r"U&'it''s \00e9' u&'' x'0f'") == [("UNICODE", r"it's \00e9"), ("UNICODE", ""), ("HEX", "0f")]
+
+
 def test_comments_are_skipped_and_places_kept():
     tokens = tokenize("-- one\n  a /* ; */ ,\n 'b\nc' d", "f.sql")
     assert [str(token.at) for token in tokens] == ["f.sql:2:3", "f.sql:2:13", "f.sql:3:2", "f.sql:4:4", "f.sql:4:5"]

@@ -165,6 +165,10 @@ def test_any_edit_changes_the_canonical_text(old, new):
     assert canonical(BASE.replace(old, new)) != canonical(BASE)
 
 
+def test_a_text_with_escapes_keeps_them():
+    assert r"U&'\00e9'''" in canonical(BASE.replace("GROUP BY s", r"WHERE s <> u&'\00e9''' GROUP BY s"))
+
+
 def test_the_definitions_of_the_tables_it_reads_belong_to_it():
     changed = TABLES.replace("ts - INTERVAL '1' SECOND", "ts - INTERVAL '2' SECOND")
     assert canonical(BASE, changed) != canonical(BASE)
