@@ -93,8 +93,8 @@ QUERIES = (
      "that only choose how Flink computes are read and change nothing: " + ", ".join(hint_grammar.WITHOUT_MEANING)),
     ("`FROM a, LATERAL (SELECT .. FROM t WHERE t.k = a.k ..) AS b`, `LEFT JOIN LATERAL (..) AS b ON ..`",
      "the rows of a query for each row before it, of which its SELECT list may name columns too: joined on what its "
-     "WHERE ties it by; one that groups is tied by equalities and, as in Flink, joins no row for which there is "
-     "nothing to aggregate, but for LEFT JOIN LATERAL of one COUNT, which is 0"),
+     "WHERE ties it by; one that groups may aggregate columns of the row before it and, as in Flink, joins no row for "
+     "which there is nothing to aggregate, but for LEFT JOIN LATERAL of one COUNT, which is 0"),
     ("`FROM (SELECT DISTINCT k FROM t) AS o, LATERAL (SELECT .. FROM t WHERE t.k = o.k ORDER BY x LIMIT n) AS b`",
      "the best `n` rows of each key of one table: the one form of Flink 2.3 with ORDER BY and LIMIT; NULL is a key"),
     ("`FROM t /*+ OPTIONS('key' = 'value') */ ..`",
@@ -327,7 +327,8 @@ DIFFERENCES = (
     "sums; DISTINCT counts a value once, Flink at times twice over rows that are updated.",
     "STDDEV and VAR of DECIMAL in OVER are rounded once; there Flink 2.3 rounds between its steps.",
     "A SELECT list of LATERAL that names columns before it: Flink 2.3 loses rows where they are NULL, and makes some "
-    "up where the query is tied by more than equalities.",
+    "up where the query is tied by more than equalities; of one that groups it at times aggregates rows that a "
+    "condition beside equalities leaves out.",
     "MATCH_ROWTIME of a match that only the end of the input lets out is the time of its last row.",
     "Windows over TIMESTAMP_LTZ in a zone without summer time: Flink 2.3 loses rows of windows that end between "
     "two windows of UTC; they are counted here.",

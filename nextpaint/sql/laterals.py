@@ -1,7 +1,8 @@
 """LATERAL (query): for each row before it, the rows of a query that names columns of that row.
 
 A plain SELECT is a join on what its WHERE ties it by, as Flink decorrelates it; one that groups is grouped by what it
-equates as well, so that a row before it for which there is nothing to aggregate is not joined, as in Flink. With ORDER
+equates as well, so that a row before it for which there is nothing to aggregate is not joined, as in Flink. One that
+groups and is tied by more, or aggregates columns before it, is joined with the distinct rows of those. With ORDER
 BY and LIMIT Flink 2.3 runs one form, and so do we: the best rows of each key of one and the same table,
 
     FROM (SELECT DISTINCT k FROM t) AS o, LATERAL (SELECT x FROM t WHERE t.k = o.k ORDER BY x DESC LIMIT 3) AS b
@@ -13,8 +14,9 @@ equalities. Further forms are refused; each can be written as a join.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
+from typing import TypeVar
 
 from nextpaint.record.types import BOOLEAN, Type
 from nextpaint.sql import syntax
@@ -28,6 +30,7 @@ from nextpaint.sql.refusal import Refusal
 from nextpaint.sql.relation import Relation, projected
 from nextpaint.sql.scope import Scope, ScopeColumn
 
+T = TypeVar("T")
 _RANK = "rank$"
 _RANKED = (
     "JOIN (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY x DESC) AS rn FROM t) AS b ON b.k = a.k, and b.rn <= n"
@@ -45,7 +48,6 @@ def lateral(
     if named is not None:
         body = _one_select(source, named)
         if _groups(body):
-            _check_items(body, scope)
             return _grouped(plan_side, scope, source, body, join)
     found = opened(plan_side, scope, scope.width, source.query)
     if found is None and named is not None and _is_tied_elsewhere(source.query, scope):
@@ -138,8 +140,8 @@ def _is_over(node: syntax.Call | syntax.Name) -> bool:
 
 
 def _check_items(body: syntax.Select, scope: Scope) -> None:
-    listed = next(_outer_names(body.items, scope), None)
-    if listed is not None:
+    """Refuse columns before the query that stand neither in an aggregate nor in GROUP BY."""
+    for listed in _outer_names((body.items, body.having), scope, lambda node: is_aggregate(node) or node in body.group):
         raise Refusal(f"the SELECT list of LATERAL names {listed}", listed.at, "compute it in the SELECT around it")
 
 
@@ -157,17 +159,18 @@ def _grouped(
     """A query that groups: by what ties it, too."""
     if body.sets:
         raise Refusal("GROUPING SETS in LATERAL", source.at, _GROUPED)
+    _check_items(body, scope)
     counts = False
     if join.kind == "LEFT" and not body.group and _aggregates(body) and not all(map(_null_over_nothing, body.items)):
         counts = _counts(body) and join.on == syntax.Constant(True)
         if not counts:
             what = "LEFT JOIN LATERAL of more than aggregates that are NULL over nothing, or one COUNT"
             raise Refusal(what, source.at, "(SELECT COUNT(*) FROM t WHERE t.k = a.k) as a value of the SELECT list")
-    pairs, rest = _tied(body, scope)
+    pairs, rest = _tied(body, scope) or _joined_with_keys(body, scope, join.left)
     at = source.at
     keys = [syntax.SelectItem(own, syntax.Ident(f"lateral${index}", at), at) for index, (own, _) in enumerate(pairs)]
-    group = (*body.group, *(own for own, _ in pairs)) if body.group or _aggregates(body) else ()
-    made = replace(body, items=(*body.items, *keys), where=conjoined(rest), group=group)
+    group = (*rest.group, *(own for own, _ in pairs)) if body.group or _aggregates(body) else ()
+    made = replace(rest, items=(*rest.items, *keys), group=group)
     node = plan_side(syntax.Derived(replace(source.query, body=made), at=at)).node
     fields_, qualifier = node.schema.fields, source.alias.text if source.alias is not None else ""
     count = len(fields_) - len(keys)
@@ -202,11 +205,15 @@ def _null_over_nothing(item: syntax.SelectItem) -> bool:
     return isinstance(call, syntax.Call) and is_aggregate(call) and "COUNT" not in call.name
 
 
-def _tied(
-    body: syntax.Select, scope: Scope
-) -> tuple[list[tuple[syntax.Expression, syntax.Expression]], list[syntax.Expression]]:
-    """The sides of the equalities of WHERE that tie the query, its own first, and the other conjuncts."""
-    pairs: list[tuple[syntax.Expression, syntax.Expression]] = []
+_Pairs = list[tuple[syntax.Expression, syntax.Expression]]
+
+
+def _tied(body: syntax.Select, scope: Scope) -> tuple[_Pairs, syntax.Select] | None:
+    """The sides of the equalities of WHERE that tie the query, its own first, and the query without them; None where
+    more than those names columns before it."""
+    if next(_outer_names((body.items, body.source, body.group, body.having), scope), None) is not None:
+        return None
+    pairs: _Pairs = []
     rest: list[syntax.Expression] = []
     for each in conjuncts_of(body.where):
         if next(_outer_names(each, scope), None) is None:
@@ -215,21 +222,52 @@ def _tied(
         sides = (each.left, each.right) if isinstance(each, syntax.Binary) and each.operator == "=" else ()
         own = [side for side in sides if next(_outer_names(side, scope), None) is None]
         if len(own) != 1:
-            raise Refusal("a query of LATERAL that groups is tied by equalities only", each.at, _GROUPED)
+            return None
         pairs.append((own[0], next(side for side in sides if side is not own[0])))
-    return pairs, rest
+    return pairs, replace(body, where=conjoined(rest))
 
 
-def _outer_names(node: object, scope: Scope) -> Iterator[syntax.Name]:
-    """Names that begin with a table of `scope`, at any depth."""
+_KEYS = "lateral$keys"
+
+
+def _joined_with_keys(body: syntax.Select, scope: Scope, left: syntax.Source) -> tuple[_Pairs, syntax.Select]:
+    """The query over its rows joined with the distinct columns before it that it names, and those columns beside the
+    ones they are copies of. As in Flink a row before it in which one of them is NULL meets nothing."""
+    outer = list(dict.fromkeys(_outer_names(body, scope)))
+    at, table = body.at, syntax.Ident(_KEYS, body.at)
+    assert body.source is not None, "a query without FROM names no table"
+    own = {name: syntax.Name((table, syntax.Ident(f"k{index}", name.at)), name.at) for index, name in enumerate(outer)}
+    items = tuple(syntax.SelectItem(name, each.parts[1], at) for name, each in own.items())
+    keys = syntax.Select(items, left, None, (), None, (), at, distinct=True)
+    source = syntax.Join(body.source, syntax.Derived(syntax.Query(keys, at=at), table, at=at), "INNER", None, at=at)
+    return [(each, name) for name, each in own.items()], replace(_renamed(body, own), source=source)
+
+
+def _renamed(node: T, names: Mapping[syntax.Name, syntax.Name]) -> T:
+    """The same with other names, at any depth."""
+    if isinstance(node, syntax.Name):
+        return names.get(node, node)  # type: ignore[return-value]
+    if isinstance(node, tuple):
+        return tuple(_renamed(each, names) for each in node)  # type: ignore[return-value]
+    if is_dataclass(node) and not isinstance(node, At | Type | type):
+        return replace(node, **{part.name: _renamed(getattr(node, part.name), names) for part in fields(node)})
+    return node
+
+
+def _outer_names(
+    node: object, scope: Scope, without: Callable[[object], bool] = lambda _: False
+) -> Iterator[syntax.Name]:
+    """Names that begin with a table of `scope`, at any depth; what is `without` them is passed over."""
+    if without(node):
+        return
     if isinstance(node, syntax.Name) and len(node.parts) > 1 and node.parts[0].text in scope.qualifiers:
         yield node
     elif isinstance(node, tuple):
         for each in node:
-            yield from _outer_names(each, scope)
+            yield from _outer_names(each, scope, without)
     elif is_dataclass(node) and not isinstance(node, At | Type):
         for part in fields(node):
-            yield from _outer_names(getattr(node, part.name), scope)
+            yield from _outer_names(getattr(node, part.name), scope, without)
 
 
 # ---------------------------------------------------------------- the best rows of each key
