@@ -277,6 +277,8 @@ class TypedCell(Cell):
 
     def _more_heap(self, units: int) -> None:
         segments = -(-units // paged.HEAP_UNITS)
+        if int(self.meta[paged.HEAP_END]) + segments * paged.HEAP_UNITS > paged.UNITS_MAX:
+            raise MemoryError(f"cell {self.name}: more than {paged.UNITS_MAX * paged.UNIT >> 30} GB of texts")
         chunk = self._memory.zeros(segments * paged.HEAP_SEGMENT // 8)
         first = sum(len(each) * 8 for each in self._kept) // paged.HEAP_SEGMENT
         places = [chunk.ctypes.data + each * paged.HEAP_SEGMENT for each in range(segments)]

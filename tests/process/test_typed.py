@@ -197,3 +197,26 @@ def test_packing_and_back(rows: list[Any], views: bool) -> None:
     assert np.array_equal(digests.view(np.uint64), key_hashes(columns, (0, 1, 2, 3)))
     assert BIGINT
     del kept
+
+
+def test_more_texts_than_fields_can_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paged, "UNITS_MAX", 2 * paged.HEAP_UNITS)
+    cell = TypedCell("c", (WORD, STRING), 1)
+    for key in range(1_024):
+        cell.put((key,), ("x" * 2_048,))
+    with pytest.raises(MemoryError, match="cell c: more than"):
+        cell.put((1_024,), ("x" * 2_048,))
+
+
+def test_texts_of_every_length_come_and_go_in_the_memory_of_those_before() -> None:
+    cell = TypedCell("c", (WORD, STRING), 1)
+    taken = set()
+    for turn in range(6):
+        for length in range(1_100):
+            cell.put((length,), (chr(97 + turn) * length,))
+        assert all(cell.get((length,)) == (chr(97 + turn) * length,) for length in range(1_100))
+        for length in range(1_100):
+            cell.pop((length,))
+        taken.add(int(cell.meta[paged.HEAP_AT]))
+        assert cell.meta[paged.HEAP_USED] == 0
+    assert len(taken) == 1

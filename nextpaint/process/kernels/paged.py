@@ -5,7 +5,7 @@ A table is one array of int64, `meta` (the names below are its indices), which h
     segment     2048 bucket heads (int32) | 16 pages of 4 words: hash, hash, epoch, written | 1024 rows
     row         key hash (2 words) | next row of the bucket | NULL bits and LIVE | fields | links
     string      of up to 7 bytes in its field itself: those bytes, and above them SHORT and the length; a longer one
-                in 16-byte units of the heap, and its field is unit << 32 | length
+                in 8-byte units of the heap, and its field is unit << 32 | length
 
 Invariants
 * Slots are stable. The index is linear hashing with chains: with every row the next two buckets split in two, so
@@ -59,10 +59,12 @@ ROWS_AT = 4 * SEGMENT_HEADS + 8 * PAGE_WORDS * PAGES
 HASH, NEXT, NULLS, FIRST_FIELD = 0, 2, 3, 4
 LIVE = 1 << 62
 
-UNIT = 16
+UNIT = 8
+UNITS_MAX = 1 << 31  # what a field has room for: 16 GB
 HEAP_SEGMENT = 1 << 20
 HEAP_UNITS = HEAP_SEGMENT // UNIT
-CLASSES = 64
+EXACT_UNITS = 64
+CLASSES = 128
 SHORT_BYTES = 7
 SHORT = -1 << 63
 _SHORT_TEXT = (1 << 56) - 1
@@ -116,13 +118,13 @@ def is_live(row: Address) -> Any:
 
 @inner
 def units_of(length: int) -> Any:
-    """How many units of the heap a string of this length takes: exact up to 32, then powers of two."""
+    """How many units of the heap a string of this length takes: exact up to EXACT_UNITS, then powers of two."""
     if length <= SHORT_BYTES:
         return 0
     units = (length + UNIT - 1) // UNIT
-    if units <= 32:
+    if units <= EXACT_UNITS:
         return units
-    size = 64
+    size = 2 * EXACT_UNITS
     while size < units:
         size *= 2
     return size
@@ -130,10 +132,10 @@ def units_of(length: int) -> Any:
 
 @inner
 def _class_of(units: int) -> Any:
-    if units <= 32:
+    if units <= EXACT_UNITS:
         return units
-    found = 33
-    size = 64
+    found = EXACT_UNITS + 1
+    size = 2 * EXACT_UNITS
     while size < units:
         size *= 2
         found += 1
