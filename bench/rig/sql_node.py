@@ -37,7 +37,7 @@ from rig.streams import written
 
 WAITING_MAX = 8_000  # records that wait to be applied before more are read: about what one step takes at most
 POLL_S = 0.005  # shorter than what waits takes to apply; on a busy machine every look costs, and would count
-WINDOW_BYTES = 4 << 20  # of the input that is mapped at a time
+WINDOW_BYTES = 1 << 20  # of the input that is mapped at a time; more than a batch has
 PENDING_MAX = 2 << 20  # bytes that wait for the disk
 AS_OF = 1 << 42  # ms; no result of these queries depends on when it is read
 

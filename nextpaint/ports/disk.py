@@ -23,7 +23,7 @@ from typing import Protocol
 import numpy as np
 
 Names = list[str]
-Bytes = bytes | memoryview
+Bytes = bytes | bytearray | memoryview
 
 _WRITE_AND_SYNC: int = getattr(os, "RWF_DSYNC", 0)
 _DIRECT: int = getattr(os, "O_DIRECT", 0)
@@ -89,7 +89,7 @@ class Disk(Protocol):
     def replace(self, path: str, data: bytes) -> None:
         """Put a file with exactly `data` at `path`, durably and atomically: old or new, never a mixture."""
 
-    def replacing(self, path: str, parts: Iterable[bytes]) -> Generator[None]:
+    def replacing(self, path: str, parts: Iterable[Bytes]) -> Generator[None]:
         """`replace` in steps: each part is asked for and synced by itself, so that a large file does not hold up the
         syncs of others, and the step after the last part puts the file in place."""
 
@@ -117,7 +117,7 @@ def replace_durably(disk: Primitives, path: str, data: bytes) -> None:
         pass
 
 
-def replacing_durably(disk: Primitives, path: str, parts: Iterable[bytes]) -> Generator[None]:
+def replacing_durably(disk: Primitives, path: str, parts: Iterable[Bytes]) -> Generator[None]:
     """The same in steps, one for each part."""
     temporary = path + TEMPORARY
     file = disk.open(temporary, create=True)
@@ -268,7 +268,7 @@ class SystemDisk:
     def replace(self, path: str, data: bytes) -> None:
         replace_durably(self, path, data)
 
-    def replacing(self, path: str, parts: Iterable[bytes]) -> Generator[None]:
+    def replacing(self, path: str, parts: Iterable[Bytes]) -> Generator[None]:
         return replacing_durably(self, path, parts)
 
     def read(self, path: str) -> bytes:

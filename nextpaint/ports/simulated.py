@@ -211,7 +211,7 @@ class SimulatedDisk:
     def replace(self, path: str, data: bytes) -> None:
         replace_durably(self, path, data)
 
-    def replacing(self, path: str, parts: Iterable[bytes]) -> Generator[None]:
+    def replacing(self, path: str, parts: Iterable[Bytes]) -> Generator[None]:
         return replacing_durably(self, path, parts)
 
     def read(self, path: str) -> bytes:

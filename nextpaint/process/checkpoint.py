@@ -105,9 +105,8 @@ class CheckpointWriter:
         self._snapshot: Snapshot = runner.state.snapshot()
         self._disk = disk
         self._beside = dict(beside or {})
-        self._blocks = deque([MAGIC, _block(_encode(header))])  # encoded, not yet written
-        self._encoded = sum(map(len, self._blocks))  # bytes, and how many of those were written
-        self._taken = 0
+        self._piece = bytearray(MAGIC + _block(_encode(header)))  # that is being encoded
+        self._pieces: deque[bytearray] = deque()  # that wait to be written
         self._pages = 0
         self._ended = False  # nothing more is written: the file is in place, or given up
         self._failed: OSError | None = None
@@ -117,30 +116,33 @@ class CheckpointWriter:
     def slice(self, rows_max: int = SLICE_ROWS) -> bool:
         """Encode some more of the state; True when all of it is."""
         for page in self._snapshot.slice(rows_max):
-            block = _block(_encode(page))
-            self._blocks.append(block)
-            self._encoded += len(block)
+            self._piece += _block(_encode(page))
             self._pages += 1
+        if len(self._piece) >= PIECE_BYTES:
+            self._pieces.append(self._piece)
+            self._piece = bytearray()
         return self._snapshot.done
 
     @property
     def full(self) -> bool:
         """Is there a piece to write?"""
-        return self._encoded - self._taken >= PIECE_BYTES
+        return bool(self._pieces)
 
     def write(self) -> None:
-        """Write what is encoded, beside the file's place; nothing where that is in place or given up."""
+        """Write the pieces there are, beside the file's place; nothing where that is in place or given up."""
         with self._writing:
             if not self._ended:
-                self._advance(1)
+                self._advance(len(self._pieces))
 
     def finish(self) -> None:
         """Write the rest, once `slice` said True, and put the file in place."""
         with self._writing:
             if self._failed is not None:
                 raise self._failed
-            self._blocks += [_block(_encode((name, made()))) for name, made in self._beside.items()]
-            self._blocks.append(_block(_encode(_End(self._pages, self._snapshot.state_hash))))
+            for name, made in self._beside.items():
+                self._piece += _block(_encode((name, made())))
+            self._piece += _block(_encode(_End(self._pages, self._snapshot.state_hash)))
+            self._pieces.append(self._piece)
             self._ended = True
             self._advance(None)
 
@@ -151,7 +153,7 @@ class CheckpointWriter:
                 if not self._disk.exists(DIRECTORY):
                     self._disk.make_directory(DIRECTORY)
                     self._disk.sync_directory("")  # retention counts on what is in it
-                self._steps = self._disk.replacing(self.path, self._pieces())
+                self._steps = self._disk.replacing(self.path, self._taken())
             for _ in islice(self._steps, pieces):
                 pass
         except OSError as error:
@@ -161,19 +163,16 @@ class CheckpointWriter:
 
     def _dropped(self) -> None:
         self._ended = True
-        self._blocks.clear()
+        self._pieces.clear()
         if self._steps is not None:
             self._steps.close()
             with suppress(OSError):  # not there any more, or not to be removed: the next start does
                 self._disk.remove(self.path + TEMPORARY)
 
-    def _pieces(self) -> Iterator[bytes]:
-        """What was encoded since the last piece, until the file ends."""
-        while self._blocks or not self._ended:
-            taken = [self._blocks.popleft() for _ in range(len(self._blocks))]  # while `slice` adds more
-            piece = b"".join(taken)
-            self._taken += len(piece)
-            yield piece
+    def _taken(self) -> Iterator[bytearray]:
+        """The pieces; the next one is asked for when it is there, or when the file ends."""
+        while self._pieces:
+            yield self._pieces.popleft()
 
     @property
     def path(self) -> str:

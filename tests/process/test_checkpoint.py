@@ -147,13 +147,20 @@ def test_what_is_carried_and_what_was_made_are_one_state() -> None:
     assert checkpoint.carried(old, less).state.hash() == old.state.hash(), "all operators are the same: nothing is lost"
 
 
-def test_a_file_that_is_written_piece_by_piece_is_the_same() -> None:
+def test_a_file_that_is_written_piece_by_piece_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     disk, other, runner = SimulatedDisk(SeededRandom(1)), SimulatedDisk(SeededRandom(1)), make()
-    whole(runner, records(stream(5, 80)))
+    whole(runner, records(stream(5, 200)))
     data = written(other, runner)
-    writer = begun(disk, runner)
+    monkeypatch.setattr(checkpoint, "PIECE_BYTES", 600)
+    writer, pieces = begun(disk, runner), 0
     while not writer.slice(3):
+        if writer.full:
+            writer.write()
+            pieces += 1
+            assert not writer.full
         writer.write()
+        assert len(writer._piece) < 600, "what is written is not in memory"
+    assert pieces > 1
     assert not disk.exists(writer.path), "it is not in place before it is whole"
     writer.finish()
     assert disk.read(writer.path) == data
@@ -161,25 +168,8 @@ def test_a_file_that_is_written_piece_by_piece_is_the_same() -> None:
     assert disk.list(checkpoint.DIRECTORY) == [writer.path.rpartition("/")[2]]
 
 
-def test_a_piece_is_full_at_its_size_and_not_in_memory_once_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "PIECE_BYTES", 600)
-    disk, runner = SimulatedDisk(SeededRandom(1)), make()
-    whole(runner, records(stream(6, 200)))
-    writer, pieces = begun(disk, runner), 0
-    while not writer.slice(3):
-        if writer.full:
-            writer.write()
-            pieces += 1
-            assert not writer.full
-            assert not writer._blocks
-    writer.finish()
-    assert pieces > 1
-    found = checkpoint.newest(disk)
-    assert found is not None
-    found.load(make())
-
-
-def test_nothing_is_left_of_a_file_that_was_given_up_or_could_not_be_written() -> None:
+def test_nothing_is_left_of_a_file_that_was_given_up_or_could_not_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "PIECE_BYTES", 1)
     disk, runner = SimulatedDisk(SeededRandom(1)), make()
     whole(runner, records(stream(7, 80)))
     given_up = begun(disk, runner)
@@ -202,7 +192,8 @@ def test_nothing_is_left_of_a_file_that_was_given_up_or_could_not_be_written() -
     assert checkpoint.newest(disk) is None
 
 
-def test_what_a_crash_left_of_an_unfinished_file_is_swept() -> None:
+def test_what_a_crash_left_of_an_unfinished_file_is_swept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "PIECE_BYTES", 1)
     disk, runner = SimulatedDisk(SeededRandom(1)), make()
     checkpoint.swept(disk)
     whole(runner, records(stream(8, 40)))
