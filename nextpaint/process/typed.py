@@ -200,7 +200,8 @@ class TypedCell(Cell):
     """Fields: the key's, then the value's. `shape`: how a value is made of its fields, and its fields of a value.
     `links`: words per row after the fields that are layout, zero in a new row; rebuilt by whoever uses them. `hashed`:
     the order in which the key fields are hashed, when it is not theirs. `whole`: a value is made of all fields, the
-    key's as well. `placed`: the key is seq and ordinal, rows come in that order, see `kernels.packing.placed`."""
+    key's as well. `placed`: the key is seq and ordinal, rows come in that order, see `kernels.packing.placed`. `found`:
+    False where nobody looks for a row by its key."""
 
     __slots__ = (
         "_arena", "_cursor", "_digest", "_directory", "_from", "_heap", "_heap_free", "_kept", "_key_fields",
@@ -210,6 +211,7 @@ class TypedCell(Cell):
     def __init__(
         self, name: str, kinds: Sequence[int], keys: int, shape: Shape = PLAIN, links: int = 0,
         hashed: Sequence[int] | None = None, whole: bool = False, placed: bool = False,
+        found: bool = True,
     ) -> None:  # fmt: skip
         super().__init__(name)
         self.packing = Packing(kinds)
@@ -240,6 +242,7 @@ class TypedCell(Cell):
         meta[paged.HEAP_FREE] = self._heap_free.ctypes.data
         meta[paged.DIRECTORY], meta[paged.HEAP] = self._directory.ctypes.data, self._heap.ctypes.data
         meta[paged.SALT], meta[paged.SALT_HIGH] = _salt(name)
+        meta[paged.UNFOUND] = not found
         self._more_rows()
 
     def size_bytes(self) -> int:
@@ -303,6 +306,8 @@ class TypedCell(Cell):
 
     def find(self, key: Sequence[Value]) -> int:
         """The slot of a key, -1 when there is none; its fields are then in the packing's one row."""
+        if self.meta[paged.UNFOUND]:
+            raise RuntimeError(f"cell {self.name}: its rows are not found by their key")
         if not self.may_hold(key):
             return -1
         slot: int = cells.cell_find(self.meta, self.packing.one(key), self._key_fields, self._digest)

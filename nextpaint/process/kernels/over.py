@@ -341,9 +341,6 @@ def _forgotten(meta: Any, frames: Any, clean: Any, cursor: Any, over: Any) -> An
     after = coming(clean, AHEAD // 2)
     if after >= 0:
         foresee_row(frames, load(row_at(frames, after)))
-        kept = load(_link(frames, after, over[FRAME_LINK], KEPT)) - 1
-        if kept >= 0:
-            foresee_bucket(meta, load(row_at(meta, kept)))
     frame, order = first_slot(clean), first_order(clean)
     row = row_at(frames, frame)
     if not is_live(row) or load(_link(frames, frame, over[FRAME_LINK], CLEANED)) != order:

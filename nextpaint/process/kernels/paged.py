@@ -11,6 +11,7 @@ Invariants
 * Slots are stable. The index is linear hashing with chains: with every row the next two buckets split in two, so
   growing costs the same at any size and nothing is ever rehashed or copied. There are two buckets a row, for whoever
   else is in a bucket costs a look at memory that is in no cache. Buckets and links are layout: not hashed or saved.
+  A table that is UNFOUND has rows in no bucket: nobody looks for one by its key, all come to it by links and timers.
 * Before a row changes, `touch` marks its page; while a snapshot runs the first touch of a page saves it, encoded.
 * Kernels never allocate. One that lacks room changes nothing, says in NEED what it lacks and is called again from where
   it stopped; `nextpaint.process.typed` provides.
@@ -42,7 +43,7 @@ from nextpaint.record.hashing import sip_round, take_word
 DIRECTORY, WIDTH, ROWS, HIGH, FREE, CAPACITY, LEVEL, SPLIT = range(8)
 EPOCH, SNAPSHOT, FROZEN, SAVE, SAVED, SAVE_ROOM, SAVED_PAGES = range(8, 15)
 FIELDS, SPEC, HEAP, HEAP_AT, HEAP_END, HEAP_FREE, HEAP_USED = range(15, 22)
-NEED, NEED_SIZE, SALT, SALT_HIGH, LIMBO, PACKED, STRINGS, UNLINKED = range(22, 30)
+NEED, NEED_SIZE, SALT, SALT_HIGH, LIMBO, PACKED, STRINGS, UNLINKED, UNFOUND = range(22, 31)
 RECENT = 32  # the rows taken out last, each at its number, of UNLINKED, modulo AHEAD (a power of two)
 META = 40
 
@@ -346,10 +347,13 @@ def insert(meta: Meta, low: int, high: int) -> Any:
     store(row, low)
     store(row + 8, high)
     store(row + 8 * NULLS, LIVE)
+    meta[ROWS] += 1
+    if meta[UNFOUND]:
+        store(row + 8 * NEXT, 0)
+        return slot
     head = _head_at(meta, _bucket(meta, low))
     store(row + 8 * NEXT, np.int64(load_half(head)))
     store_half(head, np.int32(slot + 1))
-    meta[ROWS] += 1
     while 2 * meta[ROWS] > meta[LEVEL] + meta[SPLIT]:
         _split(meta)
     return slot
@@ -432,7 +436,8 @@ def rehung(meta: Meta, slot: Any, place: Any) -> None:
 def unlink(meta: Meta, slot: Any) -> None:
     """Take a touched row out: nothing finds it any more. Its fields and links stay until `reclaim`, which learns from
     where its hash was what to have fetched."""
-    _unhung(meta, slot)
+    if not meta[UNFOUND]:
+        _unhung(meta, slot)
     row = row_at(meta, slot)
     recent = RECENT + (meta[UNLINKED] & AHEAD - 1)
     meta[UNLINKED] += 1

@@ -11,7 +11,7 @@ zero without a new event.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Protocol
 
@@ -217,18 +217,26 @@ class OverAggregation(Operator):
         """Rows not fired yet that match, in the order they would fire, rows still held upstream included."""
         columns = {column: value for column, value in select.items() if column < len(self._source.types)}
         if any(index not in columns for index in self.node.partition):
-            held = [(each, self._held.get(each)) for waiting in self._by_partition.values() for each in waiting]
             columns = {index: columns[index] for index in self.node.partition if index in columns}
+            held = self.held_rows()
             waiting = [(each, row) for each, row in held if all(row[at] == value for at, value in columns.items())]
         else:
             partition = tuple(columns[index] for index in self.node.partition)
-            waiting = [(each, self._held.get(each)) for each in self._by_partition.get(partition, ())]
+            waiting = self._held_of(partition)
             columns = dict(zip(self.node.partition, partition, strict=True))
         for ordinal, change in enumerate(self._source.pending(columns, as_of)):
             time = change.row[self.node.order]
             if isinstance(time, int) and not self._is_late(time, self._partition(change.row)):
                 waiting.append(((time, 2**63, ordinal), change.row))
         return sorted(waiting, key=lambda each: each[0])
+
+    def held_rows(self) -> Iterable[tuple[Held, Row]]:
+        """Rows that have not fired."""
+        return self._held.items()
+
+    def _held_of(self, partition: Row) -> list[tuple[Held, Row]]:
+        """Those of one partition."""
+        return [(each, self._held.get(each)) for each in self._by_partition.get(partition, ())]
 
     def pending(self, select: Select, as_of: int) -> list[Change]:
         waiting = self._waiting(select, as_of)

@@ -40,27 +40,6 @@ def fitting(node: OverAggregate) -> TypedAggregates | None:
     return typed_aggregates(node.aggregates, types, (), len(partition) + 1, lead=_LEAD, stored=True)
 
 
-class _Waiting:
-    """Rows that have not fired, as the general operator holds them: (time, seq, ordinal) -> row."""
-
-    def __init__(self, rows: TypedCell, order: int, line: Timeline) -> None:
-        self._rows = rows
-        self._order = order
-        self._line = line
-
-    def __len__(self) -> int:
-        return self._line.waiting
-
-    def get(self, held: Held) -> Row | None:
-        found = self._rows.get(held[1:])
-        return found[1] if found is not None else None
-
-    def items(self) -> Iterator[tuple[Held, Row]]:
-        for (seq, ordinal), (fired, row) in self._rows.items():
-            if not fired:
-                yield (row[self._order], seq, ordinal), row
-
-
 class _Frames:
     """Frames as the general operator holds them: partition -> (last fired time, kept rows, accumulators)."""
 
@@ -82,22 +61,6 @@ class _Frames:
             frame = self.get(partition)
             if frame is not None:
                 yield partition, frame
-
-
-class _ByPartition:
-    """Rows that have not fired by partition."""
-
-    def __init__(self, operator: TypedOver) -> None:
-        self._operator = operator
-
-    def get(self, partition: Row, default: Any = ()) -> Sequence[Held]:
-        order = self._operator.node.order
-        found: list[Any] = [(row[order], *place) for place, row in self._operator.listed(partition, WAITING)]
-        return found or default
-
-    def values(self) -> Iterator[list[Held]]:
-        for held, _ in self._operator.waiting_rows():
-            yield [held]
 
 
 class TypedOver(OverAggregation):
@@ -124,9 +87,7 @@ class TypedOver(OverAggregation):
         self._in_row = rows.keys([_LEAD + each for each in node.partition])
         self._timeline = Timeline(self._clock, rows.width, program.result_width)
         self._clean_timers = Timers()
-        self._held = _Waiting(self.row_cell, node.order, self._timeline)  # type: ignore[assignment]
         self._frames = _Frames(self)  # type: ignore[assignment]
-        self._by_partition = _ByPartition(self)  # type: ignore[assignment]
 
     def _cells(self, state: State) -> None:
         node, program = self.node, self._program
@@ -142,7 +103,13 @@ class TypedOver(OverAggregation):
 
         self.row_cell = state.add(
             TypedCell(
-                f"{self.id}/rows", (WORD, WORD, TRUTH, *kinds), 2, (row, _unwritten), links=ROW_LINKS, placed=True
+                f"{self.id}/rows",
+                (WORD, WORD, TRUTH, *kinds),
+                2,
+                (row, _unwritten),
+                links=ROW_LINKS,
+                placed=True,
+                found=False,
             )
         )
         self.frame_cell = state.add(
@@ -229,9 +196,18 @@ class TypedOver(OverAggregation):
         found: list[list[Any]] = packing.values(packed, count)
         return [((fields[0], fields[1]), tuple(fields[_LEAD:])) for fields in found]
 
-    def waiting_rows(self) -> Iterator[tuple[Held, Row]]:
-        """All rows that have not fired."""
-        return self._held.items()
+    @property
+    def held(self) -> int:
+        return self._timeline.waiting
+
+    def held_rows(self) -> Iterator[tuple[Held, Row]]:
+        for (seq, ordinal), (fired, row) in self.row_cell.items():
+            if not fired:
+                yield (row[self.node.order], seq, ordinal), row
+
+    def _held_of(self, partition: Row) -> list[tuple[Held, Row]]:
+        order: Any = self.node.order
+        return [((row[order], *place), row) for place, row in self.listed(partition, WAITING)]
 
 
 def _unwritten(value: Any) -> Sequence[Any]:

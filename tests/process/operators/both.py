@@ -32,7 +32,7 @@ Maker = Callable[[Sequence[Operator], State], Operator]
 
 
 class Both:
-    """Two operators over one input. `cells`: paths to what must agree in content."""
+    """Two operators over one input. `cells`: paths to what must agree in content, cells or methods that give rows."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Both:
 
     def agree(self) -> None:
         for name in self._cells:
-            typed, general = dict(cell(self.typed, name).items()), dict(cell(self.general, name).items())
+            typed, general = (dict(rows(cell(each, name))) for each in (self.typed, self.general))
             assert typed == general, name
         assert self.typed.held == self.general.held
         assert not self._timers or self.typed.next_timer() == self.general.next_timer()
@@ -97,6 +97,11 @@ def cell(operator: Any, path: str) -> Any:
     for part in path.split("."):
         operator = operator[int(part)] if part.isdigit() else getattr(operator, part)
     return operator
+
+
+def rows(found: Any) -> Any:
+    """The rows of a cell, or those that a method gives."""
+    return found() if callable(found) else found.items()
 
 
 def shown(batch: Batch) -> Any:

@@ -66,7 +66,7 @@ def test_equal_to_the_general_operator(unit: str, preceding: int | None, aggrega
             [TYPES],
             lambda sources, state, planned=planned: OverAggregation("over/1", planned, sources, state),
             lambda sources, state, planned=planned: choice.over("over/1", planned, sources, state),
-            ["_held", "_frames"],
+            ["held_rows", "_frames"],
         )
         assert isinstance(run.typed, TypedOver)
         rows, marks = timed(chance, 120, lambda time, chance=chance: row(chance, time))
@@ -91,7 +91,7 @@ def test_frames_that_no_row_can_reach_are_dropped() -> None:
         [TYPES],
         lambda sources, state: OverAggregation("over/1", planned, sources, state),
         lambda sources, state: choice.over("over/1", planned, sources, state),
-        ["_held", "_frames"],
+        ["held_rows", "_frames"],
     )
     rows = [(INSERT, seq, (f"key {seq}", 1, 0.5, True, seq * 100)) for seq in range(2_000)]
     marks = [(seq, seq * 100) for seq in range(0, 2_000, 7)]
