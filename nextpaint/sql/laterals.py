@@ -32,6 +32,7 @@ from nextpaint.sql.scope import Scope, ScopeColumn
 
 T = TypeVar("T")
 _RANK = "rank$"
+_STRICT = ("+", "-", "*", "/", "%", "||")
 _RANKED = (
     "JOIN (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY x DESC) AS rn FROM t) AS b ON b.k = a.k, and b.rn <= n"
 )
@@ -161,7 +162,8 @@ def _grouped(
         raise Refusal("GROUPING SETS in LATERAL", source.at, _GROUPED)
     _check_items(body, scope)
     counts = False
-    if join.kind == "LEFT" and not body.group and _aggregates(body) and not all(map(_null_over_nothing, body.items)):
+    nothing = all(_null_over_nothing(each.expression) for each in body.items)
+    if join.kind == "LEFT" and not body.group and _aggregates(body) and not nothing:
         counts = _counts(body) and join.on == syntax.Constant(True)
         if not counts:
             what = "LEFT JOIN LATERAL of more than aggregates that are NULL over nothing, or one COUNT"
@@ -200,9 +202,11 @@ def _counts(body: syntax.Select) -> bool:
     return len(body.items) == 1 and body.having is None and isinstance(call, syntax.Call) and call.name == "COUNT"
 
 
-def _null_over_nothing(item: syntax.SelectItem) -> bool:
-    call = item.expression
-    return isinstance(call, syntax.Call) and is_aggregate(call) and "COUNT" not in call.name
+def _null_over_nothing(node: syntax.Expression) -> bool:
+    """Is it NULL over no rows: an aggregate that does not count, or what is computed from one?"""
+    if isinstance(node, syntax.Binary) and node.operator in _STRICT:
+        return _null_over_nothing(node.left) or _null_over_nothing(node.right)
+    return isinstance(node, syntax.Call) and is_aggregate(node) and "COUNT" not in node.name
 
 
 _Pairs = list[tuple[syntax.Expression, syntax.Expression]]

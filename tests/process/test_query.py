@@ -38,6 +38,9 @@ QUERIES = [
     "SELECT a.kind, COUNT(b.id) AS c FROM t AS a LEFT JOIN t AS b ON a.id = b.n GROUP BY a.kind",
     "SELECT id FROM t WHERE kind IN (SELECT kind FROM t WHERE n > 10)",
     "SELECT id FROM t WHERE n NOT IN (SELECT id FROM t)",
+    "SELECT id FROM t WHERE (n, kind) NOT IN (SELECT id, kind FROM t WHERE id < 20)",
+    "SELECT COUNT(*) AS c, MIN(id) AS lo FROM t GROUP BY ROW(kind, n > 0)",
+    "SELECT d.n, COUNT(*) AS c FROM (SELECT DISTINCT n, ROW(kind, x) AS r FROM t) AS d GROUP BY d.n",
     "SELECT id FROM t AS a WHERE NOT EXISTS (SELECT 1 FROM t AS b WHERE b.kind = a.kind AND b.n > a.n)",
 ]
 
