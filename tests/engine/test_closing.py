@@ -1,6 +1,8 @@
 """A node that is closed while it is busy."""
 
 import asyncio
+import errno
+import os
 import time
 
 from nextpaint.application import Application
@@ -64,3 +66,44 @@ def test_a_checkpoint_that_is_due_while_closing_is_left_to_the_close(tmp_path, m
         assert checkpoint.positions(engine.node.ports.disk)[-1] == engine.node.runner.applied
 
     asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_a_piece_of_a_checkpoint_that_cannot_be_written_gives_it_up_and_a_later_one_is_made(tmp_path, monkeypatch):
+    write, failures, written = checkpoint.CheckpointWriter.write, [], []
+
+    def failing(writer):
+        if not failures:
+            writer._disk = Full(writer._disk)
+        try:
+            write(writer)
+            written.append(writer)
+        except OSError as error:
+            failures.append(error)
+            raise
+
+    class Full:
+        def __init__(self, disk):
+            self._disk = disk
+
+        def __getattr__(self, name):
+            return getattr(self._disk, name)
+
+        def replacing(self, path, parts):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def main():
+        node = Node.open(tmp_path, APPLICATION, system_ports(tmp_path), SETTINGS, None)
+        node.start()
+        monkeypatch.setattr(checkpoint, "PIECE_BYTES", 1)
+        monkeypatch.setattr(checkpoint.CheckpointWriter, "write", failing)
+        monkeypatch.setattr(Node, "_checkpoint_slice", lambda _, writer: writer.slice(1))  # a page at a time
+        while not (failures and written):
+            await node.appended(Draft("clicks", EntryKind.INPUT, [Record(None, b'{"id":"a"}', 0)]))
+            await asyncio.sleep(0.01)
+        assert node.failure is None
+        await node.close()
+        return node
+
+    node = asyncio.run(asyncio.wait_for(main(), 60))
+    assert checkpoint.newest(node.ports.disk).header.applied == node.runner.applied
+    assert not [each for each in node.ports.disk.list(checkpoint.DIRECTORY) if not each.endswith(".ckpt")]
