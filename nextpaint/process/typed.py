@@ -306,12 +306,15 @@ class TypedCell(Cell):
 
     def find(self, key: Sequence[Value]) -> int:
         """The slot of a key, -1 when there is none; its fields are then in the packing's one row."""
-        if self.meta[paged.UNFOUND]:
-            raise RuntimeError(f"cell {self.name}: its rows are not found by their key")
+        self._require_found()
         if not self.may_hold(key):
             return -1
         slot: int = cells.cell_find(self.meta, self.packing.one(key), self._key_fields, self._digest)
         return slot
+
+    def _require_found(self) -> None:
+        if self.meta[paged.UNFOUND]:
+            raise RuntimeError(f"cell {self.name}: its rows are not found by their key")
 
     def may_hold(self, key: Sequence[Value]) -> bool:
         """Are these values of the key's types? A key of others is not there."""
@@ -350,6 +353,7 @@ class TypedCell(Cell):
 
     def _found_each(self, keys: Sequence[Key]) -> tuple[Words, npt.NDArray[np.bool_]]:
         """The packed row of each key, and which keys there are."""
+        self._require_found()
         packed, kept = self.packing.of_values(keys, self.keys)
         found = np.empty(len(keys), np.bool_)
         cells.cell_find_each(self.meta, self.digests(packed), packed, found)

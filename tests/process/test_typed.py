@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextpaint.process.kernels import paged
+from nextpaint.process.kernels import erasing, paged
 from nextpaint.process.kernels.paged import BYTES, REAL, STRING, TRUTH, WORD
 from nextpaint.process.state import State
 from nextpaint.process.typed import Packing, TypedCell
@@ -220,3 +220,28 @@ def test_texts_of_every_length_come_and_go_in_the_memory_of_those_before() -> No
         taken.add(int(cell.meta[paged.HEAP_AT]))
         assert cell.meta[paged.HEAP_USED] == 0
     assert len(taken) == 1
+
+
+def test_rows_that_nobody_looks_up_are_kept_as_any_others() -> None:
+    kinds = (WORD, WORD, STRING)
+    indexed = TypedCell("op/cell", kinds, 2, placed=True)
+    for seq in range(3_000):
+        indexed.put((seq, 0), (f"row number {seq}",))
+    state = State()
+    state.add(indexed)
+    plain, state_hash = through_pages(state, TypedCell("op/cell", kinds, 2, placed=True, found=False))
+    again = State()
+    again.add(plain)
+    assert again.hash() == state_hash
+    assert dict(plain.items()) == dict(indexed.items())
+    slots = np.array([slot for slot, fields in plain.rows() if fields[0] % 3], np.int64)
+    plain.run(erasing.rows_removed, len(slots), slots)
+    plain.reclaim()
+    assert sorted(plain.items()) == [((seq, 0), (f"row number {seq}",)) for seq in range(0, 3_000, 3)]
+
+
+def test_rows_that_are_not_found_by_their_key_are_not_said_to_be_missing() -> None:
+    cell = TypedCell("op/cell", (WORD, WORD, STRING), 2, placed=True, found=False)
+    for look in (lambda: cell.get((1, 0)), lambda: (1, 0) in cell, lambda: cell.several([(1, 0), (2, 0)])):
+        with pytest.raises(RuntimeError, match="not found by their key"):
+            look()
