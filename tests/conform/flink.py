@@ -288,6 +288,8 @@ def plain(text: str, type_: str) -> Json:
 
 def expectation(case: Case, answer: Answer) -> list[list[Json]]:
     """Flink's answer in the form of the case's `expect`. Raises ValueError when it cannot be."""
+    if answer.unread:
+        raise ValueError(answer.unread)
     changes = [list((kind, *row)) for kind, row in answer.changes]
     match case.expectation:
         case Expectation.CHANGELOG:

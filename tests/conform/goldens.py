@@ -76,8 +76,6 @@ def _write(value: Json, case: Case, answer: Answer, check: bool) -> str:
         return "" if answer.refused else f"{case.place} {case.id}: Flink plans it, and refused was expected"
     if answer.refused:
         return f"{case.place} {case.id}: Flink refuses it: {answer.refused}"
-    if answer.unread:
-        return f"{case.place} {case.id}: {answer.unread}"
     try:
         rows = expectation(case, answer)
     except ValueError as error:
