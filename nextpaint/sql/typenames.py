@@ -140,19 +140,20 @@ def _without_zone(cursor: Cursor) -> None:
 
 
 def _array(cursor: Cursor, _at: At) -> Type:
+    return types.array(_element(cursor))
+
+
+def _multiset(cursor: Cursor, _at: At) -> Type:
+    return types.multiset(_element(cursor))
+
+
+def _element(cursor: Cursor) -> Type:
+    """`<T>`: the type of what is in a collection."""
     cursor.expect("<")
     element = parse_type(cursor)
     _element_nullability(cursor)
     _close(cursor)
-    return types.array(element)
-
-
-def _multiset(cursor: Cursor, _at: At) -> Type:
-    cursor.expect("<")
-    value = parse_type(cursor)
-    _element_nullability(cursor)
-    _close(cursor)
-    return types.multiset(value)
+    return element
 
 
 def _map(cursor: Cursor, _at: At) -> Type:
